@@ -1,0 +1,103 @@
+"""Every error that a user can meet, in one tree.
+
+    GlasschatError
+    ├── ParameterError        a setting out of its range (also a ValueError)
+    ├── ModelError
+    │   ├── ModelNotFound     nothing at that path, or no model in that folder
+    │   ├── InvalidModel      not a GGUF, cut off, damaged, or of a kind that cannot be served
+    │   ├── NotEnoughMemory   weights and cache need more than there is
+    │   └── ContextTooLong    more context asked for than the model was made for
+    ├── PromptError
+    │   ├── InvalidMessage    a text that cannot be encoded, an unknown role
+    │   ├── TemplateError     the model's chat template failed, looped or did what it may not
+    │   └── PromptTooLong     more prompt than the context holds
+    ├── EngineError
+    │   ├── QueueFull         too many requests are waiting already
+    │   ├── EngineStopped     the engine has been closed, or has failed
+    │   └── ReplyFailed       this reply went wrong; others go on
+    └── ServerError           the port is taken, the address is refused
+
+Each message is one line that names the thing, the limit and the way out.
+"""
+
+
+class GlasschatError(Exception):
+    """The root: catch this to catch every error that glasschat raises on purpose."""
+
+
+class ParameterError(GlasschatError, ValueError):
+    """A setting has a value out of its range."""
+
+    def __init__(self, name: str, allowed: str, value: object) -> None:
+        super().__init__(f"{name} must be {allowed}, and {value!r} is not")
+        self.name = name
+        self.allowed = allowed
+        self.value = value
+
+
+class ModelError(GlasschatError):
+    """The model cannot be served."""
+
+
+class ModelNotFound(ModelError):
+    """There is nothing at that path, or no model in that folder."""
+
+
+class InvalidModel(ModelError):
+    """The file is not a GGUF, is cut off or damaged, or is of a kind that cannot be served."""
+
+
+class NotEnoughMemory(ModelError):
+    """Weights and cache need more memory than there is."""
+
+
+class ContextTooLong(ModelError):
+    """More context was asked for than the model was made for."""
+
+
+class PromptError(GlasschatError):
+    """The messages cannot become a prompt."""
+
+
+class InvalidMessage(PromptError):
+    """A message has a text that cannot be encoded, or a role that no template knows."""
+
+
+class TemplateError(PromptError):
+    """The model's chat template failed, did not come to an end, or did what it may not."""
+
+
+class PromptTooLong(PromptError):
+    """The prompt leaves no room for a reply.
+
+    `needed` and `limit` are in tokens.
+    """
+
+    def __init__(self, needed: int, limit: int) -> None:
+        super().__init__(
+            f"the prompt is {needed:,} tokens and at most {limit - 1:,} fit "
+            f"(max length {limit:,}, one kept for the reply): "
+            f"shorten it by {needed - limit + 1:,} tokens or clear the history"
+        )
+        self.needed = needed
+        self.limit = limit
+
+
+class EngineError(GlasschatError):
+    """The engine cannot take or finish a request."""
+
+
+class QueueFull(EngineError):
+    """Too many requests are waiting already; nothing was queued."""
+
+
+class EngineStopped(EngineError):
+    """The engine has been closed, or has failed."""
+
+
+class ReplyFailed(EngineError):
+    """This reply went wrong; others go on."""
+
+
+class ServerError(GlasschatError):
+    """The server cannot listen where it was asked to."""

@@ -1,0 +1,1 @@
+"""Messages to ids. Knows no model and no backend."""
