@@ -1,0 +1,52 @@
+# glasschat: `make run` to chat, `make test` to check, `make help` for the rest.
+
+# Given on the command line, as in `make run PORT=9000`; HOST of some shells' environment is not
+# meant. Recipes read them as the shell's own variables, so that a path may hold anything.
+PORT := 8501
+HOST :=
+MODEL :=
+ARGS :=
+export PORT HOST MODEL
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough; tools/install.py says what is wrong when none is.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; \
+	done; echo python3)
+# A stamp for each extra: while it is newer than these, nothing is installed again.
+PINS := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help run test format bench clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | \
+		while IFS=@ read -r target text; do printf '%-14s %s\n' "$$target" "$$text"; done
+
+run: $(VENV)/.stamp-builtin ## serve the chat: MODEL=path.gguf PORT=8501 HOST=127.0.0.1 ARGS="--slots 8"
+	@exec $(BIN)/glasschat web $${MODEL:+"$$MODEL"} --port "$$PORT" $${HOST:+--host "$$HOST"} $(ARGS)
+
+test: $(VENV)/.stamp-test ## format, lint, types, import rules and all tests; stops at the first that fails
+	@$(BIN)/python tools/browser.py --install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+format: $(VENV)/.stamp-test ## format the code and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.stamp-bench ## measure side by side with others: MODEL=path.gguf ARGS=--json
+	@exec $(BIN)/glasschat bench $${MODEL:+--model "$$MODEL"} $(ARGS)
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf src/*.egg-info
+
+$(VENV)/.stamp-%: $(PINS)
+	@$(PYTHON) tools/install.py --venv $(VENV) --extras $*
+	@touch $@
