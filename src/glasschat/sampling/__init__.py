@@ -1,1 +1,75 @@
 """Logits to a token id. NumPy only."""
+
+from glasschat.sampling.distribution import Distribution
+from glasschat.sampling.draw import draw
+from glasschat.sampling.history import TokenHistory
+from glasschat.sampling.params import DEFAULT_ORDER, SamplingParams
+from glasschat.sampling.pipeline import build_stages
+from glasschat.sampling.processors import (
+    FrequencyPenalty,
+    LogitBias,
+    MinNewTokens,
+    NoRepeatNGram,
+    PresencePenalty,
+    RepetitionPenalty,
+    apply_frequency_penalty,
+    apply_logit_bias,
+    apply_min_length,
+    apply_no_repeat_ngram,
+    apply_presence_penalty,
+    apply_repetition_penalty,
+)
+from glasschat.sampling.sampler import Choice, Sampler
+from glasschat.sampling.stages import Stage, StageContext, StageKind
+from glasschat.sampling.trace import TOP_CANDIDATES, StageRecord, StepRecord
+from glasschat.sampling.warpers import (
+    MinP,
+    Temperature,
+    TopK,
+    TopP,
+    TypicalP,
+    apply_min_p,
+    apply_temperature,
+    apply_top_k,
+    apply_top_p,
+    apply_typical_p,
+)
+
+__all__ = [
+    "DEFAULT_ORDER",
+    "TOP_CANDIDATES",
+    "Choice",
+    "Distribution",
+    "FrequencyPenalty",
+    "LogitBias",
+    "MinNewTokens",
+    "MinP",
+    "NoRepeatNGram",
+    "PresencePenalty",
+    "RepetitionPenalty",
+    "Sampler",
+    "SamplingParams",
+    "Stage",
+    "StageContext",
+    "StageKind",
+    "StageRecord",
+    "StepRecord",
+    "Temperature",
+    "TokenHistory",
+    "TopK",
+    "TopP",
+    "TypicalP",
+    "apply_frequency_penalty",
+    "apply_logit_bias",
+    "apply_min_length",
+    "apply_min_p",
+    "apply_no_repeat_ngram",
+    "apply_presence_penalty",
+    "apply_repetition_penalty",
+    "apply_temperature",
+    "apply_top_k",
+    "apply_top_p",
+    "apply_typical_p",
+    "build_stages",
+    "draw",
+]

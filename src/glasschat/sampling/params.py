@@ -121,13 +121,11 @@ class SamplingParams:
 
 def _range_text(metadata: Mapping[str, Any]) -> str:
     low, high = metadata["low"], metadata["high"]
-    if high >= 2**31 - 1:
-        return f"a whole number of at least {low}"
-    return (
-        f"above {low:g} and at most {high:g}"
-        if metadata["open_low"]
-        else (f"between {low:g} and {high:g}")
-    )
+    if isinstance(low, int):
+        return f"a whole number between {low} and {high}"
+    if metadata["open_low"]:
+        return f"a number above {low:g} and at most {high:g}"
+    return f"a number between {low:g} and {high:g}"
 
 
 def _checked_number(item: Any, value: Any) -> Any:
@@ -137,7 +135,10 @@ def _checked_number(item: Any, value: Any) -> Any:
     wrong = ParameterError(item.name, _range_text(item.metadata), value)
     if isinstance(value, bool) or not hasattr(value, "__index__" if whole else "__float__"):
         raise wrong
-    number = int(value) if whole else float(value)
+    try:
+        number = int(value) if whole else float(value)
+    except (TypeError, ValueError, OverflowError):  # an array, or a number beyond every float
+        raise wrong from None
     low, high = item.metadata["low"], item.metadata["high"]
     if math.isnan(number) or not low <= number <= high:
         raise wrong
@@ -147,19 +148,28 @@ def _checked_number(item: Any, value: Any) -> Any:
 
 
 def _checked_bias(bias: Any) -> Mapping[int, float]:
-    allowed = "a mapping of token ids to numbers (-inf forbids a token)"
+    allowed = "a mapping of token ids to numbers between -1e38 and 1e38 (-inf forbids a token)"
     if not isinstance(bias, Mapping):
         raise ParameterError("logit_bias", allowed, bias)
     checked: dict[int, float] = {}
     for token_id, value in bias.items():
         if isinstance(token_id, bool) or not hasattr(token_id, "__index__") or int(token_id) < 0:
             raise ParameterError("logit_bias", allowed, token_id)
-        if isinstance(value, bool) or not hasattr(value, "__float__"):
-            raise ParameterError("logit_bias", allowed, value)
-        if math.isnan(float(value)) or float(value) == math.inf:
-            raise ParameterError("logit_bias", allowed, value)
-        checked[int(token_id)] = float(value)
+        checked[int(token_id)] = _checked_bias_value(value, allowed)
     return MappingProxyType(checked)
+
+
+def _checked_bias_value(value: Any, allowed: str) -> float:
+    wrong = ParameterError("logit_bias", allowed, value)
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise wrong
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise wrong from None
+    if number != -math.inf and not abs(number) <= 1e38:
+        raise wrong
+    return number
 
 
 def _checked_stop(stop: Any) -> tuple[str, ...]:
@@ -180,7 +190,8 @@ def _checked_ids(ids: Any) -> tuple[int, ...]:
 
 def _checked_order(order: Any) -> tuple[str, ...]:
     allowed = f"each of {', '.join(DEFAULT_ORDER)} once, in any order"
-    if isinstance(order, str) or not isinstance(order, Sequence):
+    names = not isinstance(order, str) and isinstance(order, Sequence)
+    if not names or not all(isinstance(name, str) for name in order):
         raise ParameterError("stages", allowed, order)
     if sorted(order) != sorted(DEFAULT_ORDER):
         raise ParameterError("stages", allowed, tuple(order))

@@ -11,7 +11,11 @@ TOP_CANDIDATES = 64
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """What one stage left: how many candidates, and what share of its input's probability."""
+    """What one stage left of its input.
+
+    `kept` counts the candidates (finite scores) after the stage. `mass`, in (0, 1], is the share
+    that they had of the softmax of the stage's input; 1.0 for a stage that removed none.
+    """
 
     name: str
     kept: int
@@ -25,9 +29,11 @@ class StepRecord:
     `logit`, `logsumexp` and `entropy` (nats) are of the raw row, before any stage, so
     `logit - logsumexp` is the raw log-probability of the token. `rank` is its place in the raw
     row, 0 the likeliest. `top_ids` (int32) and `top_logits` (float32) are the raw candidates,
-    likeliest first, at most 64. `probability` is that of the token in the final distribution.
-    `u` in [0, 1) is the draw, laid over the final candidates in descending order of probability;
-    None where nothing was drawn: the likeliest was taken, or the token was forced.
+    likeliest first and of equals the lower id, at most 64 and finite ones only. `probability` is
+    that of the token in the softmax of the final row, also where the likeliest was simply taken;
+    0 for a forced token that the stages had removed. `u` in [0, 1) is the draw, laid over the
+    final candidates in descending order of probability; None where nothing was drawn: the
+    likeliest was taken, or the token was forced.
     """
 
     token_id: int

@@ -1,0 +1,63 @@
+"""One token from the final row, by inverse transform."""
+
+import numpy as np
+
+from glasschat.sampling.distribution import Distribution, Ids, Row
+
+# Up to this many candidates are sorted outright; beyond it the likeliest are tried first.
+_FEW = 2048
+_FIRST_LOOK = 64
+
+
+def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, float]:
+    """The token on which `u` in [0, 1) falls, and its probability.
+
+    `scores` is float32 [vocab] with at least one finite score, and `candidates` the ascending ids
+    of the finite ones, if they are known already. The candidates lie over [0, 1) in descending
+    order of probability, of equals the lower id first, each as wide as its softmax.
+    """
+    if candidates is None:
+        alive = scores > -np.inf
+        if np.count_nonzero(alive) <= _FEW:
+            candidates = np.flatnonzero(alive)
+    if candidates is not None and len(candidates) <= _FEW:
+        ids = candidates[np.argsort(-scores[candidates], kind="stable")]
+        values = scores[ids].astype(np.float64)
+        weights = np.exp(values - values[0])
+        sums = np.cumsum(weights)
+        total = float(sums[-1])
+        place = _place(sums, u * total)
+        return int(ids[place]), float(weights[place]) / total
+    whole = Distribution(scores)
+    ids = whole.candidates(_FIRST_LOOK)
+    weights = whole.exps[ids].astype(np.float64)
+    sums = np.cumsum(weights)
+    if u * whole.total < sums[-1]:
+        place = _place(sums, u * whole.total)
+        return int(ids[place]), float(weights[place]) / whole.total
+    return _draw_sorted(whole, u)
+
+
+def probability_of(scores: Row, token_id: int) -> float:
+    """The softmax of `scores` at `token_id`; 0 for a removed token."""
+    whole = Distribution(scores)
+    return float(whole.exps[token_id]) / whole.total
+
+
+def _draw_sorted(whole: Distribution, u: float) -> tuple[int, float]:
+    # Values are sorted without their ids, which is twice as fast; the ids of one value follow.
+    values = np.sort(whole.scores)[::-1]
+    weights = np.exp(values - np.float32(whole.maximum)).astype(np.float64)
+    sums = np.cumsum(weights)
+    place = _place(sums, u * whole.total)
+    value = values[place]
+    among = place - int(np.searchsorted(-values, -value, side="left"))
+    equals: Ids = np.flatnonzero(whole.scores == value)
+    return int(equals[among]), float(weights[place]) / whole.total
+
+
+def _place(sums: np.ndarray[tuple[int], np.dtype[np.float64]], target: float) -> int:
+    """The first place whose sum exceeds `target`, or the last of any weight when none does."""
+    # u * total may round up to the whole sum; a token of weight 0 must not be drawn then.
+    last = int(np.searchsorted(sums, sums[-1], side="left"))
+    return min(int(np.searchsorted(sums, target, side="right")), last)

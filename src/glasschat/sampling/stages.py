@@ -1,0 +1,50 @@
+"""What a stage is: a pure step from scores to scores, named and ordered by the settings."""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+from glasschat.sampling.distribution import Distribution, Row
+from glasschat.sampling.history import TokenHistory
+
+StageKind = Literal["processor", "warper"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageContext:
+    """What a stage may know of its sequence besides the scores.
+
+    `history` holds prompt and reply up to the token that is being chosen; `end_ids` are the
+    tokens that end a reply.
+    """
+
+    history: TokenHistory
+    end_ids: frozenset[int] = frozenset()
+    _latest: list[Distribution] = field(default_factory=list, repr=False, compare=False)
+
+    def distribution(self, scores: Row) -> Distribution:
+        """The softmax of `scores`, shared with whoever asked for that of the same array last."""
+        if not self._latest or self._latest[0].scores is not scores:
+            self._latest[:] = [Distribution(scores)]
+        return self._latest[0]
+
+
+@runtime_checkable
+class Stage(Protocol):
+    """One step between the model's logits and the draw.
+
+    Calling it takes float32 [vocab] and returns float32 [vocab] in which removed tokens are
+    -inf. It is pure: the same scores and the same ids in the history give the same result, and
+    the input, which is read-only, stays as it is. It may return the input itself when it changes
+    nothing. Greedy replies run processors only.
+    """
+
+    @property
+    def name(self) -> str:
+        """What records and errors call the stage."""
+
+    @property
+    def kind(self) -> StageKind:
+        """A processor changes what the model says; a warper reshapes or cuts what may be drawn."""
+
+    def __call__(self, scores: Row, context: StageContext) -> Row:
+        """Return the scores after this stage."""
