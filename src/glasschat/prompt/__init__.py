@@ -1,1 +1,31 @@
 """Messages to ids. Knows no model and no backend."""
+
+from glasschat.prompt.content import encode_content
+from glasschat.prompt.encoding import (
+    Origin,
+    PromptEncoding,
+    Span,
+    SpanRecord,
+    decode,
+    describe,
+)
+from glasschat.prompt.messages import ROLES, ChatMessage, Role, conversation, user
+from glasschat.prompt.policy import room_for_reply
+from glasschat.prompt.template import ChatTemplate
+
+__all__ = [
+    "ROLES",
+    "ChatMessage",
+    "ChatTemplate",
+    "Origin",
+    "PromptEncoding",
+    "Role",
+    "Span",
+    "SpanRecord",
+    "conversation",
+    "decode",
+    "describe",
+    "encode_content",
+    "room_for_reply",
+    "user",
+]

@@ -1,0 +1,139 @@
+"""The filters that a chat template may use, each measured.
+
+Every function here runs inside a render and finds its `meter` in the context.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any
+
+from jinja2 import filters
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context, Undefined
+from jinja2.utils import pass_context
+
+from glasschat.prompt.bounds import Exhausted, Meter
+
+meter: ContextVar[Meter] = ContextVar("meter")
+
+_PLAIN = (str, int, float, type(None), Undefined, list, tuple, dict)
+# What real chat templates use. What is not here can make much of little (center, batch) or has
+# no place in a prompt (random, urlize): a template that asks for it is refused by that name.
+_STOCK = """
+abs attr capitalize count d default dictsort e escape first float groupby int items last length
+lower map max min reject rejectattr reverse safe select selectattr sort title trim truncate
+unique upper
+"""
+
+
+def as_text(value: object) -> str:
+    """`value` as a template prints it, if it is of a kind that has a place in a prompt."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, _PLAIN):
+        raise SecurityError(f"a {type(value).__name__} cannot be written into a prompt")
+    meter.get().charge(value)
+    return str(value)
+
+
+@pass_context
+def finalize(context: Context, value: object) -> str:
+    """What an output tag prints.
+
+    It takes the context only so that Jinja does not evaluate constants while it compiles.
+    """
+    return as_text(value)
+
+
+def tojson(
+    value: object,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    """JSON as transformers' chat templates expect it: without HTML escapes."""
+    width = indent or 0
+    if not isinstance(width, int) or width > 16 or len("".join(separators or ())) > 16:
+        raise SecurityError("tojson takes an indent of at most 16 and separators as short")
+    meter.get().spend(meter.get().size(value) * 2)
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
+
+
+def replace(value: object, old: object, new: object, count: int | None = None) -> str:
+    """Jinja's `replace`, refused where it would make too much."""
+    text, before, after = as_text(value), as_text(old), as_text(new)
+    meter.get().replace(text, before, after)
+    return text.replace(before, after, -1 if count is None else count)
+
+
+def indent(value: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
+    """Jinja's `indent`, by at most 100 characters."""
+    if (width if isinstance(width, int) else len(width)) > 100:
+        raise Exhausted("indents by more than 100 characters")
+    meter.get().spend(len(value) + 101 * (1 + len(value.splitlines())))
+    return filters.do_indent(value, width, first, blank)
+
+
+def join(values: Iterable[Any], separator: object = "", attribute: str | None = None) -> str:
+    """Jinja's `join`, of what fits."""
+    if attribute is not None:
+        raise SecurityError("join takes no attribute here: map it first")
+    return as_text(separator).join(joinable(as_text(separator), values))
+
+
+def joinable(separator: str, values: Iterable[Any]) -> list[str]:
+    """`values` as texts, if joining them with `separator` makes no more than may be."""
+    gathered = [as_text(value) for value in meter.get().gather(values)]
+    meter.get().spend(len(separator) * len(gathered))
+    return gathered
+
+
+def listed(values: Iterable[Any]) -> list[Any]:
+    """Jinja's `list`, of what fits."""
+    return meter.get().gather(values)
+
+
+def percent_format(pattern: str, *values: object, **named: object) -> str:
+    """Jinja's `format`, without wide padding."""
+    meter.get().percent(as_text(pattern), [as_text(v) for v in (*values, *named.values())])
+    return str(pattern) % (named or values)
+
+
+def charged(value: object) -> object:
+    """`value`, once it is counted."""
+    meter.get().charge(value)
+    return value
+
+
+def concat(values: Iterable[object]) -> str:
+    """The texts of `values` joined, if that is no more than may be."""
+    parts = [as_text(value) for value in values]
+    meter.get().spend(sum(map(len, parts)))
+    return "".join(parts)
+
+
+def metered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with its result counted."""
+
+    # Keeps the mark by which Jinja knows whether to pass its context.
+    @wraps(function)
+    def measured(*arguments: Any, **named: Any) -> Any:
+        return charged(function(*arguments, **named))
+
+    return measured
+
+
+def allowed_filters() -> dict[str, Callable[..., Any]]:
+    """Every filter by its name in a template; two more serve `~`, slices and displays."""
+    chosen: dict[str, Callable[..., Any]] = {name: filters.FILTERS[name] for name in _STOCK.split()}
+    chosen |= {"tojson": tojson, "replace": replace, "indent": indent, "join": join}
+    chosen |= {"list": listed, "string": as_text, "format": percent_format}
+    return {name: metered(function) for name, function in chosen.items()} | {
+        "_concat": concat,
+        "_charged": charged,
+    }

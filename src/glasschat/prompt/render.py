@@ -1,0 +1,116 @@
+"""A chat template compiled and rendered: in bounds, and with errors that a person can read."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import jinja2
+from jinja2.exceptions import SecurityError
+
+from glasschat.errors import TemplateError
+from glasschat.prompt.bounds import OUTPUT_SIZE, Exhausted, Meter, watched
+from glasschat.prompt.filters import meter
+from glasschat.prompt.sandbox import FILENAME, Refused, Sandbox
+
+SOURCE_SIZE = 256 * 1024
+COMPILE_SECONDS = 5.0
+_WAY_OUT = "use another model file, or a template of your own"
+
+
+class TemplateRefusal(TemplateError):
+    """The template itself refused these messages, through raise_exception; `words` are its own."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(f"the model's chat template refuses these messages: {words}")
+        self.words = words
+
+
+class Renderer:
+    """One compiled template. Rendering is safe from any thread, and happens in the caller's.
+
+    Bounds: 256 KiB of source, 5 s to compile, 2 s for each render, 4,000,000 characters of output
+    and 1,000,000 for any value on the way, each beside what the messages bring along, 128,000,000
+    for all values of one render, 100,000 numbers in a range.
+    """
+
+    def __init__(self, source: str) -> None:
+        if len(source) > SOURCE_SIZE:
+            raise TemplateError(
+                f"the model's chat template is {len(source):,} characters long, and at most "
+                f"{SOURCE_SIZE:,} are taken: {_WAY_OUT}"
+            )
+        with _explained(Meter(seconds=COMPILE_SECONDS)):
+            self._template = Sandbox().from_string(source)
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        open_reply: bool,
+        bos_token: str,
+        eos_token: str,
+        extra: int = 0,
+    ) -> str:
+        """The text of the prompt.
+
+        `extra` is how many characters the messages may add to the output beyond the bound.
+        Raises TemplateRefusal if the template says so, TemplateError for all else that goes
+        wrong in it.
+        """
+        bounds = Meter(extra=extra)
+        output: list[str] = []
+        length = 0
+        with _explained(bounds):
+            for piece in self._template.generate(
+                messages=[dict(message) for message in messages],
+                add_generation_prompt=open_reply,
+                bos_token=bos_token,
+                eos_token=eos_token,
+                tools=None,
+                documents=None,
+            ):
+                length += len(piece)
+                if length > OUTPUT_SIZE + extra:
+                    raise Exhausted(f"writes more than {OUTPUT_SIZE:,} characters")
+                output.append(piece)
+        return "".join(output)
+
+
+@contextmanager
+def _explained(bounds: Meter) -> Iterator[None]:
+    """Run what is inside within `bounds`; whatever it raises becomes one clear line."""
+    tracing = sys.gettrace()
+    token = meter.set(bounds)
+    try:
+        with watched(bounds, FILENAME):
+            yield
+    except Refused as error:
+        raise TemplateRefusal(_line(error)) from None
+    except Exhausted as error:
+        raise _failure(str(error)) from None
+    except SecurityError as error:
+        raise _failure(f"does what it may not: {_line(error)}") from None
+    except jinja2.TemplateSyntaxError as error:
+        raise _failure(f"is not valid Jinja, at line {error.lineno}: {_line(error)}") from None
+    except jinja2.TemplateError as error:
+        raise _failure(f"failed: {_line(error)}") from None
+    except RecursionError:
+        raise _failure("calls itself too deep") from None
+    except MemoryError:
+        raise _failure("asks for more memory than there is") from None
+    except Exception as error:
+        raise _failure(f"failed: {type(error).__name__}: {_line(error)}") from error
+    finally:
+        meter.reset(token)
+        sys.settrace(tracing)
+
+
+def _failure(what: str) -> TemplateError:
+    return TemplateError(f"the model's chat template {what}; {_WAY_OUT}")
+
+
+def _line(error: BaseException) -> str:
+    """A template's own words: on one line, of bounded length, without terminal control codes."""
+    words = " ".join(str(error)[:1000].split())
+    words = "".join(character for character in words if character.isprintable())
+    return words if len(words) <= 300 else words[:299] + "…"

@@ -1,0 +1,157 @@
+"""Messages to ids, by the model's own chat template."""
+
+from collections.abc import Iterator, Sequence
+
+from glasschat.errors import InvalidMessage, TemplateError
+from glasschat.models.base import Tokenizer
+from glasschat.prompt.content import encode_content
+from glasschat.prompt.encoding import Origin, PromptEncoding, Span
+from glasschat.prompt.layout import Layout, lay_out
+from glasschat.prompt.messages import ChatMessage, conversation
+from glasschat.prompt.render import Renderer, TemplateRefusal
+
+_CACHED = 1024
+_Part = tuple[Origin, int | None, list[int]]
+
+
+class ChatTemplate:
+    """A model's chat template, and the only place where control tokens enter a prompt.
+
+    `source` is Jinja text; without it the model's own is used, and TemplateError raised when it
+    has none: a format is never guessed. Safe to use from any thread. What a template may take
+    of time and memory is said in `Renderer`.
+
+    A content is opaque to the template: it may place and trim it, and nothing else that it does
+    to it (asking what is in it, cutting or replacing) has an effect.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, source: str | None = None) -> None:
+        found = tokenizer.template_source if source is None else source
+        if not found:
+            raise TemplateError(
+                "the model carries no chat template, so how it wants its messages is not known: "
+                "use an instruct or chat version of it, or give a template"
+            )
+        self.source: str = found
+        self._tokenizer = tokenizer
+        self._renderer = Renderer(found)
+        self._bos_text = _piece(tokenizer, tokenizer.bos_id)
+        self._eos_text = _piece(tokenizer, _eos_id(tokenizer))
+        self._control_ids = tokenizer.control_ids
+        self._encoded: dict[str, tuple[int, ...]] = {}
+
+    def encode(self, messages: Sequence[ChatMessage], open_reply: bool = True) -> PromptEncoding:
+        """The prompt for `messages`; with `open_reply`, up to where the assistant speaks.
+
+        Begin-of-text comes first, once, if the template writes it or the model asks for it.
+        A turn with ids goes back as exactly those. The text of every other turn holds no control
+        id, whatever it says. Raises TemplateError or InvalidMessage with the template's own
+        words when it refuses the messages.
+        """
+        turns = conversation(messages)
+        try:
+            layout = self._lay_out(turns, open_reply)
+        except TemplateRefusal as refusal:
+            if turns[0].role == "system" and self._accepts(turns[1:], open_reply):
+                raise InvalidMessage(
+                    f"the model's chat template takes no system prompt (it says: "
+                    f"{refusal.words}): clear it, or put it in front of the first message"
+                ) from None
+            raise
+        ids: list[int] = []
+        spans: list[Span] = []
+        for origin, message, part in self._parts(turns, layout):
+            if not part:
+                continue
+            start = len(ids)
+            ids += part
+            if spans and spans[-1].message is None and message is None:
+                start = spans.pop().start
+            spans.append(Span(start, len(ids), origin, message))
+        return PromptEncoding(tuple(ids), tuple(spans))
+
+    def _lay_out(self, turns: Sequence[ChatMessage], open_reply: bool) -> Layout:
+        def render(contents: list[str]) -> str:
+            return self._renderer.render(
+                [
+                    {"role": turn.role, "content": content}
+                    for turn, content in zip(turns, contents, strict=True)
+                ],
+                open_reply=open_reply,
+                bos_token=self._bos_text,
+                eos_token=self._eos_text,
+                extra=sum(map(len, contents)),
+            )
+
+        return lay_out(render, turns, self.source + self._bos_text + self._eos_text)
+
+    def _accepts(self, turns: Sequence[ChatMessage], open_reply: bool) -> bool:
+        try:
+            self._lay_out(conversation(turns), open_reply)
+        except (TemplateError, InvalidMessage):
+            return False
+        return True
+
+    def _parts(self, turns: Sequence[ChatMessage], layout: Layout) -> Iterator[_Part]:
+        """The prompt's ids in order, template and content in turn."""
+        for place, text in enumerate(layout.texts):
+            encode = self._control if place else self._opening
+            if place == len(layout.order):
+                yield "template", None, encode(text)
+                return
+            index = layout.order[place]
+            turn = turns[index]
+            content, takes_space = self._content(text, turn, layout.shown[index])
+            yield "template", None, encode(text[:-1] if takes_space else text)
+            yield turn.role, index, content
+
+    def _content(self, before: str, turn: ChatMessage, shown: str) -> tuple[list[int], bool]:
+        """Ids of a content, and whether they take in the space that `before` ends with.
+
+        Vocabularies hold words with their leading space, so in "[INST] Hello" the space is part
+        of "▁Hello" for every model that was trained on it.
+        """
+        spaced = before.endswith(" ") and self._control(before)[-1] not in self._control_ids
+        token_bytes = self._tokenizer.token_bytes
+        if turn.ids is not None:
+            # The reply began where the open prompt ended, before any such space.
+            begins_spaced = bool(turn.ids) and token_bytes(turn.ids[0]).startswith(b" ")
+            return [*turn.ids], spaced and begins_spaced
+        if not spaced or not shown:
+            return encode_content(self._tokenizer, shown), False
+        ids = encode_content(self._tokenizer, " " + shown)
+        return (ids[1:], False) if token_bytes(ids[0]) == b" " else (ids, True)
+
+    def _opening(self, text: str) -> list[int]:
+        """Ids of the template's first text, with begin-of-text in front once if it is due."""
+        bos = self._tokenizer.bos_id
+        ids = self._control(text)
+        if bos is None:
+            return ids
+        while ids[:2] == [bos, bos]:
+            ids = ids[1:]
+        if bos in ids or not self._tokenizer.adds_bos:
+            return ids
+        # Encoded as if the template had written it: some vocabularies put a space after it.
+        written = self._control(self._bos_text + text)
+        return written if written[:1] == [bos] and written.count(bos) == 1 else [bos, *ids]
+
+    def _control(self, text: str) -> list[int]:
+        """Ids of text that the template wrote."""
+        ids = self._encoded.get(text)
+        if ids is None:
+            ids = tuple(self._tokenizer.encode(text, control=True))
+            if len(self._encoded) < _CACHED and len(text) < _CACHED:
+                self._encoded[text] = ids
+        return [*ids]
+
+
+def _piece(tokenizer: Tokenizer, token_id: int | None) -> str:
+    """How a template writes a token; empty for a token that the model does not have."""
+    return "" if token_id is None else tokenizer.token_bytes(token_id).decode(errors="replace")
+
+
+def _eos_id(tokenizer: Tokenizer) -> int | None:
+    """The end token that templates call eos_token: the tokenizer's own choice if it names one."""
+    named: int | None = getattr(tokenizer, "eos_id", None)
+    return min(tokenizer.end_ids, default=None) if named is None else named
