@@ -1,1 +1,6 @@
-"""What pages and the API talk to."""
+"""What pages and the API talk to: one interface, whatever generates the tokens."""
+
+from glasschat.backends.base import Backend, Description, Readiness
+from glasschat.backends.local import LocalBackend
+
+__all__ = ["Backend", "Description", "LocalBackend", "Readiness"]

@@ -1,1 +1,21 @@
-"""Ids in, events out."""
+"""Ids in, events out: the token loop and the handles on what it generates."""
+
+from glasschat.engine.detokenizer import IncrementalDetokenizer
+from glasschat.engine.engine import Engine, EngineStats
+from glasschat.engine.generation import Generation
+from glasschat.engine.request import GenerationRequest
+from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Usage
+
+__all__ = [
+    "Engine",
+    "EngineStats",
+    "FinishReason",
+    "Generation",
+    "GenerationRequest",
+    "IncrementalDetokenizer",
+    "Snapshot",
+    "State",
+    "Step",
+    "Timings",
+    "Usage",
+]

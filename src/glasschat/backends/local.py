@@ -1,0 +1,129 @@
+"""Replies from a model in this process."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from glasschat.backends.base import Description, Readiness
+from glasschat.engine import Engine, EngineStats, Generation
+from glasschat.errors import EngineStopped, GlasschatError
+from glasschat.models.base import Model
+from glasschat.prompt import ChatMessage, ChatTemplate, PromptEncoding
+from glasschat.sampling import SamplingParams
+
+log = logging.getLogger(__name__)
+
+Loader = Callable[[Callable[[float], None]], Model]
+"""Loads the model, telling its progress from 0 to 1."""
+
+
+class LocalBackend:
+    """Implements Backend with an engine of our own.
+
+    `load` may run in the background while the first pages are drawn already. `name` is shown
+    until the model's own is known.
+    """
+
+    def __init__(
+        self, loader: Loader, *, name: str, max_waiting: int = 64, exact: bool = False
+    ) -> None:
+        self._loader = loader
+        self._max_waiting = max_waiting
+        self._exact = exact
+        self._lock = threading.Lock()
+        self._closed = False
+        self._engine: Engine | None = None
+        self._template: ChatTemplate | None = None
+        self._description = Description(Readiness.LOADING, name)
+
+    def __enter__(self) -> "LocalBackend":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def load(self) -> None:
+        """Load the model and start the engine. Raises ModelError."""
+        name = self._description.name
+        try:
+            model = self._loader(
+                lambda share: self._describe(Description(Readiness.LOADING, name, progress=share))
+            )
+        except Exception as error:
+            self._describe(Description(Readiness.FAILED, name, error=str(error)))
+            raise
+        with self._lock:
+            if self._closed:
+                model.runner.close()
+                return
+            self._engine = Engine(model, max_waiting=self._max_waiting, exact=self._exact)
+            self._template = ChatTemplate(model.tokenizer)
+        self._describe(
+            Description(
+                Readiness.READY,
+                model.info.name,
+                detail=model.info.quantization,
+                context=model.runner.context,
+                slots=model.runner.slots,
+                progress=1.0,
+            )
+        )
+
+    def load_in_background(self) -> threading.Thread:
+        """Load in a thread of its own; a failure shows in `describe` and in the log."""
+
+        def run() -> None:
+            try:
+                self.load()
+            except GlasschatError as error:
+                log.error("%s", error)
+            except Exception:
+                log.exception("the model could not be loaded")
+
+        thread = threading.Thread(target=run, name="glasschat-load", daemon=True)
+        thread.start()
+        return thread
+
+    @property
+    def engine(self) -> Engine:
+        """The engine. Raises EngineStopped while there is none."""
+        if self._engine is None:
+            reason = self._description.error or "the model is still loading: wait a moment"
+            raise EngineStopped(reason)
+        return self._engine
+
+    def describe(self) -> Description:
+        """See Backend.describe."""
+        description = self._description
+        if self._engine is not None and (failure := self._engine.stats().failed):
+            return Description(
+                Readiness.FAILED, description.name, error=f"the engine has failed: {failure}"
+            )
+        return description
+
+    def stats(self) -> EngineStats:
+        """What the engine is doing. Raises EngineStopped while there is none."""
+        return self.engine.stats()
+
+    def encode(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
+        """The prompt that `messages` become. Raises PromptError, EngineStopped."""
+        _ = self.engine
+        assert self._template is not None
+        return self._template.encode(messages)
+
+    def start(
+        self, messages: Sequence[ChatMessage], params: SamplingParams, *, trace: bool = True
+    ) -> Generation:
+        """See Backend.start."""
+        engine = self.engine
+        return engine.submit(self.encode(messages).ids, params, trace=trace)
+
+    def close(self) -> None:
+        """See Backend.close."""
+        with self._lock:
+            self._closed = True
+            if self._engine is not None:
+                self._engine.close()
+
+    def _describe(self, description: Description) -> None:
+        self._description = description

@@ -1,0 +1,94 @@
+"""The commands: parse and call, nothing else.
+
+Exit codes: 0 done, 1 the reply or the server failed, 2 the user got something wrong, 130
+interrupted. Rooms that are slow to import are imported by the command that needs them.
+"""
+
+import importlib
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+
+from glasschat import __version__
+from glasschat.cli.arguments import (
+    Parser,
+    add_message_arguments,
+    add_model_arguments,
+    add_sampling_arguments,
+    add_web_arguments,
+)
+from glasschat.errors import GlasschatError, ReplyFailed
+
+
+def build_parser() -> Parser:
+    """The whole command line."""
+    parser = Parser(
+        prog="glasschat",
+        description="A self-hosted web chat for Llama-3-class models, with a glass box behind it.",
+        epilog="`glasschat COMMAND --help` explains each command.",
+    )
+    parser.add_argument("--version", action="version", version=f"glasschat {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    web = commands.add_parser("web", help="serve the chat", description=_WEB)
+    web.add_argument("model", nargs="?", metavar="MODEL", help="a .gguf file; the built-in model")
+    add_web_arguments(web)
+    add_model_arguments(web)
+
+    ask = commands.add_parser("ask", help="ask one question in the terminal", description=_ASK)
+    ask.add_argument("question", nargs="*", help="the question; '-' or nothing reads stdin")
+    ask.add_argument("--model", metavar="MODEL", help="a .gguf file; the built-in model")
+    ask.add_argument("--system", metavar="TEXT", help="the system prompt")
+    ask.add_argument("--json", action="store_true", help="print one JSON object at the end")
+    ask.add_argument("--trace", action="store_true", help="with --json: how each token was chosen")
+    add_model_arguments(ask)
+    add_sampling_arguments(ask)
+
+    prompt = commands.add_parser(
+        "prompt", help="show what the model will read", description=_PROMPT
+    )
+    prompt.add_argument("--model", metavar="MODEL", help="a .gguf file; the built-in model")
+    add_message_arguments(prompt)
+    prompt.add_argument("--json", action="store_true", help="print ids and spans as JSON")
+
+    bench = commands.add_parser("bench", help="measure against others", description=_BENCH)
+    bench.add_argument("--model", metavar="MODEL", help="a .gguf file; the built-in model")
+    bench.add_argument("--json", action="store_true", help="print the figures as JSON")
+    bench.add_argument(
+        "--only", metavar="NAME", action="append", help="run this part alone; may be given again"
+    )
+    bench.add_argument("--threads", type=int, metavar="N", help="threads for all sides alike")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    options = build_parser().parse_args(arguments)
+    try:
+        return _command(options.command)(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python would complain when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ReplyFailed as error:
+        print(f"glasschat: {error}", file=sys.stderr)
+        return 1
+    except GlasschatError as error:
+        print(f"glasschat {options.command}: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _command(name: str) -> Callable[[Namespace], int]:
+    module = importlib.import_module(f"glasschat.cli.{name}")
+    command: Callable[[Namespace], int] = getattr(module, name)
+    return command
+
+
+_WEB = """Serve the chat on one port. The page is up before the model is loaded."""
+_ASK = """Ask one question and stream the answer. Ctrl-C stops the reply and keeps what is there."""
+_PROMPT = """Show what the model will read: every token of the prompt, and where it came from."""
+_BENCH = """Measure decode, batching and an eight-turn chat against llama.cpp's bare loop,
+llama-server and the original demo's algorithm, in one run. Rivals come with the `bench` extra."""

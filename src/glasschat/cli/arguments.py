@@ -1,0 +1,147 @@
+"""Flags: made from the settings themselves, so that none is forgotten."""
+
+import argparse
+import sys
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from glasschat.config import DEFAULT_HOST, DEFAULT_PORT, ModelOptions, WebOptions
+from glasschat.errors import ModelNotFound, ParameterError
+from glasschat.sampling import SamplingParams
+
+_MODEL_HELP = {
+    "context": "tokens per slot: prompt and reply together (the model's own, at most 8192)",
+    "slots": "replies generated at once (4, fewer where memory is short)",
+    "threads": "CPU threads (all cores)",
+    "gpu_layers": "layers to put on the GPU (all, where llama.cpp was built for one)",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line that names the mistake, and exit with 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def add_web_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the chat is served."""
+    parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port (%(default)s)")
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="allow another address than loopback: everyone who reaches it may chat",
+    )
+    parser.add_argument(
+        "--max-waiting", type=int, default=64, metavar="N", help="queued requests (%(default)s)"
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """How much of the machine the model gets."""
+    group = parser.add_argument_group("model")
+    for name, text in _MODEL_HELP.items():
+        group.add_argument(_flag(name), type=int, metavar="N", help=text)
+    group.add_argument(
+        "--exact",
+        action="store_true",
+        help="one slot and no prefix reuse: the same seed gives the same ids every time",
+    )
+
+
+def add_message_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which conversation becomes a prompt."""
+    parser.add_argument("question", nargs="*", help="a user message, instead of --messages")
+    parser.add_argument("--system", metavar="TEXT", help="the system prompt before the question")
+    parser.add_argument(
+        "--messages",
+        metavar="FILE",
+        help='JSON list of {"role", "content"}; "-" reads standard input',
+    )
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    """Every field of SamplingParams, in its own name."""
+    group = parser.add_argument_group("sampling")
+    for item in fields(SamplingParams):
+        summary = item.metadata.get("summary", "")
+        default = None if item.default is MISSING else item.default
+        flag = _flag(item.name)
+        if item.name == "do_sample":
+            group.add_argument(
+                flag, action=argparse.BooleanOptionalAction, default=None, help="draw (on)"
+            )
+        elif item.name == "ignore_eos":
+            group.add_argument(flag, action="store_true", default=None, help=summary)
+        elif item.name == "logit_bias":
+            group.add_argument(flag, action="append", type=_bias, metavar="ID=VALUE", help=summary)
+        elif item.name == "stages":
+            group.add_argument(flag, type=_names, metavar="A,B,…", help=summary)
+        elif item.name in ("stop", "stop_token_ids"):
+            kind: Any = str if item.name == "stop" else int
+            group.add_argument(flag, action="append", type=kind, metavar="X", help=summary)
+        else:
+            kind = float if isinstance(default, float) else int
+            shown = "unset" if default is None else default
+            group.add_argument(flag, type=kind, metavar="X", help=f"{summary} ({shown})")
+
+
+def model_options(options: argparse.Namespace, **overrides: Any) -> ModelOptions:
+    """The model settings given. Raises ParameterError, ModelNotFound."""
+    path = Path(options.model) if options.model is not None else None
+    if path is not None and not str(options.model).strip():
+        raise ModelNotFound("the model's path is empty: name a .gguf file")
+    values = {name: getattr(options, name, None) for name in _MODEL_HELP}
+    values |= {name: value for name, value in overrides.items() if values.get(name) is None}
+    return ModelOptions(path=path, exact=getattr(options, "exact", False), **values)
+
+
+def web_options(options: argparse.Namespace) -> WebOptions:
+    """The server settings given. Raises ParameterError."""
+    return WebOptions(host=options.host, port=options.port, max_waiting=options.max_waiting)
+
+
+def sampling_params(options: argparse.Namespace) -> SamplingParams:
+    """The sampling settings given, the defaults for the rest. Raises ParameterError."""
+    given: dict[str, Any] = {}
+    for item in fields(SamplingParams):
+        value = getattr(options, item.name)
+        if value is not None:
+            given[item.name] = value
+    if "logit_bias" in given:
+        given["logit_bias"] = dict(given["logit_bias"])
+    return SamplingParams(**given)
+
+
+def question_text(words: list[str]) -> str:
+    """The words given, or standard input for '-' or nothing. Raises ParameterError."""
+    if words and words != ["-"]:
+        text = " ".join(words)
+    elif words or not sys.stdin.isatty():
+        text = sys.stdin.read()
+    else:
+        text = ""
+    if not text.strip():
+        raise ParameterError("question", "a text (as an argument or on standard input)", text)
+    return text
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _bias(text: str) -> tuple[int, float]:
+    token_id, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ID=VALUE")
+    try:
+        return int(token_id), float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ID=VALUE") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))

@@ -1,0 +1,93 @@
+"""`glasschat ask`: one question, streamed to the terminal."""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from glasschat.backends import LocalBackend
+from glasschat.cli.arguments import model_options, question_text, sampling_params
+from glasschat.engine import FinishReason, Generation
+from glasschat.errors import ParameterError, ReplyFailed
+from glasschat.models.load import load_model, plan_model
+from glasschat.prompt import ChatMessage
+
+
+def ask(options: argparse.Namespace) -> int:
+    """Load the model, ask, print; 0, or 1 when the reply failed, or 130 when interrupted."""
+    if options.trace and not options.json:
+        raise ParameterError("trace", "given together with --json", True)
+    params = sampling_params(options)
+    plan = plan_model(model_options(options, slots=1))
+    messages = [ChatMessage("user", question_text(options.question))]
+    if options.system is not None:
+        messages.insert(0, ChatMessage("system", options.system))
+    backend = LocalBackend(
+        lambda progress: load_model(plan, progress), name=plan.info.name, exact=options.exact
+    )
+    with backend:
+        backend.load()
+        generation = backend.start(messages, params, trace=options.trace)
+        with _interrupt_cancels(generation):
+            if not options.json:
+                for delta in generation.deltas():
+                    sys.stdout.write(_printable(delta))
+                    sys.stdout.flush()
+                sys.stdout.write("\n")
+            while not generation.finished:
+                generation.wait(generation.snapshot().version)
+        snapshot = generation.snapshot()
+        if options.json:
+            print(json.dumps(as_json(generation, trace=options.trace), ensure_ascii=False))
+    if snapshot.finish_reason is FinishReason.ERROR:
+        raise ReplyFailed(snapshot.error)
+    return 130 if snapshot.finish_reason is FinishReason.CANCELLED else 0
+
+
+def as_json(generation: Generation, *, trace: bool) -> dict[str, Any]:
+    """The finished reply as one object."""
+    snapshot = generation.snapshot()
+    steps = generation.steps()
+    result: dict[str, Any] = {
+        "text": snapshot.text,
+        "token_ids": [step.token_id for step in steps],
+        "finish_reason": snapshot.finish_reason,
+        "usage": asdict(snapshot.usage),
+        "timings": asdict(snapshot.timings),
+    }
+    if snapshot.error is not None:
+        result["error"] = snapshot.error
+    if trace:
+        result["trace"] = [step.record.as_json() for step in steps if step.record is not None]
+    return result
+
+
+@contextmanager
+def _interrupt_cancels(generation: Generation) -> Iterator[None]:
+    """The first Ctrl-C ends the reply and keeps what is there, the second ends the program."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def cancel(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        generation.cancel()
+
+    signal.signal(signal.SIGINT, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _printable(text: str) -> str:
+    """Model text must not steer the terminal: control characters show as their pictures."""
+    return text.translate(_CONTROL_PICTURES) if sys.stdout.isatty() else text
+
+
+_CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}

@@ -1,0 +1,83 @@
+"""`glasschat prompt`: what the model will read, token by token."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from glasschat.cli.arguments import model_options, question_text
+from glasschat.errors import InvalidMessage, ParameterError
+from glasschat.models.gguf import read_header
+from glasschat.models.llama_tokenizer import open_vocabulary
+from glasschat.models.load import builtin_model
+from glasschat.prompt import ChatMessage, ChatTemplate, Role, SpanRecord, describe
+
+_COLOURS = {"template": "2", "system": "35", "user": "36", "assistant": "32"}
+
+
+def prompt(options: argparse.Namespace) -> int:
+    """Encode the conversation and show it."""
+    messages = _messages(options)
+    path = model_options(options).path or builtin_model()
+    read_header(path)
+    with open_vocabulary(path) as tokenizer:
+        encoding = ChatTemplate(tokenizer).encode(messages)
+        spans = describe(tokenizer, encoding)
+    if options.json:
+        print(json.dumps({"ids": list(encoding.ids), "spans": spans}, ensure_ascii=False))
+    else:
+        _print_for_people(spans, len(encoding.ids))
+    return 0
+
+
+def _messages(options: argparse.Namespace) -> list[ChatMessage]:
+    if options.messages is None:
+        messages = [ChatMessage("user", question_text(options.question))]
+    elif options.question:
+        raise ParameterError("question", "left out when --messages is given", options.question)
+    else:
+        messages = read_messages(options.messages)
+    if options.system is not None:
+        messages.insert(0, ChatMessage("system", options.system))
+    return messages
+
+
+def read_messages(file: str) -> list[ChatMessage]:
+    """A JSON list of {"role", "content"} from a file or standard input. Raises InvalidMessage."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        items = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidMessage(f"cannot read messages from {file}: {error}") from None
+    shape = 'a list of {"role": …, "content": …}'
+    if not isinstance(items, list):
+        raise InvalidMessage(f"{file} must hold {shape}, and it holds a {type(items).__name__}")
+    return [
+        _message(item, f"message {index} of {file} must be one of {shape}")
+        for index, item in enumerate(items)
+    ]
+
+
+def _message(item: Any, complaint: str) -> ChatMessage:
+    if not isinstance(item, dict) or set(item) - {"role", "content", "ids"}:
+        raise InvalidMessage(complaint)
+    role, text, ids = item.get("role"), item.get("content"), item.get("ids")
+    if not isinstance(role, str) or not isinstance(text, str):
+        raise InvalidMessage(complaint)
+    if ids is not None and not (isinstance(ids, list) and all(type(i) is int for i in ids)):
+        raise InvalidMessage(complaint)
+    return ChatMessage(cast(Role, role), text, None if ids is None else tuple(ids))
+
+
+def _print_for_people(spans: Sequence[SpanRecord], tokens: int) -> None:
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    for span in spans:
+        text = json.dumps(span["text"], ensure_ascii=False)[1:-1]
+        label = f"{span['start']:>6} {span['end'] - span['start']:>5}  {span['origin']:<9}  "
+        if coloured:
+            text = f"\x1b[{_COLOURS[span['origin']]}m{text}\x1b[0m"
+        print(label + text)
+    print(f"{tokens} tokens: first position, tokens, origin and text of each span above")

@@ -1,0 +1,31 @@
+"""`glasschat web`: the chat."""
+
+import argparse
+import sys
+
+from glasschat.backends import LocalBackend
+from glasschat.cli.arguments import model_options, web_options
+from glasschat.models.load import load_model, plan_model
+from glasschat.web.server import check_address, serve
+
+
+def web(options: argparse.Namespace) -> int:
+    """Check what can be checked at once, then serve; 0 when the server was ended."""
+    where = web_options(options)
+    plan = plan_model(model_options(options))
+    check_address(where, open_to_all=options.open)
+    backend = LocalBackend(
+        lambda progress: load_model(plan, progress),
+        name=plan.info.name,
+        max_waiting=where.max_waiting,
+        exact=options.exact,
+    )
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    print(
+        f"glasschat: {plan.info.name}, {plan.slots} slots of {plan.context:,} tokens, "
+        f"on http://{host}:{where.port} (Ctrl-C ends it)",
+        file=sys.stderr,
+        flush=True,
+    )
+    serve(backend, where, open_to_all=options.open)
+    return 0

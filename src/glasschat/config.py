@@ -1,0 +1,55 @@
+"""Settings of the program, frozen and resolved once; those of a reply are SamplingParams."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from glasschat.errors import ParameterError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8501
+DEFAULT_SLOTS = 4
+DEFAULT_CONTEXT = 8192
+MOST_SLOTS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """Which model, and how much of the machine it gets.
+
+    Unset values are chosen when the model is known: the context is the model's own, at most
+    8,192; slots are 4, fewer where memory is short; threads are the cores; layers go to a GPU
+    when llama.cpp was built for one.
+    """
+
+    path: Path | None = None
+    context: int | None = None
+    slots: int | None = None
+    threads: int | None = None
+    gpu_layers: int | None = None
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        _check("context", self.context, 64, 2**31 - 1)
+        _check("slots", self.slots, 1, MOST_SLOTS)
+        _check("threads", self.threads, 1, 1024)
+        _check("gpu_layers", self.gpu_layers, 0, 10_000)
+        if self.exact and self.slots not in (None, 1):
+            raise ParameterError("slots", "1 in exact mode", self.slots)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebOptions:
+    """Where the chat is served, and how many may wait for it."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    max_waiting: int = 64
+
+    def __post_init__(self) -> None:
+        _check("port", self.port, 1, 65535)
+        _check("max_waiting", self.max_waiting, 1, 100_000)
+
+
+def _check(name: str, value: int | None, low: int, high: int) -> None:
+    if value is not None and not low <= value <= high:
+        raise ParameterError(name, f"a whole number from {low:,} to {high:,}", value)

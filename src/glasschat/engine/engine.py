@@ -1,0 +1,235 @@
+"""The token loop: one thread that schedules, runs the model and samples, step after step."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence as Ids
+from dataclasses import dataclass
+
+from glasschat.engine.generation import Generation
+from glasschat.engine.pacing import ChunkPacer
+from glasschat.engine.request import GenerationRequest
+from glasschat.engine.scheduler import ScheduledBatch, Scheduler
+from glasschat.engine.sequence import Sequence
+from glasschat.engine.slots import SlotPool
+from glasschat.engine.snapshot import FinishReason
+from glasschat.errors import EngineStopped, GlasschatError, QueueFull
+from glasschat.models.base import ForwardRow, Logits, Model
+from glasschat.sampling import SamplingParams
+
+log = logging.getLogger(__name__)
+
+EXACT_CHUNK = 128
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """What the engine is doing. `repairs` counts slots that the idle check had to empty."""
+
+    running: int
+    waiting: int
+    free_slots: int
+    slots: int
+    repairs: int
+    failed: str | None
+
+
+class Engine:
+    """Serves many replies at once from one model.
+
+    `submit` and the handle that it returns are for any thread; the model's runner is touched by
+    the engine's own thread only. `exact` serves one request at a time on an empty cache, so that
+    the same seed gives the same ids whenever it is asked.
+    """
+
+    def __init__(self, model: Model, *, max_waiting: int = 64, exact: bool = False) -> None:
+        self.model = model
+        self.exact = exact
+        self._max_waiting = max_waiting
+        self._slots = SlotPool(model.runner, reuse=not exact)
+        self._pacer = ChunkPacer(EXACT_CHUNK if exact else None)
+        self._scheduler = Scheduler(self._slots, self._pacer)
+        self._inbox: list[Sequence] = []
+        self._wake = threading.Condition()
+        self._woken = False
+        self._closing = False
+        self._failed: str | None = None
+        self._checked = True
+        self._thread = threading.Thread(target=self._run, name="glasschat-engine", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(
+        self, prompt_ids: Ids[int], params: SamplingParams, *, trace: bool = True
+    ) -> Generation:
+        """Queue a request and return the handle on its reply at once.
+
+        Raises PromptTooLong, ParameterError, QueueFull when `max_waiting` requests wait already,
+        EngineStopped after `close` or a failure of the engine itself.
+        """
+        request = GenerationRequest.resolve(
+            prompt_ids,
+            params,
+            tokenizer=self.model.tokenizer,
+            context=self.model.runner.context,
+            trace=trace,
+        )
+        sequence = Sequence(Generation(request, self._notify), self.model.tokenizer)
+        with self._wake:
+            if self._failed is not None:
+                raise EngineStopped(f"the engine has failed: {self._failed}")
+            if self._closing:
+                raise EngineStopped("the engine has been closed")
+            waiting = len(self._scheduler.waiting) + len(self._inbox)
+            if waiting >= self._max_waiting + self._slots.free:
+                raise QueueFull(
+                    f"{waiting} requests are waiting and at most {self._max_waiting} may: "
+                    "try again in a moment"
+                )
+            self._inbox.append(sequence)
+            sequence.generation._set_queue_position(max(1, waiting + 1 - self._slots.free))
+            self._woken = True
+            self._wake.notify()
+        return sequence.generation
+
+    def stats(self) -> EngineStats:
+        """A look from outside; the numbers may be one step old."""
+        return EngineStats(
+            running=len(self._scheduler.running),
+            waiting=len(self._scheduler.waiting) + len(self._inbox),
+            free_slots=self._slots.free,
+            slots=len(self._slots.slots),
+            repairs=self._slots.repairs,
+            failed=self._failed,
+        )
+
+    def close(self) -> None:
+        """Cancel what is running, end the thread, give the model's memory back."""
+        with self._wake:
+            self._closing = True
+            self._woken = True
+            self._wake.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    # --- the engine's thread --------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                if not self.step():
+                    self._sleep()
+        except Exception as error:
+            log.exception("the engine failed")
+            self._failed = f"{type(error).__name__}: {error}"
+        finally:
+            reason = FinishReason.ERROR if self._failed else FinishReason.CANCELLED
+            self._take_inbox()
+            for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
+                sequence.finish(reason, self._failed)
+                self._scheduler.remove(sequence)
+            self.model.runner.close()
+
+    def step(self) -> bool:
+        """Schedule, forward, sample; False when there was nothing to do."""
+        self._take_inbox()
+        self._take_cancels()
+        batch = self._scheduler.schedule()
+        if not batch:
+            return False
+        self._checked = False
+        logits = self._forward(batch)
+        for sequence, row in logits:
+            self._choose(sequence, row)
+        return True
+
+    def _take_inbox(self) -> None:
+        with self._wake:
+            self._woken = False
+            arrived, self._inbox = self._inbox, []
+            for sequence in arrived:
+                self._scheduler.add(sequence)
+
+    def _take_cancels(self) -> None:
+        for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
+            if sequence.generation._signals.cancelled:
+                sequence.finish(FinishReason.CANCELLED)
+                self._scheduler.remove(sequence)
+
+    def _forward(self, batch: ScheduledBatch) -> list[tuple[Sequence, Logits]]:
+        """Run the batch; the sequences that need a token, each with its row of logits."""
+        started = time.perf_counter()
+        try:
+            chosen = self._forward_rows(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                self._fail(next(iter(batch)), error, distrust=True)
+                return []
+            # Somebody's row spoils the batch: one by one, only the culprit fails. Each is
+            # sampled before the next forward, which would overwrite its logits.
+            for sequence, count in batch.items():
+                for row in self._forward({sequence: count}):
+                    self._choose(*row)
+            return []
+        prompt_tokens = sum(count for count in batch.values() if count > 1)
+        self._pacer.measured(prompt_tokens, time.perf_counter() - started)
+        return chosen
+
+    def _forward_rows(self, batch: ScheduledBatch) -> list[tuple[Sequence, Logits]]:
+        rows: list[ForwardRow] = []
+        wanting: list[Sequence] = []
+        for sequence, count in batch.items():
+            assert sequence.slot is not None
+            wants = count == sequence.remaining
+            rows.append(
+                ForwardRow(sequence.slot.index, sequence.computed, sequence.next_ids(count), wants)
+            )
+            if wants:
+                wanting.append(sequence)
+        logits = self.model.runner.forward(rows)
+        for (sequence, count), row in zip(batch.items(), rows, strict=True):
+            assert sequence.slot is not None
+            sequence.slot.ids.extend(row.ids)
+            sequence.computed += count
+            if sequence.prefilling or count > 1:
+                sequence.generation._set_prefilled(
+                    min(sequence.computed, len(sequence.request.prompt_ids))
+                )
+        return list(zip(wanting, logits, strict=True))
+
+    def _choose(self, sequence: Sequence, row: Logits) -> None:
+        try:
+            ended = sequence.advance(row)
+        except Exception as error:
+            self._fail(sequence, error)
+            return
+        if ended is not None:
+            self._scheduler.remove(sequence)
+
+    def _fail(self, sequence: Sequence, error: Exception, *, distrust: bool = False) -> None:
+        if isinstance(error, GlasschatError):
+            message = str(error)
+        else:
+            log.error("a reply failed", exc_info=error)
+            message = f"internal error: {type(error).__name__}: {error}"
+        sequence.finish(FinishReason.ERROR, message)
+        if distrust and sequence.slot is not None:
+            self._slots.forget(sequence.slot)
+        self._scheduler.remove(sequence)
+
+    def _sleep(self) -> None:
+        if not self._checked and not self._scheduler.running and not self._scheduler.waiting:
+            self._slots.check()
+            self._checked = True
+        with self._wake:
+            self._wake.wait_for(lambda: self._woken)
+
+    def _notify(self) -> None:
+        with self._wake:
+            self._woken = True
+            self._wake.notify()

@@ -1,0 +1,224 @@
+"""The handle on one reply: watch it, steer it, wait for its end."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+from glasschat.engine.request import GenerationRequest
+from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Usage
+from glasschat.errors import ReplyFailed
+from glasschat.prompt import ChatMessage
+
+
+class Signals:
+    """What watchers ask of a reply; the engine takes it at the next step."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        self.paused = False
+        self.steps_allowed = 0
+        self.forced: deque[int] = deque()
+
+
+class Generation:
+    """A reply in flight or finished. Safe to use from any thread, by any number of watchers.
+
+    None of them is needed for the reply to go on. The engine alone calls the methods whose names
+    begin with an underscore.
+    """
+
+    def __init__(self, request: GenerationRequest, wake_engine: Callable[[], None]) -> None:
+        self.id = uuid4().hex
+        self.request = request
+        self._wake_engine = wake_engine
+        self._signals = Signals()
+        self._changed = threading.Condition()
+        self._version = 0
+        self._state = State.QUEUED
+        self._queue_position = 0
+        self._cached = 0
+        self._prefilled = 0
+        self._steps: list[Step] = []
+        self._tail = ""
+        self._text = ""
+        self._text_steps = 0
+        self._finish_reason: FinishReason | None = None
+        self._error: str | None = None
+        self._whole = True
+        self._submitted_at = time.perf_counter()
+        self._admitted_at: float | None = None
+        self._first_at: float | None = None
+        self._last_at: float | None = None
+
+    # --- watching -------------------------------------------------------------------------
+
+    @property
+    def finished(self) -> bool:
+        """Whether the reply has ended, for whatever reason."""
+        return self._state is State.FINISHED
+
+    def snapshot(self) -> Snapshot:
+        """Everything there is to know of the reply now."""
+        with self._changed:
+            return Snapshot(
+                version=self._version,
+                state=self._state,
+                queue_position=self._queue_position,
+                prefilled=self._prefilled,
+                usage=Usage(len(self.request.prompt_ids), self._cached, len(self._steps)),
+                text=self._joined_text(),
+                finish_reason=self._finish_reason,
+                error=self._error,
+                timings=self._timings(),
+            )
+
+    def steps(self, start: int = 0) -> tuple[Step, ...]:
+        """The tokens from number `start` on."""
+        with self._changed:
+            return tuple(self._steps[start:])
+
+    def wait(self, version: int, timeout: float | None = None) -> bool:
+        """Sleep until the reply differs from what `version` saw; False when time ran out."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._version != version, timeout)
+
+    def deltas(self) -> Iterator[str]:
+        """The text as it comes, until the reply ends; joined, it is the whole text."""
+        seen = 0
+        while True:
+            snapshot = self.snapshot()
+            if len(snapshot.text) > seen:
+                yield snapshot.text[seen:]
+                seen = len(snapshot.text)
+            if snapshot.state is State.FINISHED:
+                return
+            self.wait(snapshot.version)
+
+    def result(self, timeout: float | None = None) -> Snapshot:
+        """Wait for the end. Raises ReplyFailed if the reply went wrong, TimeoutError in time."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.finished, timeout):
+                raise TimeoutError(f"the reply did not end within {timeout} s")
+        snapshot = self.snapshot()
+        if snapshot.finish_reason is FinishReason.ERROR:
+            raise ReplyFailed(snapshot.error)
+        return snapshot
+
+    def message(self) -> ChatMessage:
+        """The reply as a turn of the conversation.
+
+        It carries its ids, without the end token, unless a stop string cut through them: then
+        the text alone goes back to the model.
+        """
+        with self._changed:
+            ids = [step.token_id for step in self._steps]
+            if ids and ids[-1] in self.request.ending_ids:
+                ids.pop()
+            return ChatMessage(
+                "assistant", self._joined_text(), tuple(ids) if self._whole else None
+            )
+
+    # --- the five signals -----------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """End the reply at the next step; what is there stays."""
+        self._signals.cancelled = True
+        self._wake_engine()
+
+    def pause(self) -> None:
+        """Choose no further token until `step` or `resume`."""
+        self._signals.paused = True
+        self._wake_engine()
+
+    def step(self, count: int = 1) -> None:
+        """Choose `count` tokens of a paused reply."""
+        self._signals.steps_allowed += count
+        self._wake_engine()
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        self._signals.steps_allowed = 0
+        self._signals.paused = False
+        self._wake_engine()
+
+    def force(self, token_id: int) -> None:
+        """Take `token_id` as the next token instead of drawing one."""
+        self._signals.forced.append(token_id)
+        self._wake_engine()
+
+    # --- the engine's side ----------------------------------------------------------------
+
+    def _set_queue_position(self, position: int) -> None:
+        if position != self._queue_position:
+            with self._changed:
+                self._queue_position = position
+                self._publish()
+
+    def _set_prefilled(self, prefilled: int, cached: int | None = None) -> None:
+        with self._changed:
+            if cached is not None:
+                self._admitted_at = time.perf_counter()
+                self._cached = cached
+                self._queue_position = 0
+            self._state = State.PREFILLING
+            self._prefilled = prefilled
+            self._publish()
+
+    def _set_state(self, state: State) -> None:
+        if state is not self._state:
+            with self._changed:
+                self._state = state
+                self._publish()
+
+    def _append(self, step: Step) -> None:
+        with self._changed:
+            now = time.perf_counter()
+            if self._first_at is None:
+                self._first_at = now
+                self._prefilled = len(self.request.prompt_ids)
+            self._last_at = now
+            if self._state is State.PREFILLING:
+                self._state = State.RUNNING
+            self._steps.append(step)
+            self._publish()
+
+    def _finish(
+        self, reason: FinishReason, *, tail: str = "", error: str | None = None, whole: bool = True
+    ) -> None:
+        with self._changed:
+            if self._finish_reason is not None:
+                return
+            self._tail = tail
+            self._whole = whole
+            self._finish_reason = reason
+            self._error = error
+            self._queue_position = 0
+            self._state = State.FINISHED
+            self._publish()
+
+    def _publish(self) -> None:
+        self._version += 1
+        self._changed.notify_all()
+
+    def _joined_text(self) -> str:
+        # Only what is new is joined, so that watching costs a constant amount per token.
+        if self._text_steps < len(self._steps):
+            self._text += "".join(step.text for step in self._steps[self._text_steps :])
+            self._text_steps = len(self._steps)
+        if self._tail:
+            self._text, self._tail = self._text + self._tail, ""
+        return self._text
+
+    def _timings(self) -> Timings:
+        first, last, admitted = self._first_at, self._last_at, self._admitted_at
+        if first is None or last is None or admitted is None:
+            return Timings(None, None, None)
+        computed = len(self.request.prompt_ids) - self._cached
+        more = len(self._steps) - 1
+        return Timings(
+            ttft_s=first - self._submitted_at,
+            prefill_tps=computed / (first - admitted) if first > admitted else None,
+            decode_tps=more / (last - first) if more and last > first else None,
+        )

@@ -1,0 +1,105 @@
+"""One reply as the engine's thread sees it."""
+
+from collections.abc import Sequence as Ids
+
+from glasschat.engine.detokenizer import IncrementalDetokenizer
+from glasschat.engine.generation import Generation
+from glasschat.engine.slots import Slot
+from glasschat.engine.snapshot import FinishReason, State, Step
+from glasschat.engine.stopping import StopStrings
+from glasschat.models.base import Logits, Tokenizer
+from glasschat.sampling import Sampler
+
+
+class Sequence:
+    """A request on its way: its slot, how far its cache has come, its sampler.
+
+    Prompt and reply are one list of ids, `ids`; the first `computed` of them are in the cache.
+    """
+
+    def __init__(self, generation: Generation, tokenizer: Tokenizer) -> None:
+        request = generation.request
+        self.generation = generation
+        self.request = request
+        self.ids = list(request.prompt_ids)
+        self.computed = 0
+        self.slot: Slot | None = None
+        self.sampler = Sampler(
+            request.params,
+            request.prompt_ids,
+            end_ids=tokenizer.end_ids,
+            vocab_size=tokenizer.vocab_size,
+            trace=request.trace,
+        )
+        self._detokenizer = IncrementalDetokenizer(tokenizer.token_bytes, tokenizer.control_ids)
+        self._stops = StopStrings(request.params.stop)
+
+    @property
+    def remaining(self) -> int:
+        """Ids not in the cache yet: the rest of the prompt, or the one token just chosen."""
+        return len(self.ids) - self.computed
+
+    @property
+    def prefilling(self) -> bool:
+        """Whether prompt tokens are still to be computed."""
+        return self.computed < len(self.request.prompt_ids)
+
+    @property
+    def completion_tokens(self) -> int:
+        """How many tokens the reply has."""
+        return len(self.ids) - len(self.request.prompt_ids)
+
+    @property
+    def waits_for_signal(self) -> bool:
+        """Whether it is paused and has no step left to go."""
+        signals = self.generation._signals
+        return signals.paused and signals.steps_allowed == 0
+
+    def next_ids(self, count: int) -> Ids[int]:
+        """The next `count` ids to compute."""
+        return self.ids[self.computed : self.computed + count]
+
+    def admit(self, slot: Slot, cached: int) -> None:
+        """Start on `slot`, whose first `cached` positions hold this prompt already."""
+        self.slot = slot
+        self.computed = cached
+        self.generation._set_prefilled(cached, cached)
+
+    def advance(self, row: Logits) -> FinishReason | None:
+        """Choose the next token from its row of logits; the reason if the reply ends with it."""
+        signals = self.generation._signals
+        if signals.forced:
+            choice = self.sampler.force(row, signals.forced.popleft())
+        else:
+            choice = self.sampler.sample(row)
+        if signals.paused and signals.steps_allowed > 0:
+            signals.steps_allowed -= 1
+        token_id = choice.token_id
+        self.ids.append(token_id)
+        ends = token_id in self.request.ending_ids
+        stops_count = self.completion_tokens >= self.request.params.min_new_tokens
+        text = "" if ends else self._detokenizer.push(token_id)
+        shown, stopped = self._stops.push(text) if stops_count else (text, False)
+        self.generation._append(Step(token_id, shown, choice.record))
+        if stopped:
+            self.generation._finish(FinishReason.STOP, whole=False)
+            return FinishReason.STOP
+        if ends and stops_count:
+            return self.finish(FinishReason.STOP)
+        if self.completion_tokens >= self.request.max_new_tokens:
+            return self.finish(FinishReason.LENGTH)
+        return None
+
+    def finish(self, reason: FinishReason, error: str | None = None) -> FinishReason:
+        """End the reply; what was held back of its text is shown."""
+        shown, stopped = self._stops.push(self._detokenizer.flush())
+        tail = shown if stopped else shown + self._stops.flush()
+        self.generation._finish(reason, tail=tail, error=error, whole=not stopped)
+        return reason
+
+    def show_state(self) -> None:
+        """Tell the watchers whether it runs or is paused."""
+        if self.waits_for_signal:
+            self.generation._set_state(State.PAUSED)
+        elif self.generation._state is State.PAUSED:
+            self.generation._set_state(State.PREFILLING if self.prefilling else State.RUNNING)

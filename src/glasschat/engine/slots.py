@@ -1,0 +1,114 @@
+"""The KV caches: who has which, and whose prefix can be used again."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from glasschat.models.base import ModelRunner
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Slot:
+    """One sequence's KV cache. `ids` are the tokens at its positions, kept when it is free."""
+
+    index: int
+    ids: list[int] = field(default_factory=list)
+    busy: bool = False
+    last_used: int = 0
+
+
+class SlotPool:
+    """Gives slots to sequences so that the fewest tokens are computed twice.
+
+    With `reuse` off every sequence starts on an empty cache: exact mode.
+    """
+
+    def __init__(self, runner: ModelRunner, *, reuse: bool = True) -> None:
+        self._runner = runner
+        self._reuse = reuse
+        self._clock = 0
+        self.slots = [Slot(index) for index in range(runner.slots)]
+        self.repairs = 0
+
+    @property
+    def free(self) -> int:
+        """How many slots no sequence holds."""
+        return sum(not slot.busy for slot in self.slots)
+
+    def acquire(self, prompt: Sequence[int]) -> tuple[Slot, int] | None:
+        """A slot for `prompt`, and how many of its tokens are in it already; None if all are busy.
+
+        At least the last token of the prompt is always left to compute: its logits are needed.
+        """
+        free = [slot for slot in self.slots if not slot.busy]
+        if not free:
+            return None
+        shared = self._shared_prefixes(prompt)
+        source = max(self.slots, key=lambda slot: (shared[slot.index], not slot.busy))
+        length = shared[source.index]
+        target = min(free, key=lambda slot: (len(slot.ids) > 0, slot.last_used))
+        if not source.busy and (target is source or len(source.ids) - length <= len(target.ids)):
+            # Cutting the source short loses no more of the cache than overwriting another slot.
+            target = source
+        length = self._prepare(source, target, length)
+        target.busy = True
+        self._clock += 1
+        target.last_used = self._clock
+        return target, length
+
+    def release(self, slot: Slot) -> None:
+        """The sequence has ended; its ids stay for the next turn."""
+        slot.busy = False
+        self._clock += 1
+        slot.last_used = self._clock
+
+    def forget(self, slot: Slot) -> None:
+        """Empty the slot: what is in it cannot be trusted."""
+        slot.ids.clear()
+        self._runner.truncate(slot.index, 0)
+
+    def check(self) -> None:
+        """Compare the books with the backend's own count, when nothing is running.
+
+        A slot that differs, or that nobody gave back, is emptied and counted in `repairs`.
+        """
+        for slot in self.slots:
+            held = self._runner.cached_length(slot.index)
+            if slot.busy or held != len(slot.ids):
+                log.error(
+                    "slot %d holds %d positions and should hold %d%s: emptied",
+                    slot.index,
+                    held,
+                    len(slot.ids),
+                    " and be free" if slot.busy else "",
+                )
+                self.repairs += 1
+                self.forget(slot)
+                slot.busy = False
+
+    def _shared_prefixes(self, prompt: Sequence[int]) -> list[int]:
+        if not self._reuse:
+            return [0] * len(self.slots)
+        wanted = np.asarray(prompt[:-1], dtype=np.int64)
+        return [common_prefix(np.asarray(slot.ids, dtype=np.int64), wanted) for slot in self.slots]
+
+    def _prepare(self, source: Slot, target: Slot, length: int) -> int:
+        if target is source or length == 0:
+            kept = self._runner.truncate(target.index, length)
+            ids = target.ids[:length]
+        else:
+            kept = self._runner.copy_prefix(source.index, target.index, length)
+            ids = source.ids[:length]
+        target.ids = ids if kept else []
+        return len(target.ids)
+
+
+def common_prefix(a: np.ndarray, b: np.ndarray) -> int:
+    """How many leading ids two sequences share."""
+    length = min(len(a), len(b))
+    differing = np.flatnonzero(a[:length] != b[:length])
+    return int(differing[0]) if len(differing) else length

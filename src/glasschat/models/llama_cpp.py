@@ -1,0 +1,141 @@
+"""The llama.cpp runner, on the low-level calls of llama-cpp-python.
+
+One context with a unified KV cache holds all slots as its sequences: sharing a prefix between
+slots is then a matter of bookkeeping in llama.cpp, and costs nothing.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import llama_cpp
+import numpy as np
+from numpy.typing import NDArray
+
+from glasschat.errors import NotEnoughMemory, ReplyFailed
+from glasschat.models.base import ForwardRow, Logits
+
+# llama.cpp works through a batch in pieces of this many tokens.
+MICRO_BATCH = 512
+
+_DECODE_ERRORS = {
+    1: "the KV cache has no room left",
+    2: "the computation was aborted",
+    -1: "the batch was refused as invalid",
+}
+
+
+class LlamaCppRunner:
+    """Implements ModelRunner over a loaded llama.cpp model, which it owns and frees on close.
+
+    `threads` compute a step of one token, `batch_threads` every larger one.
+    """
+
+    def __init__(
+        self, model: Any, *, slots: int, context: int, threads: int, batch_threads: int
+    ) -> None:
+        self.slots = slots
+        self.context = context
+        self.threads = threads
+        self._model = model
+        vocab = llama_cpp.llama_model_get_vocab(model)
+        self.vocab_size: int = llama_cpp.llama_vocab_n_tokens(vocab)
+        # A recurrent state has no positions to cut or to share at.
+        self._divisible = not (
+            llama_cpp.llama_model_is_recurrent(model) or llama_cpp.llama_model_is_hybrid(model)
+        )
+        params = llama_cpp.llama_context_default_params()
+        params.n_ctx = slots * context
+        params.n_batch = MICRO_BATCH + slots
+        params.n_ubatch = MICRO_BATCH
+        params.n_seq_max = slots
+        params.kv_unified = True
+        params.n_threads = threads
+        params.n_threads_batch = batch_threads
+        params.no_perf = True
+        self._context: Any = llama_cpp.llama_init_from_model(model, params)
+        if not self._context:
+            llama_cpp.llama_model_free(model)
+            raise NotEnoughMemory(
+                f"llama.cpp could not make a KV cache for {slots} slots of {context:,} tokens: "
+                "choose fewer --slots or a smaller --context"
+            )
+        self._memory = llama_cpp.llama_get_memory(self._context)
+        self._batch = llama_cpp.llama_batch_init(params.n_batch, 0, 1)
+        self._tokens = _view(self._batch.token, params.n_batch, np.int32)
+        self._positions = _view(self._batch.pos, params.n_batch, np.int32)
+        self._wants = _view(self._batch.logits, params.n_batch, np.int8)
+        _view(self._batch.n_seq_id, params.n_batch, np.int32)[:] = 1
+        # Each seq_id[i] points to one int32; llama.cpp lays them out one by one.
+        self._seq_ids = [self._batch.seq_id[i] for i in range(params.n_batch)]
+
+    def forward(self, rows: Sequence[ForwardRow]) -> Logits:
+        """See ModelRunner.forward."""
+        filled = 0
+        outputs = 0
+        for slot, start, ids, wants_logits in rows:
+            end = filled + len(ids)
+            self._tokens[filled:end] = ids
+            self._positions[filled:end] = np.arange(start, start + len(ids), dtype=np.int32)
+            self._wants[filled:end] = 0
+            for index in range(filled, end):
+                self._seq_ids[index][0] = slot
+            if wants_logits:
+                self._wants[end - 1] = 1
+                outputs += 1
+            filled = end
+        self._batch.n_tokens = filled
+        status = llama_cpp.llama_decode(self._context, self._batch)
+        if status != 0:
+            for row in rows:
+                self.truncate(row.slot, row.start)
+            what = _DECODE_ERRORS.get(status, "the computation failed")
+            raise ReplyFailed(f"llama.cpp: {what} (llama_decode gave {status})")
+        if outputs == 0:
+            llama_cpp.llama_synchronize(self._context)
+            return np.empty((0, self.vocab_size), dtype=np.float32)
+        # Outputs lie one after the other, in the order of the batch.
+        pointer = llama_cpp.llama_get_logits(self._context)
+        return _view(pointer, outputs * self.vocab_size, np.float32).reshape(outputs, -1)
+
+    def truncate(self, slot: int, length: int) -> bool:
+        """See ModelRunner.truncate."""
+        if length == self.cached_length(slot):
+            return True
+        if length > 0 and llama_cpp.llama_memory_seq_rm(self._memory, slot, length, -1):
+            return True
+        if self.slots == 1:
+            # Clearing all also puts the next cell back to the first, which exact mode needs.
+            llama_cpp.llama_memory_clear(self._memory, False)
+        else:
+            llama_cpp.llama_memory_seq_rm(self._memory, slot, -1, -1)
+        return length == 0
+
+    def copy_prefix(self, source: int, target: int, length: int) -> bool:
+        """See ModelRunner.copy_prefix."""
+        llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)
+        if not self._divisible:
+            return False
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+        return True
+
+    def cached_length(self, slot: int) -> int:
+        """See ModelRunner.cached_length."""
+        return int(llama_cpp.llama_memory_seq_pos_max(self._memory, slot)) + 1
+
+    def close(self) -> None:
+        """See ModelRunner.close."""
+        if self._context:
+            llama_cpp.llama_batch_free(self._batch)
+            llama_cpp.llama_free(self._context)
+            llama_cpp.llama_model_free(self._model)
+            self._context = None
+
+
+def _view(pointer: Any, length: int, dtype: Any) -> NDArray[Any]:
+    """A NumPy array over C memory, without copying; the ctypes helper is much slower."""
+    address = ctypes.cast(pointer, ctypes.c_void_p).value
+    assert address is not None
+    size = length * np.dtype(dtype).itemsize
+    memory = memoryview((ctypes.c_char * size).from_address(address))
+    return np.frombuffer(memory, dtype=dtype)

