@@ -41,7 +41,8 @@ def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, flo
 def probability_of(scores: Row, token_id: int) -> float:
     """The softmax of `scores` at `token_id`; 0 for a removed token."""
     whole = Distribution(scores)
-    return float(whole.exps[token_id]) / whole.total
+    # In float64: a forced token may be less likely than float32 can say.
+    return float(np.exp(float(scores[token_id]) - whole.maximum)) / whole.total
 
 
 def _draw_sorted(whole: Distribution, u: float) -> tuple[int, float]:

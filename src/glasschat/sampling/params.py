@@ -140,7 +140,7 @@ def _checked_number(item: Any, value: Any) -> Any:
     except (TypeError, ValueError, OverflowError):  # an array, or a number beyond every float
         raise wrong from None
     low, high = item.metadata["low"], item.metadata["high"]
-    if math.isnan(number) or not low <= number <= high:
+    if not low <= number <= high:  # a NaN is not, either
         raise wrong
     if item.metadata["open_low"] and number == low:
         raise wrong

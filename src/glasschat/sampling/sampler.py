@@ -24,6 +24,10 @@ _FRESH_SEED_BITS = 53
 # which doubles the time of a choice, until it has once seen a larger block freed.
 _LARGER_THAN_ALL_ROWS = 16 * 2**20
 
+_MODEL = "the model's logits"
+_MODEL_REMEDY = "try again, or load another file of this model"
+_STAGE_REMEDY = "set it milder or turn it off"
+
 
 class Choice(NamedTuple):
     """The token chosen, and how; no record when traces are off or there was no row."""
@@ -83,12 +87,14 @@ class Sampler:
         probability, u = math.nan, None
         if self.params.greedy:
             token_id = int(run.scores.argmax())
-            if raw:
+            if raw is not None:
                 probability = probability_of(run.scores, token_id)
         else:
             u = self._generator.random()
             token_id, probability = draw(run.scores, u, run.candidates)
-        record = _record(raw, token_id, probability, u, False, run.records) if raw else None
+        record = None
+        if raw is not None:
+            record = _record(raw, token_id, probability, u, False, run.records)
         self.history.append(token_id)
         return Choice(token_id, record)
 
@@ -106,7 +112,7 @@ class Sampler:
         if row is not None:
             # The stages run with traces off too, so that a row fails or not whatever the traces.
             raw, run = self._run(row)
-            if raw:
+            if raw is not None:
                 probability = probability_of(run.scores, token_id)
                 record = _record(raw, token_id, probability, None, True, run.records)
         self.history.append(token_id)
@@ -123,10 +129,10 @@ class Sampler:
             )
         context = StageContext(self.history, self._end_ids)
         if not self.trace:
-            _check_peak(float(raw.max()), "the model's logits")
+            _check_peak(float(raw.max()), _MODEL, _MODEL_REMEDY)
             return None, _run_stages(self.stages, raw, context)
         whole = context.distribution(raw)
-        _check_peak(whole.maximum, "the model's logits")
+        _check_peak(whole.maximum, _MODEL, _MODEL_REMEDY)
         return whole, _run_stages_recorded(self.stages, raw, context)
 
 
@@ -167,7 +173,7 @@ def _run_stage(stage: Stage, scores: Row, context: StageContext) -> Row:
     after = stage(scores, context)
     if after is not scores:
         after.flags.writeable = False  # a later stage that writes to it fails at once
-        _check_peak(float(after.max()), f"the stage {stage.name}")
+        _check_peak(float(after.max()), f"the stage {stage.name}", _STAGE_REMEDY)
     return after
 
 
@@ -212,15 +218,15 @@ def _rank(scores: Row, token_id: int) -> int:
     return int(above + np.count_nonzero(scores[:token_id] == logit))
 
 
-def _check_peak(peak: float, source: str) -> None:
+def _check_peak(peak: float, source: str, remedy: str) -> None:
     """Refuse a row by its maximum, which is NaN or infinite if the row cannot be drawn from."""
     if math.isfinite(peak):
         return
     if math.isnan(peak):
-        raise ReplyFailed(f"{source} held a NaN (not a number): try again, or another model file")
+        raise ReplyFailed(f"{source} held a NaN, which is not a number: {remedy}")
     if peak > 0:
-        raise ReplyFailed(f"{source} held an infinite score: use settings nearer their defaults")
-    raise ReplyFailed(f"{source} left no token to choose from: loosen it or take it out")
+        raise ReplyFailed(f"{source} held an infinite score: {remedy}")
+    raise ReplyFailed(f"{source} left no token to choose from: {remedy}")
 
 
 def _check_inside(name: str, ids: Iterable[int], vocab_size: int) -> None:
