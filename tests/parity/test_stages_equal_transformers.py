@@ -49,7 +49,8 @@ def theirs(processor: Any, row: Row, ids: list[int] | None = None) -> Row:
 
 def some_ids(size: int, seed: int, count: int) -> list[int]:
     # Few distinct ones, so that they repeat; and now and then one beyond the row.
-    return np.random.default_rng(seed).integers(0, min(size + 1, 12), count).tolist()
+    random = np.random.default_rng(seed)
+    return [int(i) for i in random.integers(0, min(size + 1, 12), count)]
 
 
 @given(rows(), st.floats(1e-3, 100.0))

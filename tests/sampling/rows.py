@@ -42,8 +42,9 @@ def rows(max_size: int = SIZES[-1]) -> st.SearchStrategy[Row]:
 def softmax(row: Row) -> NDArray[np.float64]:
     """The reference: float64, the plain way."""
     wide = row.astype(np.float64)
-    weights = np.exp(wide - wide.max())
-    return weights / weights.sum()
+    weights: NDArray[np.float64] = np.exp(wide - wide.max())
+    weights /= weights.sum()
+    return weights
 
 
 def alive(row: Row) -> NDArray[np.intp]:

@@ -49,7 +49,8 @@ def test_none_is_refused_where_there_is_no_unset(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(OPTIONAL))
 def test_none_is_unset_where_that_means_something(name: str) -> None:
-    assert getattr(SamplingParams(**{name: None}), name) is None
+    unset: dict[str, Any] = {name: None}
+    assert getattr(SamplingParams(**unset), name) is None
 
 
 @pytest.mark.parametrize("name", [f.name for f in NUMBERS])
@@ -90,8 +91,9 @@ def test_a_fraction_of_a_token_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", REAL)
 def test_an_array_is_refused_and_not_taken_for_a_number(name: str) -> None:
+    array: dict[str, Any] = {name: np.array([0.5, 0.5])}
     with pytest.raises(ParameterError, match=name):
-        SamplingParams(**{name: np.array([0.5, 0.5])})
+        SamplingParams(**array)
 
 
 @pytest.mark.parametrize("value", [1, 0, None, "true", math.nan, np.True_])
@@ -161,9 +163,13 @@ def test_any_order_of_the_stages_is_taken() -> None:
 
 
 def test_numbers_of_other_kinds_become_plain_ones() -> None:
-    params = SamplingParams(
-        temperature=1, top_k=np.int64(5), top_p=np.float32(0.5), min_p=Decimal()
-    )
+    given: dict[str, Any] = {
+        "temperature": 1,
+        "top_k": np.int64(5),
+        "top_p": np.float32(0.5),
+        "min_p": Decimal(),
+    }
+    params = SamplingParams(**given)
     assert (params.temperature, params.top_k, params.top_p, params.min_p) == (1.0, 5, 0.5, 0.0)
     assert [type(v) for v in (params.temperature, params.top_k, params.top_p, params.min_p)] == [
         float,
@@ -174,7 +180,8 @@ def test_numbers_of_other_kinds_become_plain_ones() -> None:
 
 
 def test_one_stop_text_needs_no_list() -> None:
-    assert SamplingParams(stop="END").stop == ("END",)
+    alone: Any = "END"
+    assert SamplingParams(stop=alone).stop == ("END",)
 
 
 def test_the_defaults_are_those_of_the_demo() -> None:

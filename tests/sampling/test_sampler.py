@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasschat.errors import ParameterError, ReplyFailed
-from glasschat.sampling import Sampler, SamplingParams, StageContext, StageKind
+from glasschat.sampling import Choice, Sampler, SamplingParams, StageContext, StageKind, StepRecord
 from tests.sampling.rows import Row, alive, make_row, rows, softmax
 
 OFF: dict[str, Any] = {"temperature": 1, "top_p": 1, "repetition_penalty": 1}
@@ -37,6 +37,11 @@ def sampler(row: Row, *, trace: bool = True, stages: Any = None, **params: Any) 
     )
 
 
+def told(choice: Choice) -> StepRecord:
+    assert choice.record is not None
+    return choice.record
+
+
 ROW = make_row(3, 520, "peaked", 2.0, 0.0)
 
 
@@ -44,7 +49,7 @@ ROW = make_row(3, 520, "peaked", 2.0, 0.0)
 def test_each_sampled_token_takes_one_draw_whatever_the_settings(settings: dict[str, Any]) -> None:
     """Even one survivor takes its draw: otherwise a setting would shift all later tokens."""
     chooser = sampler(ROW, **settings)
-    draws = [chooser.sample(ROW).record.u for _ in range(5)]
+    draws = [told(chooser.sample(ROW)).u for _ in range(5)]
     assert draws == np.random.Generator(np.random.PCG64(11)).random(5).tolist()
 
 
@@ -90,10 +95,10 @@ def test_a_greedy_reply_takes_the_likeliest_after_penalties_and_no_draw(
     row = np.array([0.0, 3.0, 2.9, 2.9], np.float32)
     choice = sampler(row, repetition_penalty=1.5, top_k=1, **greedy).sample(row)
     assert choice.token_id == 2  # 1 was in the prompt; of equals the lower id
-    assert choice.record.u is None
-    assert not choice.record.forced
-    assert [s.name for s in choice.record.stages] == ["repetition_penalty"]
-    assert choice.record.probability == pytest.approx(softmax(np.array([0, 2, 2.9, 2.9]))[2])
+    assert told(choice).u is None
+    assert not told(choice).forced
+    assert [s.name for s in told(choice).stages] == ["repetition_penalty"]
+    assert told(choice).probability == pytest.approx(softmax(np.array([0, 2, 2.9, 2.9]))[2])
 
 
 def test_many_draws_follow_the_distribution_that_the_settings_describe() -> None:
@@ -120,7 +125,7 @@ def test_the_row_belongs_to_the_model_and_is_never_written_to(
     sampler(row, trace=trace, **settings).sample(row)
 
 
-def assert_record_is_true(record: Any, row: Row) -> None:
+def assert_record_is_true(record: StepRecord, row: Row) -> None:
     wide = row.astype(np.float64)
     expected = wide.max() + np.log(np.exp(wide - wide.max()).sum())
     assert record.logsumexp == pytest.approx(expected, rel=1e-6, abs=1e-6)
@@ -170,7 +175,7 @@ def test_a_record_tells_the_truth_about_its_token(
         before, scores = scores, stage(scores, context)
         left.append((stage.name, len(alive(scores)), softmax(before)[alive(scores)].sum()))
     choice = chooser.sample(row)
-    record = choice.record
+    record = told(choice)
     assert_record_is_true(record, row)
     assert record.token_id == choice.token_id
     assert not record.forced
@@ -179,7 +184,7 @@ def test_a_record_tells_the_truth_about_its_token(
     for found, (name, kept, mass) in zip(record.stages, left, strict=True):
         assert (found.name, found.kept) == (name, kept)
         assert found.mass == pytest.approx(mass, rel=1e-5)
-    forced = chooser.force(row, data.draw(st.integers(0, len(row) - 1))).record
+    forced = told(chooser.force(row, data.draw(st.integers(0, len(row) - 1))))
     assert_record_is_true(forced, row)
     assert forced.forced
     assert forced.u is None
@@ -188,31 +193,31 @@ def test_a_record_tells_the_truth_about_its_token(
 def test_a_token_far_down_the_row_has_its_true_rank_and_logit() -> None:
     row = np.zeros(1000, np.float32)
     row[:100] = np.arange(100, 0, -1)
-    record = sampler(row, **OFF).force(row, 500).record
+    record = told(sampler(row, **OFF).force(row, 500))
     assert (record.rank, record.logit) == (500, 0.0)
     assert record.logprob == pytest.approx(-100.459, abs=0.001)
     assert len(record.top_ids) == 64
 
 
 def test_a_record_can_be_written_as_plain_json() -> None:
-    told = json.loads(json.dumps(sampler(ROW).sample(ROW).record.as_json()))
-    assert len(told["top"]) == 64
-    assert [s["name"] for s in told["stages"]] == ["repetition_penalty", "temperature", "top_p"]
+    read = json.loads(json.dumps(told(sampler(ROW).sample(ROW)).as_json()))
+    assert len(read["top"]) == 64
+    assert [s["name"] for s in read["stages"]] == ["repetition_penalty", "temperature", "top_p"]
 
 
 def test_a_forced_token_joins_the_history_and_takes_no_draw() -> None:
     """So the draws after it are those that the seed would have given the next tokens anyway."""
     plain, steered = sampler(ROW), sampler(ROW)
-    first = plain.sample(ROW).record
+    first = told(plain.sample(ROW))
     forced = steered.force(ROW, 400)
     assert forced.token_id == 400
-    assert (forced.record.forced, forced.record.u) == (True, None)
+    assert (told(forced).forced, told(forced).u) == (True, None)
     assert steered.history.output_ids.tolist() == [400]
-    assert steered.sample(ROW).record.u == first.u
+    assert told(steered.sample(ROW)).u == first.u
 
 
 def test_a_forced_token_that_the_stages_removed_has_probability_zero() -> None:
-    record = sampler(ROW, top_k=1).force(ROW, int(ROW.argmin())).record
+    record = told(sampler(ROW, top_k=1).force(ROW, int(ROW.argmin())))
     assert record.probability == 0.0
 
 
@@ -269,7 +274,7 @@ def test_a_broken_row_fails_this_reply_in_words_and_nothing_else(
     good = np.zeros(len(row), np.float32)
     if not chooser.params.greedy and trace:  # no draw was lost to the failure
         first = np.random.Generator(np.random.PCG64(chooser.seed)).random()
-        assert chooser.sample(good).record.u == first
+        assert told(chooser.sample(good)).u == first
 
 
 @pytest.mark.parametrize("trace", [True, False])
@@ -333,7 +338,7 @@ class Careless:
 
 def test_a_stage_of_ones_own_runs_and_is_recorded_like_any_other() -> None:
     chooser = sampler(ROW, stages=[OnlyEven()])
-    records = [chooser.sample(ROW).record for _ in range(20)]
+    records = [told(chooser.sample(ROW)) for _ in range(20)]
     assert all(r.token_id % 2 == 0 for r in records)
     assert records[0].stages[0].name == "only_even"
     assert records[0].stages[0].kept == 260
