@@ -1,0 +1,122 @@
+"""Small GGUF files: a vocabulary and a chat template, no weights.
+
+The byte-level ones carry SmolLM2's real vocabulary with its seventeen control tokens rewritten
+to those of another family. The sentencepiece ones carry a vocabulary made here: all bytes, ASCII,
+and some words that are joined letter by letter, with and without the space before them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gguf
+
+from glasschat.models.gguf import read_header
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+RESERVED = 17
+_VOCABULARY = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges")
+_WORDS = """
+Hello hello world the user model assistant system INST SYS Paris is capital of France im start end
+turn eot id think header begin text a good day Yes No
+"""
+
+Special = Mapping[str, int]
+
+
+def byte_level(
+    target: Path,
+    source: Path,
+    special: Special,
+    template: str | None,
+    *,
+    pre: str = "smollm",
+    bos: str | None = None,
+    eos: str | None = None,
+    adds_bos: bool = False,
+) -> Path:
+    """SmolLM2's vocabulary, from `source`, with `special` (piece: type) in place of its own."""
+    metadata = read_header(source, _VOCABULARY).metadata
+    tokens, types, merges = (list(metadata[key]) for key in _VOCABULARY)  # type: ignore[arg-type]
+    assert len(special) <= RESERVED
+    for index in range(RESERVED):
+        tokens[index], types[index] = f"<|reserved_{index}|>", CONTROL
+    for index, (piece, kind) in enumerate(special.items()):
+        tokens[index], types[index] = piece, kind
+    return _write(target, "gpt2", pre, tokens, types, template, bos, eos, adds_bos, merges=merges)
+
+
+def sentencepiece(
+    target: Path,
+    special: Special,
+    template: str | None,
+    *,
+    bos: str = "<s>",
+    eos: str = "</s>",
+    adds_bos: bool = True,
+    space_prefix: bool = True,
+    with_bytes: bool = True,
+) -> Path:
+    """A small vocabulary of the kind of Llama 2, with `special` (piece: type) after `<unk>`."""
+    pieces: dict[str, tuple[int, float]] = {"<unk>": (UNKNOWN, 0.0)}
+    pieces |= {piece: (kind, 0.0) for piece, kind in special.items()}
+    if with_bytes:
+        pieces |= {f"<0x{byte:02X}>": (BYTE, 0.0) for byte in range(256)}
+    for character in ["▁", *map(chr, range(33, 127)), *"äöüéßπЖ中文日本"]:
+        pieces.setdefault(character, (NORMAL, -1000.0))
+    for rank, word in enumerate(["▁▁", *_WORDS.split(), *("▁" + w for w in _WORDS.split())]):
+        for length in range(2, len(word) + 1):
+            pieces.setdefault(word[:length], (NORMAL, -float(rank) - length / 100))
+    tokens = list(pieces)
+    types = [kind for kind, _ in pieces.values()]
+    scores = [score for _, score in pieces.values()]
+    return _write(
+        target, "llama", "default", tokens, types, template, bos, eos, adds_bos,
+        scores=scores, space_prefix=space_prefix,
+    )  # fmt: skip
+
+
+def _write(
+    target: Path,
+    model: str,
+    pre: str,
+    tokens: Sequence[str],
+    types: Sequence[int],
+    template: str | None,
+    bos: str | None,
+    eos: str | None,
+    adds_bos: bool,
+    *,
+    merges: Sequence[Any] | None = None,
+    scores: Sequence[float] | None = None,
+    space_prefix: bool | None = None,
+) -> Path:
+    writer = gguf.GGUFWriter(str(target), "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(512)
+    writer.add_embedding_length(32)
+    writer.add_feed_forward_length(32)
+    writer.add_head_count(1)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model(model)
+    writer.add_tokenizer_pre(pre)
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_add_bos_token(adds_bos)
+    if merges is not None:
+        writer.add_token_merges(merges)
+    if scores is not None:
+        writer.add_token_scores(scores)
+    if space_prefix is not None:
+        writer.add_add_space_prefix(space_prefix)
+    if bos is not None:
+        writer.add_bos_token_id(tokens.index(bos))
+    if eos is not None:
+        writer.add_eos_token_id(tokens.index(eos))
+    if template is not None:
+        writer.add_chat_template(template)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return target
