@@ -8,12 +8,12 @@ import ctypes
 from collections.abc import Sequence
 from typing import Any
 
-import llama_cpp
 import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import NotEnoughMemory, ReplyFailed
 from glasschat.models.base import ForwardRow, Logits
+from glasschat.models.llama_library import llama_cpp
 
 # llama.cpp works through a batch in pieces of this many tokens.
 MICRO_BATCH = 512

@@ -4,7 +4,7 @@ import ctypes
 from collections import deque
 from typing import Any
 
-import llama_cpp
+from glasschat.models.llama_library import llama_cpp
 
 _ERROR = 4
 _errors: deque[str] = deque(maxlen=20)

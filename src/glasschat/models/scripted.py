@@ -166,10 +166,10 @@ def scripted_model(
 
 def says(text: str) -> Script:
     """A script that answers `text` after the last open header, then ends."""
-    reply = [*text.encode(), END]
+    reply: list[int] = [*text.encode(), END]
 
     def script(ids: Sequence[int]) -> int:
-        start = max((i + 1 for i, token in enumerate(ids) if token == HEADER_END), default=0)
+        start: int = max((i + 1 for i, token in enumerate(ids) if token == HEADER_END), default=0)
         return reply[min(len(ids) - start, len(reply) - 1)]
 
     return script

@@ -1,7 +1,6 @@
 """One process, one port: Streamlit's ASGI app behind our own middleware."""
 
 import logging
-import os
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -20,24 +19,39 @@ DRAIN_S = 3
 
 # No telemetry, no file watching, no details of errors, no doors that are not needed.
 _STREAMLIT = {
-    "BROWSER_GATHER_USAGE_STATS": "false",
-    "CLIENT_SHOW_ERROR_DETAILS": "none",
-    "CLIENT_TOOLBAR_MODE": "minimal",
-    "LOGGER_LEVEL": "warning",
-    "RUNNER_MAGIC_ENABLED": "false",
-    "RUNNER_POST_SCRIPT_GC": "false",
-    "SERVER_ENABLE_AGENT_API": "false",
-    "SERVER_FILE_WATCHER_TYPE": "none",
-    "SERVER_HEADLESS": "true",
-    "SERVER_SHOW_EMAIL_PROMPT": "false",
-    "THEME_LIGHT_PRIMARY_COLOR": "#2f6f8f",
-    "THEME_DARK_PRIMARY_COLOR": "#7cc4e4",
-    "THEME_BASE_RADIUS": "0.6rem",
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.toolbarMode": "minimal",
+    "logger.level": "warning",
+    "runner.magicEnabled": False,
+    "runner.postScriptGC": False,
+    "server.enableAgentApi": False,
+    "server.fileWatcherType": "none",
+    "server.headless": True,
+    "server.showEmailPrompt": False,
+    "theme.baseRadius": "0.6rem",
+    "theme.light.primaryColor": "#2f6f8f",
+    "theme.dark.primaryColor": "#7cc4e4",
 }
 
-# Model text may name pictures anywhere; none is fetched. Nobody may frame the page.
+# Model text may name pictures anywhere and none is fetched; scripts and connections are our own.
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' data: blob:",
+        "worker-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
+)
 _HEADERS = [
-    (b"content-security-policy", b"img-src 'self' data: blob:; frame-ancestors 'self'"),
+    (b"content-security-policy", _POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 ]
@@ -65,7 +79,6 @@ def check_address(options: WebOptions, *, open_to_all: bool) -> None:
 
 def serve(backend: LocalBackend, options: WebOptions, *, open_to_all: bool = False) -> None:
     """Serve the chat until the process is told to end; the model loads meanwhile."""
-    os.environ.update({f"STREAMLIT_{name}": value for name, value in _STREAMLIT.items()})
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # Streamlit's threads and the engine's share the interpreter: hand over quickly, or every
     # token waits for a page to be drawn.
@@ -77,6 +90,7 @@ def serve(backend: LocalBackend, options: WebOptions, *, open_to_all: bool = Fal
         build_app(backend, open_to_all=open_to_all),
         host=options.host,
         port=options.port,
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
@@ -90,7 +104,13 @@ def build_app(backend: LocalBackend, *, open_to_all: bool = False) -> Any:
     import streamlit as st
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+    from streamlit import config as streamlit_config
 
+    for name, value in _STREAMLIT.items():
+        streamlit_config.set_option(name, value)
+    hosts = ["127.0.0.1", "localhost", "[::1]"]
+    if not open_to_all:
+        streamlit_config.set_option("server.allowedHosts", hosts)
     conversations = Conversations()
 
     @asynccontextmanager
@@ -107,7 +127,6 @@ def build_app(backend: LocalBackend, *, open_to_all: bool = False) -> Any:
     middleware = [Middleware(_ResponseHeaders)]
     if not open_to_all:
         # A web page elsewhere that points its own name here is turned away.
-        hosts = ["127.0.0.1", "localhost", "[::1]"]
         middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=hosts))
     script = Path(__file__).with_name("page.py")
     return st.App(script, lifespan=lifespan, middleware=middleware)
