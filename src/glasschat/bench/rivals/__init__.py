@@ -1,0 +1,36 @@
+"""The programs that glasschat is measured against, in the same run on the same machine.
+
+- `bare_loop`: llama.cpp's own speed, a bare `llama_decode` and an argmax. The ceiling.
+- `llama_server`: llama.cpp's server, from the package xllamacpp. The peer.
+- `original`: the algorithm of the demo that glasschat starts from, on transformers. The floor.
+
+All but the first need the extra `bench`; nothing is imported before it is used.
+"""
+
+from glasschat.bench.rivals._extra import MissingExtra, RivalFailed
+from glasschat.bench.rivals.bare_loop import BareLoop, measure_bare_loop
+from glasschat.bench.rivals.llama_server import (
+    LlamaServer,
+    ServerParallel,
+    ServerReply,
+    llama_server,
+)
+from glasschat.bench.rivals.original import (
+    OriginalChat,
+    OriginalTurn,
+    measure_original_chat,
+)
+
+__all__ = [
+    "BareLoop",
+    "LlamaServer",
+    "MissingExtra",
+    "OriginalChat",
+    "OriginalTurn",
+    "RivalFailed",
+    "ServerParallel",
+    "ServerReply",
+    "llama_server",
+    "measure_bare_loop",
+    "measure_original_chat",
+]

@@ -1,0 +1,240 @@
+"""The peer: llama.cpp's own server, hosted by a process of its own, spoken to over loopback.
+
+xllamacpp brings the server as a library. It runs in a child process, so that neither side
+shares the other's interpreter lock, and ends when its standard input closes, which happens
+however this process ends.
+"""
+
+import http.client
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glasschat.bench.rivals._extra import RivalFailed, imported
+
+# Top-k and min-p stay at the server's own defaults, which make its sampling cheaper.
+SAMPLING: Mapping[str, float] = {"temperature": 0.7, "top_p": 0.8, "repeat_penalty": 1.005}
+_HOST = Path(__file__).with_name("_server_host.py")
+START_SECONDS = 120.0
+REPLY_SECONDS = 600.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReply:
+    """One streamed reply, timed by its client.
+
+    `ttft_s` runs from just before the request is sent to the first text. `decode_tps` counts
+    the tokens after the first one, over the time from the first text to the last. `started`
+    and `ended` are `time.perf_counter()` values.
+    """
+
+    text: str
+    prompt_tokens: int
+    cached_tokens: int
+    tokens: int
+    ttft_s: float
+    decode_tps: float
+    started: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerParallel:
+    """Several replies at once: all their tokens, over the time from first request to last end."""
+
+    replies: tuple[ServerReply, ...]
+    wall_s: float
+    total_tps: float
+
+
+class LlamaServer:
+    """A client of a running llama-server; safe to use from several threads at once."""
+
+    def __init__(self, port: int, system_info: str) -> None:
+        self.port = port
+        self.system_info = system_info
+
+    def complete(
+        self,
+        prompt_ids: Sequence[int],
+        n_tokens: int,
+        *,
+        cache_prompt: bool = True,
+        **sampling: Any,
+    ) -> ServerReply:
+        """Continue `prompt_ids` by exactly `n_tokens`; `sampling` overrides SAMPLING."""
+        return self._stream(
+            "/completion",
+            {
+                **SAMPLING,
+                "prompt": list(prompt_ids),
+                "n_predict": n_tokens,
+                "ignore_eos": True,
+                "cache_prompt": cache_prompt,
+                **sampling,
+            },
+        )
+
+    def chat(
+        self, messages: Sequence[Mapping[str, str]], n_tokens: int, **sampling: Any
+    ) -> ServerReply:
+        """Answer a chat by exactly `n_tokens`, with the KV cache of earlier turns reused."""
+        return self._stream(
+            "/v1/chat/completions",
+            {
+                **SAMPLING,
+                "messages": [dict(message) for message in messages],
+                "max_tokens": n_tokens,
+                "ignore_eos": True,
+                "cache_prompt": True,
+                "timings_per_token": False,
+                **sampling,
+            },
+        )
+
+    def parallel(
+        self, prompts: Sequence[Sequence[int]], n_tokens: int, **sampling: Any
+    ) -> ServerParallel:
+        """One thread a prompt, all sent at once, each continued by exactly `n_tokens`."""
+        replies: list[ServerReply | BaseException | None] = [None] * len(prompts)
+
+        def ask(index: int) -> None:
+            try:
+                replies[index] = self.complete(prompts[index], n_tokens, **sampling)
+            except BaseException as error:
+                replies[index] = error
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(len(prompts))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        done: list[ServerReply] = []
+        for reply in replies:
+            if not isinstance(reply, ServerReply):
+                raise RivalFailed("llama-server lost one of several replies") from reply
+            done.append(reply)
+        wall_s = max(reply.ended for reply in done) - min(reply.started for reply in done)
+        total = sum(reply.tokens for reply in done)
+        return ServerParallel(tuple(done), wall_s, total / wall_s)
+
+    def _stream(self, path: str, body: dict[str, Any]) -> ServerReply:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REPLY_SECONDS)
+        try:
+            payload = json.dumps({**body, "stream": True})
+            started = time.perf_counter()
+            connection.request("POST", path, payload, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            if answer.status != 200:
+                said = answer.read(2_000).decode(errors="replace")
+                raise RivalFailed(f"llama-server answered {answer.status}: {said}")
+            return _read(answer, started)
+        except (OSError, http.client.HTTPException) as error:
+            raise RivalFailed(f"llama-server broke off: {error}") from error
+        finally:
+            connection.close()
+
+
+def _read(answer: http.client.HTTPResponse, started: float) -> ServerReply:
+    """Read a stream of server-sent events to its end."""
+    pieces: list[str] = []
+    first = last = started
+    timings: Mapping[str, Any] = {}
+    for line in answer:
+        if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
+            continue
+        event = json.loads(line[6:])
+        if "error" in event:
+            raise RivalFailed(f"llama-server failed in mid-reply: {event['error']}")
+        if choices := event.get("choices"):
+            piece = choices[0]["delta"].get("content") or ""
+        else:
+            piece = event.get("content") or ""
+        if piece:
+            last = time.perf_counter()
+            if not pieces:
+                first = last
+            pieces.append(piece)
+        timings = event.get("timings") or timings
+    if not pieces or not timings:
+        raise RivalFailed("llama-server's reply was empty")
+    tokens = int(timings["predicted_n"])
+    cached = int(timings.get("cache_n", 0))
+    return ServerReply(
+        text="".join(pieces),
+        prompt_tokens=int(timings["prompt_n"]) + cached,
+        cached_tokens=cached,
+        tokens=tokens,
+        ttft_s=first - started,
+        decode_tps=(tokens - 1) / (last - first) if last > first else 0.0,
+        started=started,
+        ended=time.perf_counter(),
+    )
+
+
+@contextmanager
+def llama_server(
+    model_path: Path,
+    *,
+    context: int,
+    slots: int,
+    threads: int,
+    batch_threads: int,
+    unified: bool = True,
+    gpu_layers: int = 0,
+) -> Iterator[LlamaServer]:
+    """Run a server of `slots` parallel replies of `context` positions each while the block runs.
+
+    `unified` is llama.cpp's kv_unified. Raises MissingExtra or RivalFailed.
+    """
+    imported("xllamacpp")
+    asked = {
+        "model": str(model_path),
+        "context": context,
+        "slots": slots,
+        "threads": threads,
+        "batch_threads": batch_threads,
+        "unified": unified,
+        "gpu_layers": gpu_layers,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(_HOST), json.dumps(asked)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    watchdog = threading.Timer(START_SECONDS, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(b"listening "):
+                break
+        else:
+            raise RivalFailed(f"llama-server did not start (exit code {process.wait()})")
+        watchdog.cancel()
+        said = json.loads(line.split(b" ", 1)[1])
+        yield LlamaServer(int(said["url"].rsplit(":", 1)[1]), said["system_info"])
+    finally:
+        watchdog.cancel()
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Close its input, and end it if that is not enough."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()
