@@ -1,7 +1,7 @@
 """Logits warpers: temperature and the cuts, which depend on the scores alone.
 
 Each function takes float32 [vocab] with at least one finite score, leaves it alone and returns a
-row in which removed tokens are -inf; the likeliest token always stays. A `distribution` of the
+row in which removed tokens are -inf; at least one token always stays. A `distribution` of the
 very same row may be handed in to save computing it again; it never changes the result.
 
 Where transformers compares float32 sums against a bound, the same comparison is made here. Fast
