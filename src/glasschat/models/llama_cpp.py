@@ -1,7 +1,8 @@
 """The llama.cpp runner, on the low-level calls of llama-cpp-python.
 
-One context with a unified KV cache holds all slots as its sequences: sharing a prefix between
-slots is then a matter of bookkeeping in llama.cpp, and costs nothing.
+One context holds all slots, each with a KV cache of its own (`kv_unified` off): the logits of a
+sequence are then the same to the bit whoever else is in the batch, which a unified cache does not
+give (docs/decisions/separate-kv-caches.md).
 """
 
 import ctypes
@@ -17,6 +18,8 @@ from glasschat.models.llama_library import llama_cpp
 
 # llama.cpp works through a batch in pieces of this many tokens.
 MICRO_BATCH = 512
+# A copy moves the whole cache of a slot; computing fewer tokens than these is quicker.
+SHORTEST_COPY = 64
 
 _DECODE_ERRORS = {
     1: "the KV cache has no room left",
@@ -49,7 +52,7 @@ class LlamaCppRunner:
         params.n_batch = MICRO_BATCH + slots
         params.n_ubatch = MICRO_BATCH
         params.n_seq_max = slots
-        params.kv_unified = True
+        params.kv_unified = False
         params.n_threads = threads
         params.n_threads_batch = batch_threads
         params.no_perf = True
@@ -114,10 +117,12 @@ class LlamaCppRunner:
     def copy_prefix(self, source: int, target: int, length: int) -> bool:
         """See ModelRunner.copy_prefix."""
         llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)
-        if not self._divisible:
+        if not self._divisible or length < SHORTEST_COPY:
             return False
-        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
-        return True
+        # Between separate caches llama.cpp copies whole ones only, and ends the process if asked
+        # for a part; what is too much is cut off afterwards.
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        return self.truncate(target, length)
 
     def cached_length(self, slot: int) -> int:
         """See ModelRunner.cached_length."""
