@@ -8,12 +8,12 @@ All but the first need the extra `bench`; nothing is imported before it is used.
 """
 
 from glasschat.bench.rivals._extra import MissingExtra, RivalFailed
+from glasschat.bench.rivals._server_process import llama_server
 from glasschat.bench.rivals.bare_loop import BareLoop, measure_bare_loop
 from glasschat.bench.rivals.llama_server import (
     LlamaServer,
     ServerParallel,
     ServerReply,
-    llama_server,
 )
 from glasschat.bench.rivals.original import (
     OriginalChat,

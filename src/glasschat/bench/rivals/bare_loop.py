@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from glasschat.bench.rivals._extra import imported
 from glasschat.errors import InvalidModel, NotEnoughMemory, ParameterError, ReplyFailed
 
 MICRO_BATCH = 512
@@ -58,9 +57,11 @@ def measure_bare_loop(
         raise ParameterError(
             "n_tokens", f"1 to {context - len(prompt_ids) - 1} after this prompt", n_tokens
         )
-    lib = imported("llama_cpp")
-    silence = lib.llama_log_callback(lambda level, text, data: None)
-    lib.llama_log_set(silence, None)
+    # The very library that glasschat's runner uses, with its settings for threads.
+    from glasschat.models import llama_library, llama_log
+
+    lib: Any = llama_library.llama_cpp
+    llama_log.silence()
     lib.llama_backend_init()
     model_params = lib.llama_model_default_params()
     model_params.n_gpu_layers = gpu_layers

@@ -1,30 +1,18 @@
-"""The peer: llama.cpp's own server, hosted by a process of its own, spoken to over loopback.
-
-xllamacpp brings the server as a library. It runs in a child process, so that neither side
-shares the other's interpreter lock, and ends when its standard input closes, which happens
-however this process ends.
-"""
+"""The peer: llama.cpp's own server, as its clients meet it. `_server_process` starts it."""
 
 import http.client
 import json
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from glasschat.bench.rivals._extra import RivalFailed, imported
+from glasschat.bench.rivals._extra import RivalFailed
 
 # Top-k and min-p stay at the server's own defaults, which make its sampling cheaper.
 SAMPLING: Mapping[str, float] = {"temperature": 0.7, "top_p": 0.8, "repeat_penalty": 1.005}
-_HOST = Path(__file__).with_name("_server_host.py")
-START_SECONDS = 120.0
 REPLY_SECONDS = 600.0
-STOP_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,63 +166,3 @@ def _read(answer: http.client.HTTPResponse, started: float) -> ServerReply:
         started=started,
         ended=time.perf_counter(),
     )
-
-
-@contextmanager
-def llama_server(
-    model_path: Path,
-    *,
-    context: int,
-    slots: int,
-    threads: int,
-    batch_threads: int,
-    unified: bool = True,
-    gpu_layers: int = 0,
-) -> Iterator[LlamaServer]:
-    """Run a server of `slots` parallel replies of `context` positions each while the block runs.
-
-    `unified` is llama.cpp's kv_unified. Raises MissingExtra or RivalFailed.
-    """
-    imported("xllamacpp")
-    asked = {
-        "model": str(model_path),
-        "context": context,
-        "slots": slots,
-        "threads": threads,
-        "batch_threads": batch_threads,
-        "unified": unified,
-        "gpu_layers": gpu_layers,
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-P", str(_HOST), json.dumps(asked)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    watchdog = threading.Timer(START_SECONDS, process.kill)
-    watchdog.start()
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith(b"listening "):
-                break
-        else:
-            raise RivalFailed(f"llama-server did not start (exit code {process.wait()})")
-        watchdog.cancel()
-        said = json.loads(line.split(b" ", 1)[1])
-        yield LlamaServer(int(said["url"].rsplit(":", 1)[1]), said["system_info"])
-    finally:
-        watchdog.cancel()
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Close its input, and end it if that is not enough."""
-    assert process.stdin is not None and process.stdout is not None
-    process.stdin.close()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    process.stdout.close()
