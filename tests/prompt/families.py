@@ -52,13 +52,15 @@ class Family:
 
     def rendered(self, messages: list[ChatMessage], open_reply: bool = True) -> str:
         """The prompt's text by Jinja alone, contents given to the template as they are."""
-        return render_plainly(
-            self.template.source,
-            messages,
-            open_reply,
-            self.tokenizer.token_bytes(self.tokenizer.bos_id or 0).decode(),
-            self.tokenizer.token_bytes(self.tokenizer.eos_id or 0).decode(),
+        tokenizer = self.tokenizer
+        bos = (
+            tokenizer.token_bytes(tokenizer.bos_id).decode() if tokenizer.bos_id is not None else ""
         )
+        eos = (
+            tokenizer.token_bytes(tokenizer.eos_id).decode() if tokenizer.eos_id is not None else ""
+        )
+        text = render_plainly(self.template.source, messages, open_reply, bos, eos)
+        return text if not tokenizer.adds_bos or text.startswith(bos) else bos + text
 
 
 def render_plainly(

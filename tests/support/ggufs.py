@@ -21,6 +21,14 @@ Hello hello world the user model assistant system INST SYS Paris is capital of F
 turn eot id think header begin text a good day Yes No
 """
 
+# SmolLM2 has no token for six control bytes, nor for those of U+40000 to U+BFFFF, where there are
+# no characters. This is for hypothesis.
+SMOLLM_CHARACTERS: dict[str, Any] = {
+    "exclude_categories": ["Cs"],
+    "exclude_characters": "\x04\x06\x13\x14\x16\x1d",
+    "max_codepoint": 0x3FFFF,
+}
+
 Special = Mapping[str, int]
 
 

@@ -35,8 +35,9 @@ class LlamaTokenizer:
         source = llama_cpp.llama_model_chat_template(model, None)
         self._template_source = source.decode(errors="replace") if source else None
         self._sentinels = self._find_sentinels()
-        # With a space in front, llama.cpp puts one after every added token as well.
-        self._added = vocab.added() if self._sentinels else {}
+        # Found here rather than by llama.cpp, which puts a space after each of them where it puts
+        # one in front, and takes minutes for a megabyte of blanks with Gemma's tokens for blanks.
+        self._added = vocab.added()
         self._added_pattern = _any_of(self._added)
         self._mistyped_pattern = _any_of(vocab.mistyped)
         # llama.cpp reads this character as a space: its bytes stand for itself.

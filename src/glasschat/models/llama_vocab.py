@@ -13,6 +13,7 @@ from glasschat.errors import InvalidModel
 _STRUCTURAL = re.compile(r"<\|[^\s|<>]{1,64}\|>|</?(?:start|end)_of_turn>|\[/?INST\]")
 _SPACE_MARK = "\u2581"
 _PIECE_BYTES = 256
+_UTF8_BYTES = frozenset(range(0xF5)) - {0xC0, 0xC1}
 
 
 class LlamaVocab:
@@ -31,6 +32,7 @@ class LlamaVocab:
         self._bytes: list[bytes | None] = [None] * self.size
         kind = llama_cpp.llama_vocab_type(self.pointer)
         self.sentencepiece = kind == llama_cpp.LLAMA_VOCAB_TYPE_SPM
+        self._check_bytes()
         self.bos_id = self._named(model, "bos", llama_cpp.llama_vocab_bos(self.pointer))
         self.eos_id = self._named(model, "eos", llama_cpp.llama_vocab_eos(self.pointer))
         self.end_ids = self._find_end_ids()
@@ -63,6 +65,22 @@ class LlamaVocab:
         """The added tokens by their spelling; llama.cpp finds them in any text."""
         ids = self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED)
         return {self.text(i).decode(errors="replace"): i for i in ids if self.text(i)}
+
+    def _check_bytes(self) -> None:
+        """Refuse a vocabulary in which llama.cpp would look for a byte in vain, and abort."""
+        if not self.sentencepiece:
+            return
+        missing = _UTF8_BYTES.difference(self.byte_ids())
+        # For an ASCII byte it takes the letter itself.
+        letters = missing & set(range(128))
+        if letters:
+            texts = set(map(self.text, self.of_kind(~llama_cpp.LLAMA_TOKEN_ATTR_BYTE)))
+            missing -= {byte for byte in letters if bytes([byte]) in texts}
+        if missing:
+            raise InvalidModel(
+                f"the model's vocabulary has no token for {len(missing)} of the bytes that text is "
+                f"made of, such as 0x{min(missing):02X}: convert it anew, with byte fallback"
+            )
 
     def _piece(self, token_id: int) -> bytes:
         size = _PIECE_BYTES

@@ -122,8 +122,8 @@ def _split(text: str, marks: str, messages: Sequence[ChatMessage]) -> tuple[list
             )
         if message.role == "system":
             raise InvalidMessage(
-                "the model's chat template takes no system prompt, and leaves it out: clear it, "
-                "or put it in front of the first message"
+                "the model's chat template leaves the system prompt of these messages out: clear "
+                "it, or put it in front of the first message"
             )
         raise TemplateError(
             f"the model's chat template leaves out message {index} ({message.role})"

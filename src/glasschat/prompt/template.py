@@ -101,26 +101,30 @@ class ChatTemplate:
                 return
             index = layout.order[place]
             turn = turns[index]
-            content, takes_space = self._content(text, turn, layout.shown[index])
-            yield "template", None, encode(text[:-1] if takes_space else text)
+            content, space = self._content(text, turn, layout.shown[index])
+            yield "template", None, encode(text) if space is None else encode(text[:-1]) + space
             yield turn.role, index, content
 
-    def _content(self, before: str, turn: ChatMessage, shown: str) -> tuple[list[int], bool]:
-        """Ids of a content, and whether they take in the space that `before` ends with.
+    def _content(
+        self, before: str, turn: ChatMessage, shown: str
+    ) -> tuple[list[int], list[int] | None]:
+        """Ids of a content, and of the space that `before` ends with: None if it ends with none.
 
         Vocabularies hold words with their leading space, so in "[INST] Hello" the space is part
-        of "▁Hello" for every model that was trained on it.
+        of " Hello" for every model that was trained on it, and has no ids of its own.
         """
-        spaced = before.endswith(" ") and self._control(before)[-1] not in self._control_ids
-        token_bytes = self._tokenizer.token_bytes
+        encoder = self._tokenizer
+        spaced = before.endswith(" ") and self._control_ids.isdisjoint(self._control(before)[-1:])
         if turn.ids is not None:
-            # The reply began where the open prompt ended, before any such space.
-            begins_spaced = bool(turn.ids) and token_bytes(turn.ids[0]).startswith(b" ")
-            return [*turn.ids], spaced and begins_spaced
-        if not spaced or not shown:
-            return encode_content(self._tokenizer, shown), False
-        ids = encode_content(self._tokenizer, " " + shown)
-        return (ids[1:], False) if token_bytes(ids[0]) == b" " else (ids, True)
+            # A reply began where the open prompt ended, before any such space.
+            joined = bool(turn.ids) and encoder.token_bytes(turn.ids[0]).startswith(b" ")
+            space = [] if joined else encode_content(encoder, " ")
+            return [*turn.ids], space if spaced else None
+        if not spaced:
+            return encode_content(encoder, shown), None
+        ids = encode_content(encoder, " " + shown)
+        apart = encoder.token_bytes(ids[0]) == b" "
+        return (ids[1:], ids[:1]) if apart else (ids, [])
 
     def _opening(self, text: str) -> list[int]:
         """Ids of the template's first text, with begin-of-text in front once if it is due."""
