@@ -30,13 +30,13 @@ def llama_server(
     slots: int,
     threads: int,
     batch_threads: int,
-    unified: bool = True,
+    unified: bool = False,
     gpu_layers: int = 0,
     spin_count: int | None = 100,
 ) -> Iterator[LlamaServer]:
     """Run a server of `slots` parallel replies of `context` positions each while the block runs.
 
-    `unified` is llama.cpp's kv_unified. `spin_count` is how long its threads spin for each other
+    `unified` is llama.cpp's kv_unified, off as in glasschat's runner. `spin_count` is how long its threads spin for each other
     before they sleep: by default as glasschat's own do; None leaves it to the library.
     Raises MissingExtra or RivalFailed.
     """

@@ -44,11 +44,12 @@ def measure_bare_loop(
     context: int,
     slots: int = 1,
     gpu_layers: int = 0,
+    unified: bool = False,
 ) -> BareLoop:
     """Prefill `prompt_ids`, then decode `n_tokens` greedily; end tokens don't end it.
 
-    The context is made as glasschat's runner makes it: `slots` × `context` positions in one
-    unified KV cache, flash attention left to llama.cpp. The decoding threads are warm: the
+    The context is made as glasschat's runner makes it: `slots` KV caches of `context`
+    positions (one cache for all if `unified`), flash attention left to llama.cpp. The decoding threads are warm: the
     first step after the prompt is not counted.
     """
     if not prompt_ids:
@@ -73,7 +74,7 @@ def measure_bare_loop(
     params.n_batch = MICRO_BATCH + slots
     params.n_ubatch = MICRO_BATCH
     params.n_seq_max = slots
-    params.kv_unified = True
+    params.kv_unified = unified
     params.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_AUTO
     params.n_threads = threads
     params.n_threads_batch = batch_threads
