@@ -36,8 +36,9 @@ def llama_server(
 ) -> Iterator[LlamaServer]:
     """Run a server of `slots` parallel replies of `context` positions each while the block runs.
 
-    `unified` is llama.cpp's kv_unified, off as in glasschat's runner. `spin_count` is how long its threads spin for each other
-    before they sleep: by default as glasschat's own do; None leaves it to the library.
+    `unified` is llama.cpp's kv_unified, off as in glasschat's runner. `spin_count` is how long
+    its threads spin for each other before they sleep: by default as glasschat's own do; None
+    leaves it to the library.
     Raises MissingExtra or RivalFailed.
     """
     imported("xllamacpp")

@@ -48,9 +48,9 @@ def measure_bare_loop(
 ) -> BareLoop:
     """Prefill `prompt_ids`, then decode `n_tokens` greedily; end tokens don't end it.
 
-    The context is made as glasschat's runner makes it: `slots` KV caches of `context`
-    positions (one cache for all if `unified`), flash attention left to llama.cpp. The decoding threads are warm: the
-    first step after the prompt is not counted.
+    The context is made as glasschat's runner makes it: `slots` KV caches of `context` positions
+    (one cache for all if `unified`), flash attention left to llama.cpp. The decoding threads are
+    warm: the first step after the prompt is not counted.
     """
     if not prompt_ids:
         raise ParameterError("prompt_ids", "at least one id", prompt_ids)
