@@ -152,6 +152,12 @@ def test_no_message_is_an_error(smollm: LlamaTokenizer) -> None:
         ChatTemplate(smollm).encode([])
 
 
+def test_ids_of_another_models_reply_are_refused(smollm: LlamaTokenizer) -> None:
+    turn = ChatMessage("assistant", "x", (128_000,))
+    with pytest.raises(InvalidMessage, match="message 1 holds token 128000"):
+        ChatTemplate(smollm).encode([user("Hello"), turn])
+
+
 def test_two_threads_get_the_same_prompt(smollm: LlamaTokenizer) -> None:
     template = ChatTemplate(smollm)
     expected = template.encode([SYSTEM, user("Hello")])

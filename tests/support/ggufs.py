@@ -45,7 +45,8 @@ def byte_level(
 ) -> Path:
     """SmolLM2's vocabulary, from `source`, with `special` (piece: type) in place of its own."""
     metadata = read_header(source, _VOCABULARY).metadata
-    tokens, types, merges = (list(metadata[key]) for key in _VOCABULARY)  # type: ignore[arg-type]
+    found: list[Any] = [metadata[key] for key in _VOCABULARY]
+    tokens, types, merges = ([*array] for array in found)
     assert len(special) <= RESERVED
     for index in range(RESERVED):
         tokens[index], types[index] = f"<|reserved_{index}|>", CONTROL

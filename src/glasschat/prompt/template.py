@@ -49,6 +49,7 @@ class ChatTemplate:
         words when it refuses the messages.
         """
         turns = conversation(messages)
+        self._check_ids(turns)
         try:
             layout = self._lay_out(turns, open_reply)
         except TemplateRefusal as refusal:
@@ -69,6 +70,16 @@ class ChatTemplate:
                 start = spans.pop().start
             spans.append(Span(start, len(ids), origin, message))
         return PromptEncoding(tuple(ids), tuple(spans))
+
+    def _check_ids(self, turns: Sequence[ChatMessage]) -> None:
+        size = self._tokenizer.vocab_size
+        for index, turn in enumerate(turns):
+            foreign = [i for i in turn.ids or () if not 0 <= i < size]
+            if foreign:
+                raise InvalidMessage(
+                    f"message {index} holds token {foreign[0]}, and this model has {size:,} "
+                    f"tokens: the reply is another model's, so give its text without ids"
+                )
 
     def _lay_out(self, turns: Sequence[ChatMessage], open_reply: bool) -> Layout:
         def render(contents: list[str]) -> str:
