@@ -1,5 +1,7 @@
 """What is streamed is what the whole reply says, whatever the ids."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +33,7 @@ def test_no_delta_ever_shows_half_a_character(text: str, data: st.DataObject) ->
     raw = text.encode("utf-8", "surrogatepass") if text.isascii() else text.encode(errors="ignore")
     cuts = data.draw(st.lists(st.integers(0, len(raw)), max_size=10).map(sorted))
     bounds = [0, *cuts, len(raw)]
-    pieces = [raw[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    pieces = [raw[a:b] for a, b in pairwise(bounds)]
     deltas = streamed(pieces)
     assert "".join(deltas) == raw.decode()
     assert deltas[-1] == ""

@@ -11,6 +11,7 @@ from typing import Any
 
 from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import model_options, question_text, sampling_params
+from glasschat.cli.terminal import printable_here
 from glasschat.engine import FinishReason, Generation
 from glasschat.errors import ParameterError, ReplyFailed
 from glasschat.models.load import load_model, plan_model
@@ -35,7 +36,7 @@ def ask(options: argparse.Namespace) -> int:
         with _interrupt_cancels(generation):
             if not options.json:
                 for delta in generation.deltas():
-                    sys.stdout.write(_printable(delta))
+                    sys.stdout.write(printable_here(delta))
                     sys.stdout.flush()
                 sys.stdout.write("\n")
             while not generation.finished:
@@ -80,14 +81,3 @@ def _interrupt_cancels(generation: Generation) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _printable(text: str) -> str:
-    """Model text must not steer the terminal: control characters show as their pictures."""
-    return text.translate(_CONTROL_PICTURES) if sys.stdout.isatty() else text
-
-
-_CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {
-    0x7F: 0x2421,
-    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
-}

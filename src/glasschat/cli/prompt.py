@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from glasschat.cli.arguments import model_options, question_text
+from glasschat.cli.terminal import printable
 from glasschat.errors import InvalidMessage, ParameterError
 from glasschat.models.gguf import read_header
 from glasschat.models.llama_tokenizer import open_vocabulary
@@ -75,7 +76,7 @@ def _message(item: Any, complaint: str) -> ChatMessage:
 def _print_for_people(spans: Sequence[SpanRecord], tokens: int) -> None:
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for span in spans:
-        text = json.dumps(span["text"], ensure_ascii=False)[1:-1]
+        text = printable(json.dumps(span["text"], ensure_ascii=False)[1:-1])
         label = f"{span['start']:>6} {span['end'] - span['start']:>5}  {span['origin']:<9}  "
         if coloured:
             text = f"\x1b[{_COLOURS[span['origin']]}m{text}\x1b[0m"

@@ -81,6 +81,10 @@ class Tokenizer(Protocol):
         """The begin-of-text token, if the model has one."""
 
     @property
+    def eos_id(self) -> int | None:
+        """The end token that templates call eos_token, if the model names one."""
+
+    @property
     def adds_bos(self) -> bool:
         """Whether the model's metadata asks for a begin-of-text token in front of every prompt."""
 

@@ -20,10 +20,7 @@ _SPACE_MARK = "\u2581"
 
 
 class LlamaTokenizer:
-    """The `Tokenizer` of a loaded model. Valid for as long as the model is.
-
-    Beside the protocol: `eos_id`, the token that templates call eos_token.
-    """
+    """The `Tokenizer` of a loaded model. Valid for as long as the model is."""
 
     def __init__(self, model: Any) -> None:
         """`model` is a llama.cpp model pointer; a vocabulary-only one will do."""

@@ -31,6 +31,7 @@ class ScriptedTokenizer:
 
     vocab_size = 260
     bos_id = BOS
+    eos_id = END
     adds_bos = True
     end_ids = frozenset({END})
     control_ids = frozenset(_PIECES)

@@ -36,7 +36,7 @@ class ChatTemplate:
         self._tokenizer = tokenizer
         self._renderer = Renderer(found)
         self._bos_text = _piece(tokenizer, tokenizer.bos_id)
-        self._eos_text = _piece(tokenizer, _eos_id(tokenizer))
+        self._eos_text = _piece(tokenizer, tokenizer.eos_id)
         self._control_ids = tokenizer.control_ids
         self._encoded: dict[str, tuple[int, ...]] = {}
 
@@ -164,9 +164,3 @@ class ChatTemplate:
 def _piece(tokenizer: Tokenizer, token_id: int | None) -> str:
     """How a template writes a token; empty for a token that the model does not have."""
     return "" if token_id is None else tokenizer.token_bytes(token_id).decode(errors="replace")
-
-
-def _eos_id(tokenizer: Tokenizer) -> int | None:
-    """The end token that templates call eos_token: the tokenizer's own choice if it names one."""
-    named: int | None = getattr(tokenizer, "eos_id", None)
-    return min(tokenizer.end_ids, default=None) if named is None else named

@@ -1,0 +1,111 @@
+"""An eight-turn chat, against llama-server and the original's algorithm."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from glasschat.backends import LocalBackend
+from glasschat.bench.report import Report, compare
+from glasschat.bench.rivals import LlamaServer, MissingExtra, llama_server, measure_original_chat
+from glasschat.bench.setting import QUESTIONS, Setting, finish, reply_of
+from glasschat.prompt import ChatMessage
+
+TOKENS = 128
+CONTEXT = 4096
+RUNS = 3
+SLOTS = 4
+
+Turns = list[tuple[float, float]]
+"""Seconds to the first token and decoded tokens per second, turn by turn."""
+
+
+def measure_chat(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+    """Time to first token and decode at every turn."""
+    plan = setting.plan
+    ours: list[Turns] = []
+    theirs: list[Turns] = []
+    server = llama_server(
+        plan.path,
+        context=CONTEXT,
+        slots=SLOTS,
+        threads=plan.threads,
+        batch_threads=plan.batch_threads,
+        gpu_layers=plan.gpu_layers,
+    )
+    with setting.backend(slots=SLOTS, context=CONTEXT) as backend, server as rival:
+        for run in range(RUNS):
+            say(f"chat: run {run + 1} of {RUNS}")
+            system = f"You are a helpful assistant. This is conversation number {run}."
+            ours.append(_ours(backend, system))
+            theirs.append(_server(rival, system))
+    _compare(report, ours, "llama-server", theirs, first=1.0, decode=1.2)
+    report.details["chat"] = {"ours": ours, "llama-server": theirs}
+    dtypes: Sequence[Literal["float32", "bfloat16"]] = ("float32", "bfloat16")
+    for dtype in dtypes:
+        say(f"chat: the original's algorithm, {dtype}")
+        name = f"the original on transformers, {dtype}"
+        try:
+            chat = measure_original_chat(
+                plan.path, QUESTIONS, TOKENS, dtype=dtype, threads=plan.batch_threads
+            )
+        except MissingExtra as error:
+            report.skipped[name] = str(error)
+            continue
+        original: Turns = [(turn.ttft_s, turn.decode_tps) for turn in chat.turns]
+        _compare(report, ours[:1], name, [original], first=None, decode=None)
+        report.details["chat"][name] = original
+
+
+def _compare(
+    report: Report,
+    ours: list[Turns],
+    rival: str,
+    theirs: list[Turns],
+    *,
+    first: float | None,
+    decode: float | None,
+) -> None:
+    last = len(QUESTIONS) - 1
+    report.figures += [
+        compare(
+            "turn 8, time to first token",
+            "s",
+            [turns[last][0] for turns in ours],
+            rival,
+            [turns[last][0] for turns in theirs],
+            target=first,
+            less_is_better=True,
+        ),
+        compare(
+            "turn 8, decode",
+            "tokens/s",
+            [turns[last][1] for turns in ours],
+            rival,
+            [turns[last][1] for turns in theirs],
+            target=decode,
+        ),
+    ]
+
+
+def _ours(backend: LocalBackend, system: str) -> Turns:
+    messages = [ChatMessage("system", system)]
+    turns: Turns = []
+    for number, question in enumerate(QUESTIONS):
+        messages.append(ChatMessage("user", question))
+        generation = finish(backend.start(messages, reply_of(TOKENS, seed=number)))
+        messages.append(generation.message())
+        timings = generation.snapshot().timings
+        assert timings.ttft_s is not None
+        assert timings.decode_tps is not None
+        turns.append((timings.ttft_s, timings.decode_tps))
+    return turns
+
+
+def _server(rival: LlamaServer, system: str) -> Turns:
+    messages: list[dict[str, Any]] = [{"role": "system", "content": system}]
+    turns: Turns = []
+    for number, question in enumerate(QUESTIONS):
+        messages.append({"role": "user", "content": question})
+        reply = rival.chat(messages, TOKENS, seed=number)
+        messages.append({"role": "assistant", "content": reply.text})
+        turns.append((reply.ttft_s, reply.decode_tps))
+    return turns

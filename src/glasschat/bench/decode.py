@@ -1,0 +1,42 @@
+"""One reply against the bare loop, and what traces cost."""
+
+from collections.abc import Callable
+
+from glasschat.bench.report import Report, compare
+from glasschat.bench.rivals import measure_bare_loop
+from glasschat.bench.setting import QUESTIONS, Setting, decode_tps, reply_of
+from glasschat.prompt import ChatMessage
+
+TOKENS = 256
+CONTEXT = 2048
+RUNS = 7
+
+
+def measure_decode(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+    """Decode of one reply, traced and not, and of a bare `llama_decode` loop, in turn."""
+    plan = setting.plan
+    bare: list[float] = []
+    traced: list[float] = []
+    untraced: list[float] = []
+    with setting.backend(slots=1, context=CONTEXT) as backend:
+        ids = backend.encode([ChatMessage("user", QUESTIONS[0])]).ids
+        for run in range(RUNS):
+            say(f"decode: run {run + 1} of {RUNS}")
+            rival = measure_bare_loop(
+                plan.path,
+                ids,
+                TOKENS,
+                threads=plan.threads,
+                batch_threads=plan.batch_threads,
+                context=CONTEXT,
+                gpu_layers=plan.gpu_layers,
+            )
+            bare.append(rival.decode_tps)
+            for trace, series in ((True, traced), (False, untraced)):
+                generation = backend.engine.submit(ids, reply_of(TOKENS, seed=run), trace=trace)
+                series.append(decode_tps(generation))
+    report.figures += [
+        compare("one reply, decode", "tokens/s", traced, "bare loop", bare, target=0.93),
+        compare("one reply, traces on", "tokens/s", traced, "traces off", untraced, target=0.97),
+    ]
+    report.details["decode"] = {"bare": bare, "traced": traced, "untraced": untraced}

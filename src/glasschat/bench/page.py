@@ -1,0 +1,159 @@
+"""What a watching page costs: in decode speed, and in bytes sent to it."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from glasschat.bench.report import Figure, Report, compare
+from glasschat.bench.rivals import MissingExtra, RivalFailed
+from glasschat.bench.setting import Setting
+
+TOKENS = 1500
+LONG_TOKENS = 4000
+MOST_BYTES = 500_000
+RUNS = 3
+START_S = 60.0
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+class Host:
+    """The server process, and a browser that can watch it."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self._process = process
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ask(self, line: str) -> Any:
+        """Send one line and wait for its answer."""
+        said: IO[str] | None = self._process.stdout
+        assert self._process.stdin is not None
+        assert said is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        answer = said.readline()
+        if not answer:
+            raise RivalFailed("the server of the page bench ended early")
+        return json.loads(answer)
+
+
+def measure_page(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+    """Decode alone and with a real browser watching, in turn; then the bytes of a long reply."""
+    alone: list[float] = []
+    watched: list[float] = []
+    with _browser() as browser, _host(setting) as host:
+        for run in range(RUNS):
+            say(f"page: run {run + 1} of {RUNS}")
+            alone.append(host.ask(f"alone {TOKENS}"))
+            watched.append(_watched(browser, host, TOKENS)[0])
+        say(f"page: a reply of {LONG_TOKENS} tokens")
+        speed, sent = _watched(browser, host, LONG_TOKENS)
+    report.figures.append(
+        compare("a page watching, decode", "tokens/s", watched, "nobody", alone, target=0.9)
+    )
+    ratio = MOST_BYTES / sent
+    report.figures.append(
+        Figure(
+            f"{LONG_TOKENS} tokens, sent to the page",
+            "bytes",
+            sent,
+            "the limit",
+            MOST_BYTES,
+            ratio,
+            1.0,
+            1,
+        )
+    )
+    report.details["page"] = {
+        "alone": alone,
+        "watched": watched,
+        "long": {"tokens_per_s": speed, "bytes": sent},
+    }
+
+
+def _watched(browser: Any, host: Host, tokens: int) -> tuple[float, int]:
+    """Decode speed and bytes received by a page that watches a reply from near its start."""
+    context = browser.new_context(viewport={"width": 1200, "height": 900})
+    try:
+        page = context.new_page()
+        received = 0
+
+        def count(frame: str | bytes) -> None:
+            nonlocal received
+            received += len(frame)
+
+        page.on("websocket", lambda ws: ws.on("framereceived", count))
+        # Once before, so that scripts and fonts are in the browser's cache.
+        page.goto(host.url)
+        page.get_by_placeholder("Hello!").wait_for(timeout=START_S * 1000)
+        received = 0
+        chat = host.ask(f"ask {tokens}")
+        page.goto(f"{host.url}/?chat={chat}")
+        page.get_by_role("button", name="Again").wait_for(timeout=600_000)
+        return host.ask("result"), received
+    finally:
+        context.close()
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise MissingExtra("playwright is missing: pip install 'glasschat[bench]'") from error
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        raise MissingExtra("there is no chromium or chrome on the path: install one")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def _host(setting: Setting) -> Iterator[Host]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    plan = setting.plan
+    arguments = [str(plan.path), str(port), str(plan.threads)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "glasschat.bench.page_host", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=dict(os.environ),
+    )
+    try:
+        host = Host(process, port)
+        deadline = time.monotonic() + START_S
+        while not host.ask("ready"):
+            if time.monotonic() > deadline:
+                raise RivalFailed("the model did not load in time")
+            time.sleep(0.1)
+        yield host
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

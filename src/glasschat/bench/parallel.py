@@ -1,0 +1,46 @@
+"""Several replies at once, against llama-server."""
+
+from collections.abc import Callable
+
+from glasschat.bench.report import Report, compare
+from glasschat.bench.rivals import llama_server
+from glasschat.bench.setting import QUESTIONS, Setting, together
+from glasschat.prompt import ChatMessage
+
+TOKENS = 128
+CONTEXT = 2048
+SLOTS = 8
+RUNS = 5
+TARGETS = {1: None, 4: 1.05, 8: 1.2}
+
+
+def measure_parallel(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+    """Total tokens per second of 1, 4 and 8 replies, ours and llama-server's in turn."""
+    plan = setting.plan
+    ours: dict[int, list[float]] = {count: [] for count in TARGETS}
+    theirs: dict[int, list[float]] = {count: [] for count in TARGETS}
+    server = llama_server(
+        plan.path,
+        context=CONTEXT,
+        slots=SLOTS,
+        threads=plan.threads,
+        batch_threads=plan.batch_threads,
+        gpu_layers=plan.gpu_layers,
+    )
+    with setting.backend(slots=SLOTS, context=CONTEXT) as backend, server as rival:
+        # Each run asks something new, so that neither side has it in its cache.
+        for run in range(RUNS):
+            for count in TARGETS:
+                say(f"parallel: {count} at once, run {run + 1} of {RUNS}")
+                prompts = [
+                    backend.encode([ChatMessage("user", f"{run}.{n} {QUESTIONS[n]}")]).ids
+                    for n in range(count)
+                ]
+                ours[count].append(together(backend, prompts, TOKENS))
+                theirs[count].append(rival.parallel(prompts, TOKENS).total_tps)
+    for count, target in TARGETS.items():
+        name = f"{count} at once, total" if count > 1 else "one reply, submission to end"
+        report.figures.append(
+            compare(name, "tokens/s", ours[count], "llama-server", theirs[count], target=target)
+        )
+    report.details["parallel"] = {"ours": ours, "llama-server": theirs}

@@ -1,0 +1,50 @@
+"""Runs the parts that were asked for, and says what could not be measured."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from glasschat.bench.chat import measure_chat
+from glasschat.bench.decode import measure_decode
+from glasschat.bench.page import measure_page
+from glasschat.bench.parallel import measure_parallel
+from glasschat.bench.report import Report
+from glasschat.bench.rivals import MissingExtra
+from glasschat.bench.setting import Setting
+from glasschat.config import ModelOptions
+from glasschat.errors import ParameterError
+from glasschat.models.load import plan_model
+
+Part = Callable[[Setting, Report, Callable[[str], None]], None]
+
+PARTS: dict[str, Part] = {
+    "decode": measure_decode,
+    "parallel": measure_parallel,
+    "chat": measure_chat,
+    "page": measure_page,
+}
+
+
+def run_bench(
+    model: Path | None,
+    *,
+    only: Sequence[str] = (),
+    threads: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Measure the parts in `only`, all of them if it is empty; `say` is told what is running.
+
+    Raises ParameterError for an unknown part, ModelError as loading does.
+    """
+    for name in only:
+        if name not in PARTS:
+            raise ParameterError("only", f"one of {', '.join(PARTS)}", name)
+    plan = plan_model(ModelOptions(path=model, slots=1, threads=threads))
+    report = Report(plan.info.name, plan.threads, plan.batch_threads)
+    for name, part in PARTS.items():
+        if only and name not in only:
+            continue
+        try:
+            part(Setting(plan), report, say)
+        except MissingExtra as error:
+            report.skipped[name] = str(error)
+    return report

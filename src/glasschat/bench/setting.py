@@ -1,0 +1,69 @@
+"""What every part of the bench is given: the model, the threads, how to ask our engine."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from glasschat.backends import LocalBackend
+from glasschat.engine import Generation
+from glasschat.models.load import LoadPlan, load_model
+from glasschat.prompt import ChatMessage
+from glasschat.sampling import SamplingParams
+
+QUESTIONS = (
+    "Why is the sky blue?",
+    "And why is it red in the evening?",
+    "Explain how a rainbow comes about.",
+    "What does a prism do to white light?",
+    "Who found that out, and how?",
+    "How does a camera see colours?",
+    "Why do screens use red, green and blue?",
+    "Sum up what we have talked about.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One model, the same threads for all sides."""
+
+    plan: LoadPlan
+
+    @contextmanager
+    def backend(self, slots: int, context: int) -> Iterator[LocalBackend]:
+        """Our engine, loaded and warm."""
+        plan = replace(self.plan, slots=slots, context=context)
+        backend = LocalBackend(lambda progress: load_model(plan, progress), name="bench")
+        with backend:
+            backend.load()
+            finish(backend.start([ChatMessage("user", "Hello!")], reply_of(8)))
+            yield backend
+
+
+def reply_of(tokens: int, seed: int = 0) -> SamplingParams:
+    """The default settings, with a reply of exactly so many tokens."""
+    return SamplingParams(seed=seed, ignore_eos=True, max_new_tokens=tokens)
+
+
+def finish(generation: Generation) -> Generation:
+    """Wait for the end of a reply."""
+    generation.result()
+    return generation
+
+
+def decode_tps(generation: Generation) -> float:
+    """Tokens per second after the first, of a finished reply."""
+    speed = finish(generation).snapshot().timings.decode_tps
+    assert speed is not None
+    return speed
+
+
+def together(backend: LocalBackend, prompts: Sequence[Sequence[int]], tokens: int) -> float:
+    """Total tokens per second of replies begun at once, from submission to the last end."""
+    started = time.perf_counter()
+    generations = [
+        backend.engine.submit(prompt, reply_of(tokens, seed)) for seed, prompt in enumerate(prompts)
+    ]
+    for generation in generations:
+        finish(generation)
+    return len(prompts) * tokens / (time.perf_counter() - started)
