@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import llama_cpp
-
 from glasschat.errors import InvalidModel
 from glasschat.models import llama_log
+from glasschat.models.llama_library import llama_cpp
 from glasschat.models.llama_vocab import LlamaVocab
 
 # Put in front of a text that must get no space there: a private-use character, which no piece of

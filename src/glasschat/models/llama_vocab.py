@@ -4,9 +4,8 @@ import ctypes
 import re
 from typing import Any
 
-import llama_cpp
-
 from glasschat.errors import InvalidModel
+from glasschat.models.llama_library import llama_cpp
 
 # A piece of this shape is structure even where the file's author typed it as a normal token:
 # no text is made of it by accident.
