@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 from glasschat.bench.report import Report, compare
 from glasschat.bench.rivals import measure_bare_loop
-from glasschat.bench.setting import QUESTIONS, Setting, decode_tps, reply_of
+from glasschat.bench.setting import Setting, decode_tps, finish
 from glasschat.prompt import ChatMessage
+from glasschat.sampling import SamplingParams
 
+# With the default settings a reply ends when it ends; the bare loop goes to the same position.
+QUESTION = "Tell me a long story about a lighthouse keeper, in many paragraphs."
 TOKENS = 256
 CONTEXT = 2048
 RUNS = 7
@@ -19,22 +22,25 @@ def measure_decode(setting: Setting, report: Report, say: Callable[[str], None])
     traced: list[float] = []
     untraced: list[float] = []
     with setting.backend(slots=1, context=CONTEXT) as backend:
-        ids = backend.encode([ChatMessage("user", QUESTIONS[0])]).ids
+        ids = backend.encode([ChatMessage("user", QUESTION)]).ids
         for run in range(RUNS):
             say(f"decode: run {run + 1} of {RUNS}")
+            params = SamplingParams(seed=run, max_new_tokens=TOKENS)
+            tokens = 0
+            for trace, series in ((True, traced), (False, untraced)):
+                generation = finish(backend.engine.submit(ids, params, trace=trace))
+                series.append(decode_tps(generation))
+                tokens = len(generation.steps())
             rival = measure_bare_loop(
                 plan.path,
                 ids,
-                TOKENS,
+                tokens,
                 threads=plan.threads,
                 batch_threads=plan.batch_threads,
                 context=CONTEXT,
                 gpu_layers=plan.gpu_layers,
             )
             bare.append(rival.decode_tps)
-            for trace, series in ((True, traced), (False, untraced)):
-                generation = backend.engine.submit(ids, reply_of(TOKENS, seed=run), trace=trace)
-                series.append(decode_tps(generation))
     report.figures += [
         compare("one reply, decode", "tokens/s", traced, "bare loop", bare, target=0.93),
         compare("one reply, traces on", "tokens/s", traced, "traces off", untraced, target=0.97),

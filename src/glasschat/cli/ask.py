@@ -39,8 +39,7 @@ def ask(options: argparse.Namespace) -> int:
                     sys.stdout.write(printable_here(delta))
                     sys.stdout.flush()
                 sys.stdout.write("\n")
-            while not generation.finished:
-                generation.wait(generation.snapshot().version)
+            generation.wait_for_end()
         snapshot = generation.snapshot()
         if options.json:
             print(json.dumps(as_json(generation, trace=options.trace), ensure_ascii=False))

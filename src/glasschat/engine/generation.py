@@ -35,6 +35,9 @@ class Generation:
         self._wake_engine = wake_engine
         self._signals = Signals()
         self._changed = threading.Condition()
+        # Apart from `_changed`: who waits for the end only is not woken for every token, which
+        # would make the engine's thread wait for the interpreter each time.
+        self._ended = threading.Event()
         self._version = 0
         self._state = State.QUEUED
         self._queue_position = 0
@@ -84,6 +87,10 @@ class Generation:
         with self._changed:
             return self._changed.wait_for(lambda: self._version != version, timeout)
 
+    def wait_for_end(self, timeout: float | None = None) -> bool:
+        """Sleep until the reply has ended; False when time ran out."""
+        return self._ended.wait(timeout)
+
     def deltas(self) -> Iterator[str]:
         """The text as it comes, until the reply ends; joined, it is the whole text."""
         seen = 0
@@ -98,9 +105,8 @@ class Generation:
 
     def result(self, timeout: float | None = None) -> Snapshot:
         """Wait for the end. Raises ReplyFailed if the reply went wrong, TimeoutError in time."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: self.finished, timeout):
-                raise TimeoutError(f"the reply did not end within {timeout} s")
+        if not self.wait_for_end(timeout):
+            raise TimeoutError(f"the reply did not end within {timeout} s")
         snapshot = self.snapshot()
         if snapshot.finish_reason is FinishReason.ERROR:
             raise ReplyFailed(snapshot.error)
@@ -197,6 +203,7 @@ class Generation:
             self._queue_position = 0
             self._state = State.FINISHED
             self._publish()
+        self._ended.set()
 
     def _publish(self) -> None:
         self._version += 1

@@ -5,7 +5,7 @@ import numpy as np
 from glasschat.sampling.distribution import Distribution, Ids, Row
 
 # Up to this many candidates are sorted outright; beyond it the likeliest are tried first.
-_FEW = 2048
+FEW = 2048
 _FIRST_LOOK = 64
 
 
@@ -18,9 +18,9 @@ def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, flo
     """
     if candidates is None:
         alive = scores > -np.inf
-        if np.count_nonzero(alive) <= _FEW:
+        if np.count_nonzero(alive) <= FEW:
             candidates = np.flatnonzero(alive)
-    if candidates is not None and len(candidates) <= _FEW:
+    if candidates is not None and len(candidates) <= FEW:
         ids = candidates[np.argsort(-scores[candidates], kind="stable")]
         values = scores[ids].astype(np.float64)
         weights = np.exp(values - values[0])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glasschat.errors import ParameterError, ReplyFailed
 from glasschat.sampling.distribution import Distribution, Ids, Row
-from glasschat.sampling.draw import draw, probability_of
+from glasschat.sampling.draw import FEW, draw, probability_of
 from glasschat.sampling.history import TokenHistory
 from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.pipeline import build_stages
@@ -23,6 +23,9 @@ _FRESH_SEED_BITS = 53
 # glibc gives the pages of a freed row back to the system and faults them in again at every step,
 # which doubles the time of a choice, until it has once seen a larger block freed.
 _LARGER_THAN_ALL_ROWS = 16 * 2**20
+
+# A difference from the total keeps enough digits while this share of it is left.
+_DIGITS_LEFT = 1e-2
 
 _MODEL = "the model's logits"
 _MODEL_REMEDY = "try again, or load another file of this model"
@@ -161,10 +164,9 @@ def _run_stages_recorded(stages: Sequence[Stage], scores: Row, context: StageCon
             alive = scores > -np.inf
             left = int(np.count_nonzero(alive))
             if left != kept:
-                kept, candidates = left, np.flatnonzero(alive)
-                mass = _mass(context.distribution(before), candidates)
-            elif candidates is not None:
-                candidates = np.flatnonzero(alive)
+                mass = _mass(context.distribution(before), alive, kept - left)
+                kept = left
+            candidates = np.flatnonzero(alive) if kept <= FEW else None
         records.append(StageRecord(stage.name, kept, mass))
     return _Run(scores, candidates, tuple(records))
 
@@ -177,11 +179,17 @@ def _run_stage(stage: Stage, scores: Row, context: StageContext) -> Row:
     return after
 
 
-def _mass(before: Distribution, ids: Ids) -> float:
-    """The share of the softmax of the stage's input that `ids` hold."""
-    left = float(before.exps[ids].sum(dtype=np.float64))
+def _mass(before: Distribution, alive: NDArray[np.bool_], gone: int) -> float:
+    """The share of the softmax of the stage's input that is left alive; `gone` tokens are not."""
+    if gone <= FEW:  # quicker to count than those that stay
+        removed = np.flatnonzero(~alive & (before.scores > -np.inf))
+        left = before.total - float(before.exps[removed].sum(dtype=np.float64))
+        if left > _DIGITS_LEFT * before.total:
+            return left / before.total
+    stayed = np.flatnonzero(alive)
+    left = float(before.exps[stayed].sum(dtype=np.float64))
     if left == 0.0:  # less than float32 holds: the likeliest went, and the rest is far below
-        values = before.scores[ids].astype(np.float64)
+        values = before.scores[stayed].astype(np.float64)
         left = float(np.exp(values - before.maximum).sum())
     return min(1.0, left / before.total)
 
