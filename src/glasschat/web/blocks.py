@@ -7,8 +7,10 @@ and only the tail is sent again.
 import re
 from dataclasses import dataclass, field
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_CONTINUES = re.compile(r"\s|[-*+>|]|\d{1,9}[.)]")
+from glasschat.web.markup import FENCE
+
+_FENCE = re.compile(FENCE, re.MULTILINE)
+_CONTINUES = re.compile(r"\s|[-*+](?:\s|$)|[>|]|\d{1,9}[.)](?:\s|$)")
 
 
 @dataclass(slots=True)
@@ -16,8 +18,11 @@ class BlockSplitter:
     """Feed it the whole text as it grows; `finished` blocks never change again.
 
     A block ends at a blank line outside fences and formulas when the next line is plain: lists,
-    tables and quotations may go on after a blank line and stay in one block.
+    tables and quotations may go on after a blank line and stay in one block. Short paragraphs
+    share one, because every element costs a page something of its own.
     """
+
+    SHORTEST = 300
 
     finished: list[str] = field(default_factory=list)
     _start: int = 0
@@ -36,19 +41,21 @@ class BlockSplitter:
     def _line(self, text: str, line: str, start: int) -> None:
         fence = _FENCE.match(line)
         if self._fence:
-            if fence and fence[1].startswith(self._fence) and not line.strip(" `~"):
+            bare = line.strip(" \t>")
+            if bare.startswith(self._fence) and not bare.strip(self._fence[0]):
                 self._fence = ""
             self._after_blank = False
             return
         if not line.strip():
             self._after_blank = True
             return
-        if self._after_blank and not self._formula and not _CONTINUES.match(line):
+        plain = not self._formula and not _CONTINUES.match(line)
+        if self._after_blank and plain and start - self._start >= self.SHORTEST:
             self.finished.append(text[self._start : start].strip("\n"))
             self._start = start
         self._after_blank = False
         if fence:
-            self._fence = fence[1]
+            self._fence = fence["mark"]
         elif line.count("$$") % 2 or ("\\[" in line) != ("\\]" in line):
             self._formula = not self._formula
 
@@ -57,13 +64,18 @@ class BlockSplitter:
 class SendBudget:
     """Decides when the tail is worth sending again.
 
-    A tail is sent when at least 1/16 of it is new, at most 16 times a second: what goes to the
-    page then grows with the reply, not with its square. A slow reply is still shown every 0.5 s.
+    Sending a tail costs its length and `OVERHEAD`. It is sent when `SHARE` times what is new pays
+    for that, so that what goes to the page grows with the reply and not with its square; or, for
+    a slow reply, when `SLOW_RATE` a second does, and at most every `PATIENCE_S`. A reply of n
+    characters that takes t seconds costs at most `SHARE * n + SLOW_RATE * t`, the smaller of the
+    two alone where one of them rules.
     """
 
     SHARE = 16
+    OVERHEAD = 300
+    SLOW_RATE = 2048
     SHORTEST_S = 1 / 16
-    LONGEST_S = 0.5
+    PATIENCE_S = 0.5
 
     _sent_length: int = 0
     _sent_at: float = float("-inf")
@@ -74,8 +86,9 @@ class SendBudget:
         waited = now - self._sent_at
         if new <= 0 or waited < self.SHORTEST_S:
             return False
-        patience = self.LONGEST_S * max(1.0, tail_length / 4096)
-        if new * self.SHARE < tail_length and waited < patience:
+        cost = tail_length + self.OVERHEAD
+        patience = max(self.PATIENCE_S, cost / self.SLOW_RATE)
+        if new * self.SHARE < cost and waited < patience:
             return False
         self._sent_length = text_length
         self._sent_at = now

@@ -6,7 +6,7 @@ import streamlit as st
 _HTML = """<button type="button" title="Copy the reply">Copy</button>"""
 _CSS = """
 button {
-  border: none; background: none; cursor: pointer; padding: 0.25rem 0.4rem;
+  border: none; background: none; cursor: pointer; padding: 0.25rem 0;
   font: inherit; font-size: 0.875rem; color: var(--st-text-color); opacity: 0.75;
   border-radius: var(--st-button-radius); white-space: nowrap;
 }

@@ -33,6 +33,12 @@ def progress(snapshot: Snapshot) -> str:
     return "writing"
 
 
+def sentence(message: str) -> str:
+    """An error's one line as a sentence of its own."""
+    message = message.strip()
+    return message[:1].upper() + message[1:] + ("" if message.endswith((".", "!", "?")) else ".")
+
+
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, …"""
     suffix = (

@@ -2,17 +2,27 @@
 
 Streamlit escapes HTML and disarms script links itself. What is left: remote images, which would
 tell a stranger that the text was read; prices that look like formulas; shortcodes that turn into
-pictures and colours; and formulas in `\\( \\)` and `\\[ \\]`, which it does not know.
+pictures and colours; arrows and dashes that are drawn as other signs; and formulas in `\\( \\)`
+and `\\[ \\]`, which it does not know. A page's policy forbids remote images once more, so that a
+text which is read here in another way than in the browser still fetches nothing.
 """
 
 import re
 from collections.abc import Callable
 
-# Fenced blocks (an open one runs to the end) and code spans are left alone.
+# What may stand before a fence: blanks, quotation marks, the bullet of a list.
+_BEFORE = r"(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*"
+# A fence of backticks has none in its first line: that would be a code span.
+FENCE = rf"{_BEFORE}(?P<mark>`{{3,}}(?=[^`\n]*$)|~{{3,}})"
+
+# Fenced blocks (an open one runs to the end) and code spans are left alone. A span ends with its
+# paragraph, so it does not reach into a line that begins a block of its own.
 _CODE = re.compile(
-    r"(?P<fence>^ {0,3}(?P<mark>`{3,}|~{3,})[^\n]*(?:\n.*?(?:^ {0,3}(?P=mark)[`~]*[ \t]*$|\Z)|\Z))"
-    r"|(?P<span>(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`))",
-    re.MULTILINE | re.DOTALL,
+    rf"(?P<fence>^{FENCE}[^\n]*(?:\n(?:[^\n]*\n)*?[ \t>]*(?P=mark)[`~]*[ \t]*$|(?s:.*)\Z))"
+    r"|(?P<escaped>\\`)"
+    r"|(?P<span>(?<!`)(?P<ticks>`+)(?!`)"
+    r"(?:[^\n]|\n(?![ \t]*(?:[-*+>#|=~]|`{3}|\d{1,9}[.)]|$)))+?(?<!`)(?P=ticks)(?!`))",
+    re.MULTILINE,
 )
 _DISPLAY = re.compile(r"\\\[(.+?)\\\]", re.DOTALL)
 _INLINE = re.compile(r"\\\((.+?)\\\)", re.DOTALL)
@@ -21,9 +31,11 @@ _FORMULA = re.compile(
     r"(?<!\\)\$\$(?P<display>[^$]+?)\$\$"
     r"|(?<![\\$\w])\$(?P<inline>(?![\s\d.,]*(?:\s|$))[^\s$](?:[^$\n]*?[^\s$\\])?)\$(?![\d$])"
 )
-_DOLLAR = re.compile(r"(?<!\\)\$")
-_IMAGE = re.compile(r"(?<!\\)!(?=\[)")
+# After an even number of backslashes a sign stands for itself.
+_ESCAPABLE = re.compile(r"(?<!\\)((?:\\\\)*)(\$|!(?=\[))")
 _SHORTCODE = re.compile(r":(?=[\w+/-]+(?::|\[))")
+# Two dashes alone in a line make a heading of the one before.
+_SIGN = re.compile(r"(?<!\S)(?!^--[ \t]*$)([<~>-])(->|[-=>])(?!\S)", re.MULTILINE)
 _WORD_JOINER = "\u2060"
 
 
@@ -40,20 +52,25 @@ def literal_lines(text: str) -> str:
 def _prose(text: str) -> str:
     text = _DISPLAY.sub(lambda match: f"$$\n{match[1].strip()}\n$$", text)
     text = _INLINE.sub(lambda match: f"${match[1].strip()}$", text)
-    return _outside(_FORMULA, text, _words)
+    return _outside(_FORMULA, text, _words, lambda formula: formula.replace("![", "! ["))
 
 
 def _words(text: str) -> str:
-    text = _DOLLAR.sub(r"\\$", text)
-    text = _IMAGE.sub(r"\\!", text)
+    text = _ESCAPABLE.sub(r"\1\\\2", text)
+    text = _SIGN.sub(rf"\1{_WORD_JOINER}\2", text)
     return _SHORTCODE.sub(":" + _WORD_JOINER, text)
 
 
-def _outside(pattern: re.Pattern[str], text: str, change: Callable[[str], str]) -> str:
-    """`text` with `change` applied to everything that `pattern` does not match."""
+def _outside(
+    pattern: re.Pattern[str],
+    text: str,
+    change: Callable[[str], str],
+    inside: Callable[[str], str] = str,
+) -> str:
+    """`text` with `change` applied to what `pattern` does not match, `inside` to what it does."""
     parts: list[str] = []
     end = 0
     for match in pattern.finditer(text):
-        parts += [change(text[end : match.start()]), match[0]]
+        parts += [change(text[end : match.start()]), inside(match[0])]
         end = match.end()
     return "".join([*parts, change(text[end:])])

@@ -1,7 +1,9 @@
 """The chat page: run anew by Streamlit for every click of a visitor."""
 
+import logging
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
@@ -9,9 +11,13 @@ from glasschat.backends import Description, Readiness
 from glasschat.chat import Conversation
 from glasschat.errors import GlasschatError
 from glasschat.web import sidebar, transcript
+from glasschat.web.figures import sentence
 from glasschat.web.site import Site, current_site
 from glasschat.web.style import STYLE
 
+log = logging.getLogger(__name__)
+
+ICON = Path(__file__).with_name("static") / "icon.svg"
 EXAMPLES = (
     "Why is the sky blue?",
     "Write a haiku about the sea.",
@@ -21,19 +27,35 @@ EXAMPLES = (
 
 def main() -> None:
     """Draw the page."""
-    site = current_site()
+    st.set_page_config(page_title="glasschat", page_icon=str(ICON))
+    try:
+        _draw(current_site())
+    except Exception:
+        log.exception("the page could not be drawn")
+        st.error(
+            "Something went wrong while this page was drawn, and the server's log says what. "
+            "Reload the page: the chat is still there."
+        )
+
+
+def _draw(site: Site) -> None:
     description = site.backend.describe()
-    st.set_page_config(page_title=f"{description.name} · glasschat", page_icon="◇")
+    st.set_page_config(page_title=f"{description.name} · glasschat")
     st.html(f"<style>{STYLE}</style>")
     conversation = _conversation(site)
-    _header(description, conversation)
+    _header(description)
     if description.readiness is Readiness.LOADING:
         _wait_for_model(site)
-    if description.readiness is Readiness.FAILED:
-        st.error(f"The model cannot be used: {description.error}")
+    if description.readiness is Readiness.READY:
+        sidebar.draw(description, conversation)
+        _chat(site, conversation, description)
         return
-    sidebar.draw(description, conversation)
-    _chat(site, conversation)
+    for number, turn in enumerate(conversation.turns):
+        transcript.draw_turn(turn, number, last=False)
+    st.error(
+        f"{sentence(f'the model cannot be used: {description.error}')} "
+        "Once that is mended, start glasschat again."
+    )
 
 
 def _conversation(site: Site) -> Conversation:
@@ -42,24 +64,26 @@ def _conversation(site: Site) -> Conversation:
     found = site.conversations.find(wanted) if wanted else None
     if found is None:
         found = site.conversations.add()
-        st.query_params.pop("chat", None)
+        if wanted:
+            st.query_params.pop("chat", None)
+            st.session_state.notice = (
+                "That chat is no longer kept here, so this is a new one: ask away."
+            )
     elif st.session_state.get("chat") != found.id:
         sidebar.restore(found.settings)
     st.session_state.chat = found.id
     return found
 
 
-def _header(description: Description, conversation: Conversation) -> None:
+def _header(description: Description) -> None:
     word = {
         Readiness.LOADING: ":orange[●] loading",
         Readiness.READY: ":green[●] ready",
         Readiness.FAILED: ":red[●] failed",
     }[description.readiness]
-    if conversation.generation is not None:
-        word = ":blue[●] writing"
     parts = [description.detail] if description.detail else []
     if description.context:
-        parts.append(f"{description.context:,} tokens")
+        parts.append(f"{description.context:,} tokens of context")
     st.title(description.name, anchor=False)
     st.caption(" · ".join([*parts, word]))
 
@@ -73,7 +97,7 @@ def _wait_for_model(site: Site) -> None:
     st.rerun()
 
 
-def _chat(site: Site, conversation: Conversation) -> None:
+def _chat(site: Site, conversation: Conversation, description: Description) -> None:
     generation = conversation.generation
     turns = conversation.turns
     if not turns:
@@ -83,15 +107,6 @@ def _chat(site: Site, conversation: Conversation) -> None:
         if transcript.draw_turn(turn, number, last=last):
             _try(lambda: conversation.regenerate(site.backend, sidebar.settings()))
             st.rerun()
-    if generation is not None:
-        with st.bottom:
-            st.button(
-                "Stop",
-                key="stop_reply",
-                on_click=conversation.stop,
-                shortcut="Escape",
-                icon=":material/stop_circle:",
-            )
     notice = st.session_state.pop("notice", None)
     if notice:
         with st.bottom:
@@ -99,9 +114,28 @@ def _chat(site: Site, conversation: Conversation) -> None:
     if "draft" in st.session_state:
         st.session_state.message = st.session_state.pop("draft")
     st.chat_input("Hello!", key="message", on_submit=_send, args=(site, conversation))
+    _foot(conversation, description.context)
     if generation is not None:
-        transcript.watch(conversation, generation)
+        transcript.watch(conversation, generation, len(turns) - 1)
         st.rerun()
+
+
+def _foot(conversation: Conversation, context: int) -> None:
+    """Under the input, always of one height: how full the context is, and Stop."""
+    generation, turns = conversation.generation, conversation.turns
+    with st.bottom, st.container(key="foot", horizontal=True, vertical_alignment="center"):
+        reply = generation.snapshot() if generation else turns[-1].reply if turns else None
+        used = reply.usage.prompt_tokens + reply.usage.completion_tokens if reply else 0
+        st.caption(f"{used:,} of {context:,} tokens", width="stretch")
+        if generation is not None:
+            st.button(
+                "Stop",
+                key="stop_reply",
+                on_click=conversation.stop,
+                shortcut="Escape",
+                icon=":material/stop_circle:",
+                type="tertiary",
+            )
 
 
 def _send(site: Site, conversation: Conversation) -> None:
@@ -122,7 +156,7 @@ def _try(action: Callable[[], object]) -> bool:
     try:
         action()
     except GlasschatError as error:
-        st.session_state.notice = str(error)[:1].upper() + str(error)[1:] + "."
+        st.session_state.notice = sentence(str(error))
         return False
     return True
 

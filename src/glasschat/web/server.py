@@ -31,7 +31,11 @@ _STREAMLIT = {
     "server.showEmailPrompt": False,
     "theme.baseRadius": "0.6rem",
     "theme.light.primaryColor": "#2f6f8f",
-    "theme.dark.primaryColor": "#7cc4e4",
+    "theme.light.linkColor": "#2f6f8f",
+    "theme.light.codeTextColor": "#31333f",
+    "theme.dark.primaryColor": "#5aa9cc",
+    "theme.dark.linkColor": "#7cc4e4",
+    "theme.dark.codeTextColor": "#e6eaf1",
 }
 
 # Model text may name pictures anywhere and none is fetched; scripts and connections are our own.

@@ -50,6 +50,7 @@ def draw(description: Description, conversation: Conversation) -> None:
             8,
             most,
             key="max_length",
+            format="localized",
             help="Prompt and reply together, in tokens.",
             **_initial("max_length", min(DEFAULTS.max_length, most)),
         )

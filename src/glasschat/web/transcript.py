@@ -3,6 +3,7 @@
 import time
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from glasschat.chat import Conversation, Turn
 from glasschat.engine import FinishReason, Generation, State
@@ -13,20 +14,26 @@ from glasschat.web.markup import literal_lines, to_markdown
 
 CURSOR = "▌"
 LOOK_S = 0.25
+ASKED, ANSWERED = ":material/person:", ":material/diamond:"
 
 
 def draw_turn(turn: Turn, number: int, *, last: bool) -> bool:
     """One turn; True when its answer was asked for anew."""
-    with st.chat_message("user"):
+    with st.chat_message("user", avatar=ASKED):
         st.markdown(literal_lines(turn.question.text), anchors=False)
     if turn.reply is None or turn.answer is None:
         return False
-    with st.chat_message("assistant"):
-        if turn.answer.text:
-            st.markdown(to_markdown(turn.answer.text), anchors=False)
+    with st.chat_message("assistant", avatar=ANSWERED):
+        with _body(number):
+            # The same pieces as while it grew, so that nothing moves when it ends.
+            splitter = BlockSplitter()
+            tail = splitter.push(turn.answer.text)
+            for block in [*splitter.finished, tail]:
+                if block.strip():
+                    st.markdown(to_markdown(block), anchors=False)
         if turn.reply.finish_reason is FinishReason.ERROR:
             st.error(f"The reply failed: {turn.reply.error}. Press Again, or send another message.")
-        with st.container(horizontal=True, vertical_alignment="center", key=f"tools_{number}"):
+        with _tools(number):
             st.caption(figures(turn.reply), width="content")
             copy_button(turn.answer.text, key=f"copy_{number}")
             if last:
@@ -34,39 +41,49 @@ def draw_turn(turn: Turn, number: int, *, last: bool) -> bool:
     return False
 
 
-def watch(conversation: Conversation, generation: Generation) -> None:
+def watch(conversation: Conversation, generation: Generation, number: int) -> None:
     """Show a reply as it grows, until it ends.
 
     Reruns may interrupt this anywhere: the reply goes on in the engine, and the next run of the
     page comes back here.
     """
-    with st.chat_message("assistant"):
-        body = st.container(key="reply", gap="small")
+    with st.chat_message("assistant", avatar=ANSWERED):
+        body = _body(number)
         with body:
             tail_place = st.empty()
-        status = st.empty()
-        splitter, budget = BlockSplitter(), SendBudget()
-        drawn, shown = 0, ""
-        while True:
-            # Touching the state is where Streamlit may stop this run for another.
-            _ = st.session_state.get("max_length")
-            conversation.watched()
-            snapshot = generation.snapshot()
-            tail = splitter.push(snapshot.text)
-            for block in splitter.finished[drawn:]:
-                tail_place.markdown(to_markdown(block), anchors=False)
-                with body:
-                    tail_place = st.empty()
-                drawn += 1
-            ended = snapshot.state is State.FINISHED
-            if tail and budget.due(len(snapshot.text), len(tail), time.monotonic()):
-                tail_place.markdown(to_markdown(tail) + CURSOR, anchors=False)
-            line = progress(snapshot)
-            if line != shown and not ended:
-                status.caption(line)
-                shown = line
-            if ended:
-                return
-            started = time.monotonic()
-            generation.wait(snapshot.version, LOOK_S)
-            time.sleep(max(0.0, budget.SHORTEST_S - (time.monotonic() - started)))
+        with _tools(number):
+            status = st.empty()
+    splitter, budget = BlockSplitter(), SendBudget()
+    drawn, shown = 0, ""
+    while True:
+        # Touching the state is where Streamlit may stop this run for another.
+        _ = st.session_state.get("max_length")
+        conversation.watched()
+        snapshot = generation.snapshot()
+        if snapshot.state is State.FINISHED:
+            return
+        tail = splitter.push(snapshot.text)
+        for block in splitter.finished[drawn:]:
+            tail_place.markdown(to_markdown(block), anchors=False)
+            with body:
+                tail_place = st.empty()
+            drawn += 1
+        if tail and budget.due(len(snapshot.text), len(tail), time.monotonic()):
+            tail_place.markdown(to_markdown(tail) + CURSOR, anchors=False)
+        line = progress(snapshot)
+        if line != shown:
+            status.caption(f":primary[●] {line}")
+            shown = line
+        started = time.monotonic()
+        generation.wait(snapshot.version, LOOK_S)
+        time.sleep(max(0.0, budget.SHORTEST_S - (time.monotonic() - started)))
+
+
+def _body(number: int) -> DeltaGenerator:
+    return st.container(key=f"reply_{number}", gap="small")
+
+
+def _tools(number: int) -> DeltaGenerator:
+    return st.container(
+        key=f"tools_{number}", horizontal=True, vertical_alignment="center", gap="small"
+    )
