@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 Row = NDArray[np.float32]
 Ids = NDArray[np.intp]
 
-# Sums run down columns as wide as this: vectorized, no thread is woken, and short enough to be
-# accurate.
-_WIDE = 4096
+# Floats that are worked on at a time: two such parts lie in the second cache.
+_PART = 16384
 _COLUMNS = 512
 _LOWEST = np.finfo(np.float32).min
 
@@ -28,19 +27,44 @@ class Distribution:
         self.maximum = float(self._peaks.max())
 
     @cached_property
-    def _shifted(self) -> Row:
-        return self.scores - np.float32(self.maximum)
-
-    @cached_property
     def exps(self) -> Row:
         """`exp(scores - maximum)`, float32 [vocab]: the softmax before its division."""
-        return np.exp(self._shifted)
+        exps: Row = np.exp(self.scores - np.float32(self.maximum))
+        return exps
+
+    def weights(self, ids: Ids) -> NDArray[np.float64]:
+        """`exps` of `ids` alone, without computing the others."""
+        exps: Row = np.exp(self.scores[ids] - np.float32(self.maximum))
+        return exps.astype(np.float64)
 
     @cached_property
+    def _sums(self) -> tuple[float, float]:
+        """The sum of `exps`, and that of `exps` times the shifted scores.
+
+        Part by part: between two steps the weights of the model have pushed every row out of the
+        processor's caches, and parts that fit there are quicker than rows that do not.
+        """
+        total = mean = 0.0
+        peak = np.float32(self.maximum)
+        work = np.empty((2, _PART), np.float32)
+        with np.errstate(invalid="ignore"):
+            for start in range(0, len(self.scores), _PART):
+                part = self.scores[start : start + _PART]
+                below, share = work[:, : len(part)]
+                np.subtract(part, peak, out=below)
+                np.exp(below, out=share)
+                total += float(share.sum())
+                weighted = float(np.vecdot(below, share))
+                if np.isnan(weighted):  # 0 * -inf of removed tokens, whose share is 0
+                    alive = share > 0
+                    weighted = float((below[alive] * share[alive]).sum())
+                mean += weighted
+        return total, mean
+
+    @property
     def total(self) -> float:
         """The sum of `exps`, between 1 and vocab."""
-        lines, rest = _folded(self.exps, _WIDE)
-        return float(lines.sum(axis=0).sum()) + float(rest.sum())
+        return self._sums[0]
 
     @property
     def logsumexp(self) -> float:
@@ -51,14 +75,8 @@ class Distribution:
     def entropy(self) -> float:
         """Shannon entropy of the softmax in nats, at least 0."""
         # Shifted by the maximum, the likeliest token adds nothing: no digits cancel on a sure row.
-        lines, rest = _folded(self._shifted, _WIDE)
-        line_weights, rest_weights = _folded(self.exps, _WIDE)
-        with np.errstate(invalid="ignore"):
-            mean = float(np.vecdot(lines, line_weights).sum() + np.vecdot(rest, rest_weights))
-        if np.isnan(mean):  # 0 * -inf of removed tokens, whose share is 0
-            alive = self.exps > 0
-            mean = float((self._shifted[alive] * self.exps[alive]).sum())
-        return max(0.0, float(np.log(self.total)) - mean / self.total)
+        total, mean = self._sums
+        return max(0.0, float(np.log(total)) - mean / total)
 
     def lower_bound(self, k: int) -> np.float32:
         """A finite value that the k largest scores reach, if that many are finite; often tight.

@@ -30,7 +30,7 @@ def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, flo
         return int(ids[place]), float(weights[place]) / total
     whole = Distribution(scores)
     ids = whole.candidates(_FIRST_LOOK)
-    weights = whole.exps[ids].astype(np.float64)
+    weights = whole.weights(ids)
     sums = np.cumsum(weights)
     if u * whole.total < sums[-1]:
         place = _place(sums, u * whole.total)

@@ -183,11 +183,11 @@ def _mass(before: Distribution, alive: NDArray[np.bool_], gone: int) -> float:
     """The share of the softmax of the stage's input that is left alive; `gone` tokens are not."""
     if gone <= FEW:  # quicker to count than those that stay
         removed = np.flatnonzero(~alive & (before.scores > -np.inf))
-        left = before.total - float(before.exps[removed].sum(dtype=np.float64))
+        left = before.total - float(before.weights(removed).sum())
         if left > _DIGITS_LEFT * before.total:
             return left / before.total
     stayed = np.flatnonzero(alive)
-    left = float(before.exps[stayed].sum(dtype=np.float64))
+    left = float(before.weights(stayed).sum())
     if left == 0.0:  # less than float32 holds: the likeliest went, and the rest is far below
         values = before.scores[stayed].astype(np.float64)
         left = float(np.exp(values - before.maximum).sum())

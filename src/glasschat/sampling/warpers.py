@@ -50,7 +50,7 @@ def apply_top_p(scores: Row, top_p: float, distribution: Distribution | None = N
     limit = np.float32(1.0 - top_p)
     for look in _FIRST_LOOKS:
         ids = whole.candidates(look)
-        weights = whole.exps[ids].astype(np.float64)
+        weights = whole.weights(ids)
         # What would be left below each candidate if it went too: transformers' ascending sum.
         tails = 1.0 - (np.cumsum(weights) - weights) / whole.total
         keep, sure = (1 + int(np.count_nonzero(tails[1:] > limit + d)) for d in (-_DOUBT, _DOUBT))
