@@ -45,11 +45,15 @@ class LocalBackend:
     def load(self) -> None:
         """Load the model and start the engine. Raises ModelError."""
         name = self._description.name
+        model: Model | None = None
         try:
             model = self._loader(
                 lambda share: self._describe(Description(Readiness.LOADING, name, progress=share))
             )
+            template = ChatTemplate(model.tokenizer)
         except Exception as error:
+            if model is not None:
+                model.runner.close()
             self._describe(Description(Readiness.FAILED, name, error=str(error)))
             raise
         with self._lock:
@@ -57,7 +61,7 @@ class LocalBackend:
                 model.runner.close()
                 return
             self._engine = Engine(model, max_waiting=self._max_waiting, exact=self._exact)
-            self._template = ChatTemplate(model.tokenizer)
+            self._template = template
         self._describe(
             Description(
                 Readiness.READY,

@@ -140,7 +140,8 @@ class Generation:
 
     def step(self, count: int = 1) -> None:
         """Choose `count` tokens of a paused reply."""
-        self._signals.steps_allowed += count
+        with self._changed:
+            self._signals.steps_allowed += count
         self._wake_engine()
 
     def resume(self) -> None:
@@ -204,6 +205,11 @@ class Generation:
             self._state = State.FINISHED
             self._publish()
         self._ended.set()
+
+    def _spend_step(self) -> None:
+        with self._changed:
+            if self._signals.paused and self._signals.steps_allowed > 0:
+                self._signals.steps_allowed -= 1
 
     def _publish(self) -> None:
         self._version += 1

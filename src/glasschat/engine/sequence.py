@@ -72,8 +72,7 @@ class Sequence:
             choice = self.sampler.force(row, signals.forced.popleft())
         else:
             choice = self.sampler.sample(row)
-        if signals.paused and signals.steps_allowed > 0:
-            signals.steps_allowed -= 1
+        self.generation._spend_step()
         token_id = choice.token_id
         self.ids.append(token_id)
         ends = token_id in self.request.ending_ids

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
 from glasschat.errors import ContextTooLong, InvalidModel, ModelNotFound, ParameterError
 from glasschat.models import llama_log
@@ -103,7 +105,7 @@ def plan_model(options: ModelOptions) -> LoadPlan:
         ):
             context //= 2
         check_memory(_need(header, context, slots, available), path.name)
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     threads = options.threads or cores
     return LoadPlan(
         path=path,
@@ -111,7 +113,7 @@ def plan_model(options: ModelOptions) -> LoadPlan:
         context=context,
         slots=slots,
         threads=threads,
-        batch_threads=max(threads, cores) if options.threads is None else threads,
+        batch_threads=threads,
         gpu_layers=gpu_layers,
     )
 
@@ -146,6 +148,12 @@ def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: Non
         batch_threads=plan.batch_threads,
     )
     return Model(plan.info, tokenizer, runner)
+
+
+def usable_cores() -> int:
+    """Cores that this process may use; two threads on one core only wait for each other."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(allowed or 1, psutil.cpu_count(logical=False) or allowed or 1))
 
 
 def _need(header: GgufHeader, context: int, slots: int, available: int) -> MemoryNeed:

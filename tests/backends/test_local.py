@@ -1,0 +1,118 @@
+"""A backend that says what it is doing, and gives back what it took."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from glasschat.backends import LocalBackend, Readiness
+from glasschat.errors import EngineStopped, InvalidModel, PromptError, PromptTooLong, TemplateError
+from glasschat.models.base import Model
+from glasschat.models.scripted import ScriptedRunner, ScriptedTokenizer, scripted_model
+from glasschat.prompt import ChatMessage
+from glasschat.sampling import SamplingParams
+
+HELLO = [ChatMessage("user", "Hello")]
+GREEDY = SamplingParams(temperature=0.0)
+
+
+def backend_of(model: Model) -> LocalBackend:
+    return LocalBackend(lambda _progress: model, name="a model")
+
+
+def runner_of(model: Model) -> ScriptedRunner:
+    assert isinstance(model.runner, ScriptedRunner)
+    return model.runner
+
+
+def test_loading_is_described_and_then_the_model() -> None:
+    seen = []
+
+    def load(progress: Callable[[float], None]) -> Model:
+        progress(0.25)
+        seen.append(backend.describe())
+        return scripted_model("Hi!", slots=2, context=128)
+
+    with LocalBackend(load, name="a model") as backend:
+        assert backend.describe().readiness is Readiness.LOADING
+        backend.load_in_background().join(10)
+        assert (seen[0].readiness, seen[0].progress) == (Readiness.LOADING, 0.25)
+        ready = backend.describe()
+        assert (ready.readiness, ready.context, ready.slots) == (Readiness.READY, 128, 2)
+        assert backend.start(HELLO, GREEDY).result(10).text == "Hi!"
+
+
+def test_a_reply_cannot_be_asked_for_before_the_model_is_there() -> None:
+    backend = backend_of(scripted_model("Hi!"))
+    with pytest.raises(EngineStopped, match="still loading"):
+        backend.start(HELLO, GREEDY)
+
+
+def test_a_failed_load_is_described_with_its_reason() -> None:
+    def load(_progress: Callable[[float], None]) -> Model:
+        raise InvalidModel("model.gguf is cut off")
+
+    backend = LocalBackend(load, name="a model")
+    backend.load_in_background().join(10)
+    assert backend.describe().readiness is Readiness.FAILED
+    assert backend.describe().error == "model.gguf is cut off"
+    with pytest.raises(EngineStopped, match="cut off"):
+        backend.start(HELLO, GREEDY)
+
+
+def test_a_model_without_a_usable_template_is_given_back() -> None:
+    """The failure is the user's to read; the memory is not theirs to lose."""
+
+    class NoTemplate(ScriptedTokenizer):
+        template_source = "{% for %}"
+
+    model = replace(scripted_model("Hi!"), tokenizer=NoTemplate())
+    backend = backend_of(model)
+    with pytest.raises(TemplateError):
+        backend.load()
+    assert backend.describe().readiness is Readiness.FAILED
+    assert runner_of(model).closed
+
+
+def test_closing_while_loading_gives_the_model_back() -> None:
+    go_on = threading.Event()
+    model = scripted_model("Hi!")
+
+    def load(_progress: Callable[[float], None]) -> Model:
+        assert go_on.wait(10)
+        return model
+
+    backend = LocalBackend(load, name="a model")
+    thread = backend.load_in_background()
+    backend.close()
+    go_on.set()
+    thread.join(10)
+    assert runner_of(model).closed
+    with pytest.raises(EngineStopped):
+        backend.start(HELLO, GREEDY)
+
+
+def test_what_cannot_become_a_prompt_leaves_the_engine_as_it_was() -> None:
+    with backend_of(scripted_model("Hi!", context=64)) as backend:
+        backend.load()
+        with pytest.raises(PromptTooLong):
+            backend.start([ChatMessage("user", "word " * 100)], GREEDY)
+        with pytest.raises(PromptError):
+            backend.start([], GREEDY)
+        assert backend.stats().waiting == backend.stats().running == 0
+        assert backend.start(HELLO, GREEDY).result(10).text == "Hi!"
+
+
+def test_a_failed_engine_shows_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    with backend_of(scripted_model(lambda _ids: 65)) as backend:
+        backend.load()
+        monkeypatch.setattr(
+            backend.engine._scheduler,
+            "schedule",
+            lambda: (_ for _ in ()).throw(MemoryError("gone")),
+        )
+        with pytest.raises(Exception, match="gone"):
+            backend.start(HELLO, GREEDY).result(10)
+        assert backend.describe().readiness is Readiness.FAILED
+        assert "gone" in (backend.describe().error or "")
