@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 Row = NDArray[np.float32]
 Ids = NDArray[np.intp]
 
-# Floats that are worked on at a time: two such parts lie in the second cache.
-_PART = 16384
+# Floats that are worked on at a time: two such parts lie in the second cache, and OpenBLAS takes
+# them in one thread (it wakes others for dot products beyond 10,000).
+_PART = 9984
 _COLUMNS = 512
 _LOWEST = np.finfo(np.float32).min
 

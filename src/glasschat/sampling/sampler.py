@@ -163,10 +163,10 @@ def _run_stages_recorded(stages: Sequence[Stage], scores: Row, context: StageCon
         if scores is not before:
             alive = scores > -np.inf
             left = int(np.count_nonzero(alive))
+            candidates = np.flatnonzero(alive) if left <= FEW else None
             if left != kept:
-                mass = _mass(context.distribution(before), alive, kept - left)
+                mass = _mass(context.distribution(before), alive, candidates, kept - left)
                 kept = left
-            candidates = np.flatnonzero(alive) if kept <= FEW else None
         records.append(StageRecord(stage.name, kept, mass))
     return _Run(scores, candidates, tuple(records))
 
@@ -179,14 +179,19 @@ def _run_stage(stage: Stage, scores: Row, context: StageContext) -> Row:
     return after
 
 
-def _mass(before: Distribution, alive: NDArray[np.bool_], gone: int) -> float:
-    """The share of the softmax of the stage's input that is left alive; `gone` tokens are not."""
-    if gone <= FEW:  # quicker to count than those that stay
+def _mass(
+    before: Distribution, alive: NDArray[np.bool_], candidates: Ids | None, gone: int
+) -> float:
+    """The share of the softmax of the stage's input that is left alive; `gone` tokens are not.
+
+    `candidates` are the ids left alive, if they are known.
+    """
+    if candidates is None and gone <= FEW:  # quicker to count than those that stay
         removed = np.flatnonzero(~alive & (before.scores > -np.inf))
         left = before.total - float(before.weights(removed).sum())
         if left > _DIGITS_LEFT * before.total:
             return left / before.total
-    stayed = np.flatnonzero(alive)
+    stayed = np.flatnonzero(alive) if candidates is None else candidates
     left = float(before.weights(stayed).sum())
     if left == 0.0:  # less than float32 holds: the likeliest went, and the rest is far below
         values = before.scores[stayed].astype(np.float64)
