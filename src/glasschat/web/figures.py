@@ -23,7 +23,7 @@ def progress(snapshot: Snapshot) -> str:
     """What is going on while a reply is on its way."""
     if snapshot.state is State.QUEUED:
         place = max(1, snapshot.queue_position)
-        return f"{ordinal(place)} in the queue"
+        return "next in the queue" if place == 1 else f"{ordinal(place)} in the queue"
     if snapshot.state is State.PREFILLING:
         total = snapshot.usage.prompt_tokens
         share = snapshot.prefilled / total if total else 1.0

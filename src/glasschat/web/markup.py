@@ -32,8 +32,11 @@ _FORMULA = re.compile(
     r"|(?<![\\$\w])\$(?P<inline>(?![\s\d.,]*(?:\s|$))[^\s$](?:[^$\n]*?[^\s$\\])?)\$(?![\d$])"
 )
 # After an even number of backslashes a sign stands for itself.
-_ESCAPABLE = re.compile(r"(?<!\\)((?:\\\\)*)(\$|!(?=\[))")
-_SHORTCODE = re.compile(r":(?=[\w+/-]+(?::|\[))")
+_DOLLAR = re.compile(r"(?<!\\)((?:\\\\)*)\$")
+_IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!\[")
+# A directive, as in `:name[text]` or `:name{text}`, would swallow its brackets.
+_DIRECTIVE = re.compile(r"(?<!\\):{2,}|(?<!\\):(?=\w[\w-]*[\[{])")
+_SHORTCODE = re.compile(r":(?=[\w+/-]+:)")
 # Two dashes alone in a line make a heading of the one before.
 _SIGN = re.compile(r"(?<!\S)(?!^--[ \t]*$)([<~>-])(->|[-=>])(?!\S)", re.MULTILINE)
 _WORD_JOINER = "\u2060"
@@ -56,9 +59,11 @@ def _prose(text: str) -> str:
 
 
 def _words(text: str) -> str:
-    text = _ESCAPABLE.sub(r"\1\\\2", text)
+    text = _DOLLAR.sub(r"\1\\$", text)
+    text = _IMAGE.sub(r"\1\\!\\[", text)
     text = _SIGN.sub(rf"\1{_WORD_JOINER}\2", text)
-    return _SHORTCODE.sub(":" + _WORD_JOINER, text)
+    text = _SHORTCODE.sub(":" + _WORD_JOINER, text)
+    return _DIRECTIVE.sub(lambda match: "\\:" * len(match[0]), text)
 
 
 def _outside(

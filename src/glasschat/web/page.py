@@ -111,9 +111,10 @@ def _chat(site: Site, conversation: Conversation, description: Description) -> N
     if notice:
         with st.bottom:
             st.error(notice)
+    key = f"message_{st.session_state.get('inputs', 0)}"
     if "draft" in st.session_state:
-        st.session_state.message = st.session_state.pop("draft")
-    st.chat_input("Hello!", key="message", on_submit=_send, args=(site, conversation))
+        st.session_state[key] = st.session_state.pop("draft")
+    st.chat_input("Hello!", key=key, on_submit=_send, args=(site, conversation, key))
     _foot(conversation, description.context)
     if generation is not None:
         transcript.watch(conversation, generation, len(turns) - 1)
@@ -138,11 +139,14 @@ def _foot(conversation: Conversation, context: int) -> None:
             )
 
 
-def _send(site: Site, conversation: Conversation) -> None:
-    text = st.session_state.message
+def _send(site: Site, conversation: Conversation, key: str) -> None:
+    text = st.session_state[key]
     _ask(site, conversation, text)
     if "notice" in st.session_state:
-        st.session_state.draft = text
+        if text == st.session_state.get("given_back"):
+            # An input that is told the same text twice in a row takes no notice: a new one does.
+            st.session_state.inputs = st.session_state.get("inputs", 0) + 1
+        st.session_state.draft = st.session_state.given_back = text
 
 
 def _ask(site: Site, conversation: Conversation, text: str) -> None:

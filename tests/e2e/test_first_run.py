@@ -1,0 +1,135 @@
+"""From a page that is up to an answer that can be read and taken along."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.conftest import Arrive
+from tests.e2e.visitor import WAIT_MS, Visitor, foreign, scripted_site, visitor
+from tests.support.browser import WebServer, visiting
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_page_is_up_while_the_model_is_still_loading(browser: Browser, tmp_path: Path) -> None:
+    with (
+        scripted_site("--loading-s", "6", folder=tmp_path) as server,
+        visiting(browser, server.url) as page,
+    ):
+        someone = Visitor(page)
+        expect(page.get_by_text(re.compile(r"Loading the model, \d+%"))).to_be_visible()
+        someone.picture("loading")
+        expect(someone.input).to_be_visible(timeout=WAIT_MS)
+        expect(page.get_by_text("ready")).to_be_visible()
+        expect(page.get_by_text("Loading the model")).to_have_count(0)
+
+
+def test_a_first_question_is_answered_by_the_real_model(arrive: Arrive, site: WebServer) -> None:
+    someone = arrive(site)
+    someone.slide("Temperature", "Home")
+    someone.picture("first")
+    someone.ask("What is the capital of France? Answer in one English sentence.")
+    someone.sees("Paris")
+    figures = someone.ends()
+    someone.shows_no_cursor()
+    assert re.search(r"\d+ tokens · \d+ tokens/s · first after \d+\.\d\d s · cached \d+ of", figures)
+    assert foreign(someone.requests, site) == []
+    assert someone.complaints == []
+    expect(someone.page.get_by_text("Deploy")).to_have_count(0)
+    assert "SmolLM2-135M-Instruct" in someone.page.title()
+
+
+def test_an_example_of_the_empty_page_is_asked_by_a_click(arrive: Arrive, site: WebServer) -> None:
+    someone = arrive(site)
+    someone.page.get_by_role("button", name="Write a haiku about the sea.").click()
+    expect(someone.stop).to_be_visible()
+    someone.stop.click()
+    someone.ends()
+    expect(someone.page.get_by_text("What would you like to know?")).to_have_count(0)
+
+
+RICH = """Some **bold** text, $5 and $10, and a formula: \\(x^2\\).
+
+```python
+def area(r):
+    return 3.14 * r
+```
+
+\\[ e = mc^2 \\]
+
+| a | b |
+|---|---|
+| 1 | 2 |
+"""
+
+
+def test_markdown_code_formula_and_table_are_drawn(arrive: Arrive, script: WebServer) -> None:
+    someone = arrive(script, permissions=["clipboard-read", "clipboard-write"])
+    someone.ask(RICH)
+    someone.ends()
+    reply = someone.reply
+    expect(reply.locator("strong")).to_have_text("bold")
+    expect(reply).to_contain_text("$5 and $10")
+    expect(reply.locator(".katex").first).to_be_visible()
+    assert reply.locator(".katex").count() == 2
+    expect(reply.locator("code span").filter(has_text="def").first).to_be_visible()
+    expect(reply.locator("td").first).to_have_text("1")
+    someone.picture("rich")
+    reply.locator("pre").hover()
+    reply.get_by_role("button", name="Copy to clipboard").click()
+    someone.page.wait_for_function("navigator.clipboard.readText()")
+    assert clipboard(someone).strip() == "def area(r):\n    return 3.14 * r"
+    # The policy that forbids strangers' pictures forbids nothing that the page itself needs.
+    assert someone.complaints == []
+
+
+def test_copy_takes_the_text_as_the_model_wrote_it(arrive: Arrive, script: WebServer) -> None:
+    someone = arrive(script, permissions=["clipboard-read", "clipboard-write"])
+    someone.ask("**raw** `text` for $5, :smile:")
+    someone.ends()
+    someone.page.get_by_role("button", name="Copy", exact=True).last.click()
+    expect(someone.page.get_by_text("Copied")).to_be_visible()
+    assert clipboard(someone) == "**raw** `text` for $5, :smile:"
+
+
+def clipboard(someone: Visitor) -> str:
+    text: str = someone.page.evaluate("navigator.clipboard.readText()")
+    return text
+
+
+def test_a_model_that_cannot_be_loaded_says_what_to_do(browser: Browser, tmp_path: Path) -> None:
+    with (
+        scripted_site("--damaged", folder=tmp_path) as server,
+        visiting(browser, server.url) as page,
+    ):
+        someone = Visitor(page)
+        expect(someone.notice).to_contain_text("download it again", timeout=WAIT_MS)
+        expect(someone.notice).to_contain_text("start glasschat again")
+        expect(page.get_by_text("failed")).to_be_visible()
+        someone.picture("failed")
+
+
+def test_a_page_that_breaks_says_so_calmly(browser: Browser, tmp_path: Path) -> None:
+    with (
+        scripted_site("--broken", folder=tmp_path) as server,
+        visiting(browser, server.url) as page,
+    ):
+        someone = Visitor(page)
+        expect(someone.notice).to_contain_text("Reload the page", timeout=WAIT_MS)
+        everything = page.locator("body").inner_text()
+        assert "secret-detail" not in everything
+        assert "Traceback" not in everything
+        assert "secret-detail" in server.log
+
+
+def test_two_tabs_of_one_chat_show_the_same(
+    arrive: Arrive, browser: Browser, script: WebServer
+) -> None:
+    someone = arrive(script)
+    someone.ask("seen twice")
+    someone.ends()
+    with visitor(browser, script) as other:
+        other.arrive(someone.page.url)
+        other.sees("seen twice")

@@ -1,0 +1,158 @@
+"""What a visitor does and sees on the chat page, in a visitor's words."""
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.support.browser import WebServer, serving, visiting
+
+WAIT_MS = 60_000
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+
+
+class Visitor:
+    """One visitor's page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.set_default_timeout(WAIT_MS)
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", self._console)
+        page.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _console(self, message: Any) -> None:
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    @property
+    def input(self) -> Locator:
+        """Where messages are typed."""
+        return self.page.get_by_placeholder("Hello!")
+
+    @property
+    def stop(self) -> Locator:
+        """The button that ends a reply."""
+        return self.page.locator(".st-key-stop_reply button")
+
+    @property
+    def again(self) -> Locator:
+        """The button that answers anew; there once the last reply has ended."""
+        return self.page.get_by_role("button", name="Again")
+
+    @property
+    def reply(self) -> Locator:
+        """The body of the last reply."""
+        return self.page.locator('[class*="st-key-reply_"]').last
+
+    @property
+    def line(self) -> Locator:
+        """The line under the last reply: its status at first, then its figures."""
+        return self.page.locator('[class*="st-key-tools_"] [data-testid="stCaptionContainer"]').last
+
+    @property
+    def notice(self) -> Locator:
+        """What the page says went wrong."""
+        return self.page.get_by_role("alert")
+
+    @property
+    def seed(self) -> Locator:
+        """Where the seed is typed."""
+        return self.page.get_by_role("textbox", name="Seed")
+
+    def arrive(self, url: str) -> None:
+        """Open the page and wait until one can type."""
+        self.page.goto(url, wait_until="domcontentloaded")
+        expect(self.input).to_be_visible(timeout=WAIT_MS)
+
+    def ask(self, text: str) -> None:
+        """Send a message."""
+        self.input.fill(text)
+        self.input.press("Enter")
+
+    def sees(self, text: str | re.Pattern[str]) -> None:
+        """The reply comes to show `text`."""
+        expect(self.reply).to_contain_text(text, timeout=WAIT_MS)
+
+    def ends(self) -> str:
+        """Wait for the end of the reply; its figures."""
+        expect(self.again).to_be_visible(timeout=WAIT_MS)
+        expect(self.stop).to_have_count(0, timeout=WAIT_MS)
+        return self.line.inner_text()
+
+    def slide(self, name: str, key: str) -> None:
+        """Move a slider with one key."""
+        slider = self.page.get_by_role("slider", name=name)
+        slider.focus()
+        slider.press(key)
+
+    def open_more(self) -> None:
+        """Unfold the rest of the settings."""
+        self.page.get_by_text("More settings").click()
+        expect(self.seed).to_be_visible()
+
+    def limit(self, tokens: int) -> None:
+        """Limit replies to so many tokens."""
+        self.page.get_by_text("Limit the reply").click()
+        box = self.page.locator(".st-key-max_new_tokens input")
+        box.fill(str(tokens))
+        box.press("Enter")
+        expect(box).to_have_value(str(tokens))
+        self.page.wait_for_timeout(300)
+
+    def shows_no_cursor(self) -> None:
+        """Nothing pretends to be written still."""
+        expect(self.reply).not_to_contain_text("▌")
+
+    def boxes(self) -> dict[str, list[float]]:
+        """Top and height of what is on the page, in pixels."""
+        script = """() => {
+          const round = value => Math.round(value * 2) / 2;
+          const seen = {};
+          const parts = '[class*="st-key-reply_"] :is(p, pre, li), [class*="st-key-tools_"], '
+            + '[data-testid="stChatInput"], .st-key-foot, h1';
+          document.querySelectorAll(parts).forEach((element, number) => {
+            const box = element.getBoundingClientRect();
+            seen[number + " " + element.tagName] = [round(box.top), round(box.height)];
+          });
+          return seen;
+        }"""
+        boxes: dict[str, list[float]] = self.page.evaluate(script)
+        return boxes
+
+    def picture(self, name: str) -> None:
+        """Keep what is seen for human eyes."""
+        ARTIFACTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+
+@contextmanager
+def visitor(browser: Browser, server: WebServer, **options: Any) -> Iterator[Visitor]:
+    """Somebody with cookies and storage of their own, on the page of `server`."""
+    with visiting(browser, **options) as page:
+        someone = Visitor(page)
+        someone.arrive(server.url)
+        yield someone
+
+
+def scripted_site(*arguments: str, folder: Path) -> AbstractContextManager[WebServer]:
+    """A server with the scripted model behind it."""
+
+    def command(port: int, given: Sequence[str]) -> list[str]:
+        script = Path(__file__).with_name("scripted_site.py")
+        return [sys.executable, str(script), "--port", str(port), *given]
+
+    return serving(*arguments, folder=folder, command=command)
+
+
+def foreign(requests: Sequence[str], server: WebServer) -> list[str]:
+    """Requests that left for somebody else."""
+    own = (server.url, "data:", f"blob:{server.url}", server.url.replace("http", "ws", 1))
+    return [url for url in requests if not url.startswith(own)]
