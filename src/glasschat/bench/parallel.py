@@ -4,9 +4,19 @@ from collections.abc import Callable
 
 from glasschat.bench.report import Report, compare
 from glasschat.bench.rivals import llama_server
-from glasschat.bench.setting import QUESTIONS, Setting, together
+from glasschat.bench.setting import Setting, together
 from glasschat.prompt import ChatMessage
 
+HEROES = (
+    "a lighthouse keeper",
+    "a fox in the snow",
+    "a lost letter",
+    "a watchmaker",
+    "two sisters at sea",
+    "a very old tree",
+    "a night train",
+    "a village without a clock",
+)
 TOKENS = 128
 CONTEXT = 2048
 SLOTS = 8
@@ -33,7 +43,14 @@ def measure_parallel(setting: Setting, report: Report, say: Callable[[str], None
             for count in TARGETS:
                 say(f"parallel: {count} at once, run {run + 1} of {RUNS}")
                 prompts = [
-                    backend.encode([ChatMessage("user", f"{run}.{n} {QUESTIONS[n]}")]).ids
+                    backend.encode(
+                        [
+                            ChatMessage(
+                                "user",
+                                f"Tell me a long story, number {run}.{n}, about {HEROES[n]}.",
+                            )
+                        ]
+                    ).ids
                     for n in range(count)
                 ]
                 ours[count].append(together(backend, prompts, TOKENS))
