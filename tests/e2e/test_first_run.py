@@ -34,7 +34,9 @@ def test_a_first_question_is_answered_by_the_real_model(arrive: Arrive, site: We
     someone.sees("Paris")
     figures = someone.ends()
     someone.shows_no_cursor()
-    assert re.search(r"\d+ tokens · \d+ tokens/s · first after \d+\.\d\d s · cached \d+ of", figures)
+    assert re.search(
+        r"\d+ tokens · \d+ tokens/s · first after \d+\.\d\d s · cached \d+ of", figures
+    )
     assert foreign(someone.requests, site) == []
     assert someone.complaints == []
     expect(someone.page.get_by_text("Deploy")).to_have_count(0)

@@ -87,7 +87,9 @@ def test_a_slider_moved_in_mid_stream_changes_only_the_next_reply(
     someone.slide("Max Length", "Home")
     someone.open_more()
     figures = someone.ends()
-    assert someone.reply.inner_text().strip() == ("one two three four five six seven eight. " * 2)[:-1]
+    assert (
+        someone.reply.inner_text().strip() == ("one two three four five six seven eight. " * 2)[:-1]
+    )
     assert "length limit" not in figures
     someone.ask("hello")
     expect(someone.notice).to_contain_text("max length 8")
@@ -121,9 +123,7 @@ def test_two_visitors_at_once_get_what_each_has_set(
     assert second.ends().startswith("25 tokens")
 
 
-def test_a_message_sent_while_a_reply_runs_is_given_back(
-    arrive: Arrive, script: WebServer
-) -> None:
+def test_a_message_sent_while_a_reply_runs_is_given_back(arrive: Arrive, script: WebServer) -> None:
     someone = arrive(script)
     someone.ask(LONG)
     someone.sees("the quick")

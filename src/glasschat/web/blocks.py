@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from glasschat.web.markup import FENCE
 
 _FENCE = re.compile(FENCE, re.MULTILINE)
-_CONTINUES = re.compile(r"\s|[-*+](?:\s|$)|[>|]|\d{1,9}[.)](?:\s|$)")
+# A line that may belong to the block before the blank line; a number alone could become a bullet.
+_CONTINUES = re.compile(r"\s|[-*+](?:\s|$)|[>|]|\d{1,9}(?:[.)](?:\s|$)|$)")
 
 
 @dataclass(slots=True)
@@ -36,6 +37,8 @@ class BlockSplitter:
         while (end := text.find("\n", self._scanned)) >= 0:
             self._line(text, text[self._scanned : end], self._scanned)
             self._scanned = end + 1
+        if not self._fence and (line := text[self._scanned :]).strip():
+            self._cut(text, line, self._scanned)
         return text[self._start :]
 
     def _line(self, text: str, line: str, start: int) -> None:
@@ -49,15 +52,19 @@ class BlockSplitter:
         if not line.strip():
             self._after_blank = True
             return
-        plain = not self._formula and not _CONTINUES.match(line)
-        if self._after_blank and plain and start - self._start >= self.SHORTEST:
-            self.finished.append(text[self._start : start].strip("\n"))
-            self._start = start
+        self._cut(text, line, start)
         self._after_blank = False
         if fence:
             self._fence = fence["mark"]
         elif line.count("$$") % 2 or ("\\[" in line) != ("\\]" in line):
             self._formula = not self._formula
+
+    def _cut(self, text: str, line: str, start: int) -> None:
+        """End the block before `line` if it begins another; half a line is enough to see that."""
+        plain = not self._formula and not _CONTINUES.match(line)
+        if self._after_blank and plain and start - self._start >= self.SHORTEST:
+            self.finished.append(text[self._start : start].strip("\n"))
+            self._start = start
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ from glasschat.engine import FinishReason, Snapshot, State
 def figures(snapshot: Snapshot) -> str:
     """The line under a finished reply."""
     usage, timings = snapshot.usage, snapshot.timings
-    parts = [f"{usage.completion_tokens:,} tokens"]
+    count = usage.completion_tokens
+    parts = [f"{count:,} token" + ("" if count == 1 else "s")]
     if timings.decode_tps is not None:
         parts.append(f"{timings.decode_tps:,.0f} tokens/s")
     if timings.ttft_s is not None:

@@ -72,6 +72,7 @@ def _conversation(site: Site) -> Conversation:
     elif st.session_state.get("chat") != found.id:
         sidebar.restore(found.settings)
     st.session_state.chat = found.id
+    found.watched()
     return found
 
 
@@ -107,18 +108,25 @@ def _chat(site: Site, conversation: Conversation, description: Description) -> N
         if transcript.draw_turn(turn, number, last=last):
             _try(lambda: conversation.regenerate(site.backend, sidebar.settings()))
             st.rerun()
-    notice = st.session_state.pop("notice", None)
-    if notice:
-        with st.bottom:
-            st.error(notice)
-    key = f"message_{st.session_state.get('inputs', 0)}"
-    if "draft" in st.session_state:
-        st.session_state[key] = st.session_state.pop("draft")
-    st.chat_input("Hello!", key=key, on_submit=_send, args=(site, conversation, key))
+    _input(site, conversation)
     _foot(conversation, description.context)
     if generation is not None:
         transcript.watch(conversation, generation, len(turns) - 1)
         st.rerun()
+
+
+def _input(site: Site, conversation: Conversation) -> None:
+    """Where messages are typed; above it what was wrong with the last, which is given back."""
+    if "notice" in st.session_state:
+        with st.bottom:
+            st.error(st.session_state.notice)
+    key = f"message_{st.session_state.get('inputs', 0)}"
+    if "draft" in st.session_state:
+        st.session_state[key] = st.session_state.draft
+    st.chat_input("Hello!", key=key, on_submit=_send, args=(site, conversation, key))
+    # Not before they are on their way to the page: a click may end this run anywhere.
+    for name in ("notice", "draft"):
+        st.session_state.pop(name, None)
 
 
 def _foot(conversation: Conversation, context: int) -> None:
@@ -141,6 +149,7 @@ def _foot(conversation: Conversation, context: int) -> None:
 
 def _send(site: Site, conversation: Conversation, key: str) -> None:
     text = st.session_state[key]
+    st.session_state.pop("notice", None)
     _ask(site, conversation, text)
     if "notice" in st.session_state:
         if text == st.session_state.get("given_back"):

@@ -1,0 +1,51 @@
+"""A backend on the scripted model, whose steps a test can let through one by one."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from glasschat.backends import LocalBackend
+from glasschat.chat import Conversation, Settings
+from glasschat.engine import Snapshot
+from glasschat.models.scripted import ScriptedRunner, says, scripted_model
+from glasschat.sampling import SamplingParams
+
+DEFAULTS = Settings(SamplingParams(temperature=0.0))
+
+MakeBackend = Callable[..., LocalBackend]
+
+
+@pytest.fixture
+def make_backend() -> Iterator[MakeBackend]:
+    """Makes a ready backend that says a text; closed when the test ends."""
+    with ExitStack() as stack:
+
+        def make(
+            text: str = "an answer",
+            *,
+            max_waiting: int = 8,
+            slots: int = 1,
+            context: int = 512,
+            gate: threading.Semaphore | None = None,
+        ) -> LocalBackend:
+            model = scripted_model(says(text), slots=slots, context=context, gate=gate)
+            assert isinstance(model.runner, ScriptedRunner)
+            backend = LocalBackend(lambda progress: model, name="scripted", max_waiting=max_waiting)
+            backend.load()
+            stack.callback(backend.close)
+            stack.callback(model.runner.open_gate)
+            return backend
+
+        yield make
+
+
+def answered(conversation: Conversation) -> Snapshot:
+    """Wait for the reply on its way, and what became of it."""
+    generation = conversation.generation
+    if generation is not None:
+        generation.result(10)
+    reply = conversation.turns[-1].reply
+    assert reply is not None
+    return reply
