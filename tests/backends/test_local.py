@@ -1,14 +1,25 @@
 """A backend that says what it is doing, and gives back what it took."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from glasschat.backends import LocalBackend, Readiness
-from glasschat.errors import EngineStopped, InvalidModel, PromptError, PromptTooLong, TemplateError
+from glasschat.config import ModelOptions
+from glasschat.errors import (
+    EngineStopped,
+    InvalidModel,
+    PromptError,
+    PromptTooLong,
+    ReplyFailed,
+    TemplateError,
+)
 from glasschat.models.base import Model
+from glasschat.models.load import load_model, plan_model
 from glasschat.models.scripted import ScriptedRunner, ScriptedTokenizer, scripted_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
@@ -85,11 +96,44 @@ def test_closing_while_loading_gives_the_model_back() -> None:
 
     backend = LocalBackend(load, name="a model")
     thread = backend.load_in_background()
+    threading.Timer(0.2, go_on.set).start()
     backend.close()
-    go_on.set()
-    thread.join(10)
+    assert not thread.is_alive(), "nobody would wait for it any more"
     assert runner_of(model).closed
     with pytest.raises(EngineStopped):
+        backend.start(HELLO, GREEDY)
+
+
+def test_closing_breaks_off_a_load_that_tells_its_progress() -> None:
+    begun = threading.Event()
+
+    def load(progress: Callable[[float], None]) -> Model:
+        for share in range(10_000):
+            progress(share / 10_000)
+            begun.set()
+            time.sleep(0.01)
+        raise AssertionError("nobody broke it off")
+
+    backend = LocalBackend(load, name="a model")
+    backend.load_in_background()
+    assert begun.wait(10)
+    started = time.monotonic()
+    backend.close()
+    assert time.monotonic() - started < 5
+
+
+def test_a_message_after_the_end_is_refused_and_not_a_crash(builtin_model_path: Path) -> None:
+    """The vocabulary is llama.cpp's memory: reading it after it was freed ends the process."""
+    plan = plan_model(ModelOptions(path=builtin_model_path, slots=1, context=256))
+    backend = LocalBackend(lambda progress: load_model(plan, progress), name="real")
+    backend.load()
+    backend.engine._scheduler.schedule = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]
+    with pytest.raises(ReplyFailed, match="division"):
+        backend.start(HELLO, GREEDY).result(30)
+    with pytest.raises(EngineStopped, match="division"):
+        backend.start(HELLO, GREEDY)
+    backend.close()
+    with pytest.raises(EngineStopped, match="closed"):
         backend.start(HELLO, GREEDY)
 
 

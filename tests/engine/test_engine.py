@@ -4,15 +4,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from glasschat.engine import Engine, FinishReason, State
 from glasschat.engine.pacing import ChunkPacer
-from glasschat.errors import EngineStopped, PromptError, PromptTooLong, QueueFull, ReplyFailed
-from glasschat.models.base import Model
-from glasschat.models.scripted import END, HEADER_END, Script, ScriptedRunner, scripted_model
+from glasschat.errors import (
+    EngineStopped,
+    ParameterError,
+    PromptError,
+    PromptTooLong,
+    QueueFull,
+    ReplyFailed,
+)
+from glasschat.models.base import ForwardRow, Logits, Model
+from glasschat.models.scripted import (
+    END,
+    HEADER_END,
+    Script,
+    ScriptedRunner,
+    says,
+    scripted_model,
+)
 from glasschat.sampling import SamplingParams
 
 PROMPT = [*b"Hi", HEADER_END]
@@ -299,6 +314,72 @@ def test_draws_belong_to_the_request_whoever_else_is_served() -> None:
             return [s.record.u for s in generation.steps()]  # type: ignore[attr-defined]
 
         assert draws(alone) == draws(among)
+
+
+def test_a_cache_that_went_wrong_is_not_used_again() -> None:
+    """The message says to try again: the second try must not meet the same spoiled cache."""
+    spoiled: set[int] = set()
+
+    class Spoiling(ScriptedRunner):
+        def forward(self, rows: Sequence[ForwardRow]) -> Logits:
+            logits = super().forward(rows)
+            if not self.forwards[1:]:
+                spoiled.update(row.slot for row in rows)
+            for index, row in enumerate(r for r in rows if r.wants_logits):
+                if row.slot in spoiled:
+                    logits[index] = np.nan
+            return logits
+
+        def truncate(self, slot: int, length: int) -> bool:
+            if length == 0:
+                spoiled.discard(slot)
+            return super().truncate(slot, length)
+
+    model = scripted_model("abc")
+    model = replace(model, runner=Spoiling(says("abc"), slots=2))
+    with engine_for(model) as engine:
+        with pytest.raises(ReplyFailed, match="NaN"):
+            engine.submit(PROMPT, GREEDY).result(TIMEOUT_S)
+        for _ in range(3):
+            assert engine.submit(PROMPT, GREEDY).result(TIMEOUT_S).text == "abc"
+
+
+def test_a_wrong_id_by_hand_is_told_to_who_gave_it_and_the_reply_goes_on() -> None:
+    with engine_for(scripted_model(endless)) as engine:
+        generation = engine.submit(PROMPT, SamplingParams(temperature=0.0, max_new_tokens=20))
+        with pytest.raises(ParameterError, match="260"):
+            generation.force(260)
+        with pytest.raises(ParameterError, match="at least 1"):
+            generation.step(-1)
+        assert generation.result(TIMEOUT_S).text == "x" * 20
+
+
+def test_steps_of_a_running_reply_are_not_saved_up() -> None:
+    with engine_for(scripted_model(endless)) as engine:
+        generation = engine.submit(PROMPT, SamplingParams(temperature=0.0, max_new_tokens=400))
+        generation.step(5)
+        generation.pause()
+        wait_until(lambda: generation.snapshot().state is State.PAUSED)
+        there = generation.snapshot().usage.completion_tokens
+        time.sleep(0.05)
+        assert generation.snapshot().usage.completion_tokens == there
+        generation.cancel()
+
+
+def test_exact_mode_wants_one_slot() -> None:
+    with pytest.raises(ParameterError, match="exact"):
+        Engine(scripted_model("abc", slots=2), exact=True)
+
+
+def test_a_drawn_seed_can_be_read_and_repeats_the_reply() -> None:
+    flat: Script = lambda _ids: np.zeros(260, dtype=np.float32)  # noqa: E731
+    with engine_for(scripted_model(flat)) as engine:
+        first = engine.submit(PROMPT, SamplingParams(max_new_tokens=20))
+        seed = first.result(TIMEOUT_S).seed
+        assert seed is not None
+        again = engine.submit(PROMPT, SamplingParams(max_new_tokens=20, seed=seed))
+        again.result(TIMEOUT_S)
+        assert [s.token_id for s in again.steps()] == [s.token_id for s in first.steps()]
 
 
 def test_many_watchers_see_the_same_reply() -> None:

@@ -71,6 +71,15 @@ def test_the_least_recently_used_slot_gives_way() -> None:
     assert [s.ids for s in slots.slots] == [[3, 3, 3], [2, 2, 2]]
 
 
+def test_a_newcomer_takes_the_stale_slot_and_not_the_last_used() -> None:
+    """Whatever their lengths, and also when all begin alike, as chats with one template do."""
+    slots, runner = pool(2)
+    run(slots, runner, [9, *range(100, 150)])
+    run(slots, runner, [9, 2, 2])
+    run(slots, runner, [9, 3, 3])
+    assert sorted(s.ids for s in slots.slots) == [[9, 2, 2], [9, 3, 3]]
+
+
 def test_exact_mode_starts_on_an_empty_cache() -> None:
     slots, runner = pool(1, reuse=False)
     run(slots, runner, [1, 2, 3])

@@ -34,6 +34,7 @@ class LocalBackend:
         self._closed = False
         self._engine: Engine | None = None
         self._template: ChatTemplate | None = None
+        self._loading: threading.Thread | None = None
         self._description = Description(Readiness.LOADING, name)
 
     def __enter__(self) -> "LocalBackend":
@@ -47,9 +48,7 @@ class LocalBackend:
         name = self._description.name
         model: Model | None = None
         try:
-            model = self._loader(
-                lambda share: self._describe(Description(Readiness.LOADING, name, progress=share))
-            )
+            model = self._loader(self._progress)
             template = ChatTemplate(model.tokenizer)
         except Exception as error:
             if model is not None:
@@ -80,11 +79,13 @@ class LocalBackend:
             try:
                 self.load()
             except GlasschatError as error:
-                log.error("%s", error)
+                if not self._closed:
+                    log.error("%s", error)
             except Exception:
                 log.exception("the model could not be loaded")
 
         thread = threading.Thread(target=run, name="glasschat-load", daemon=True)
+        self._loading = thread
         thread.start()
         return thread
 
@@ -111,23 +112,34 @@ class LocalBackend:
 
     def encode(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
         """The prompt that `messages` become. Raises PromptError, EngineStopped."""
-        _ = self.engine
-        assert self._template is not None
-        return self._template.encode(messages)
+        # Close frees the vocabulary, so nobody may be reading it then.
+        with self._lock:
+            if self._closed:
+                raise EngineStopped("the engine has been closed")
+            _ = self.engine
+            assert self._template is not None
+            return self._template.encode(messages)
 
     def start(
         self, messages: Sequence[ChatMessage], params: SamplingParams, *, trace: bool = True
     ) -> Generation:
         """See Backend.start."""
-        engine = self.engine
-        return engine.submit(self.encode(messages).ids, params, trace=trace)
+        return self.engine.submit(self.encode(messages).ids, params, trace=trace)
 
     def close(self) -> None:
         """See Backend.close."""
         with self._lock:
             self._closed = True
+            loading = self._loading
             if self._engine is not None:
                 self._engine.close()
+        if loading is not None:
+            loading.join()
+
+    def _progress(self, share: float) -> None:
+        if self._closed:
+            raise EngineStopped("closed while the model was loading")
+        self._describe(Description(Readiness.LOADING, self._description.name, progress=share))
 
     def _describe(self, description: Description) -> None:
         self._description = description

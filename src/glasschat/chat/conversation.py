@@ -123,6 +123,6 @@ def _messages(turns: Sequence[Turn], system: str) -> list[ChatMessage]:
     messages = [ChatMessage("system", system)] if system.strip() else []
     for turn in turns:
         messages.append(turn.question)
-        if turn.answer is not None and (turn.answer.text or turn.answer.ids):
+        if turn.answer is not None:
             messages.append(turn.answer)
     return messages

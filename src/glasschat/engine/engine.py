@@ -13,7 +13,7 @@ from glasschat.engine.scheduler import ScheduledBatch, Scheduler
 from glasschat.engine.sequence import Sequence
 from glasschat.engine.slots import SlotPool
 from glasschat.engine.snapshot import FinishReason
-from glasschat.errors import EngineStopped, GlasschatError, QueueFull
+from glasschat.errors import EngineStopped, GlasschatError, ParameterError, QueueFull
 from glasschat.models.base import ForwardRow, Logits, Model
 from glasschat.sampling import SamplingParams
 
@@ -43,6 +43,8 @@ class Engine:
     """
 
     def __init__(self, model: Model, *, max_waiting: int = 64, exact: bool = False) -> None:
+        if exact and model.runner.slots != 1:
+            raise ParameterError("slots", "1 in exact mode", model.runner.slots)
         self.model = model
         self.exact = exact
         self._max_waiting = max_waiting
@@ -114,8 +116,9 @@ class Engine:
             self._closing = True
             self._woken = True
             self._wake.notify()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        self._thread.join()
+        # Not at the thread's own end: after a failure others may still be reading the vocabulary.
+        self.model.runner.close()
 
     # --- the engine's thread --------------------------------------------------------------
 
@@ -133,7 +136,6 @@ class Engine:
             for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
                 sequence.finish(reason, self._failed)
                 self._scheduler.remove(sequence)
-            self.model.runner.close()
 
     def step(self) -> bool:
         """Schedule, forward, sample; False when there was nothing to do."""
@@ -168,7 +170,7 @@ class Engine:
             chosen = self._forward_rows(batch)
         except Exception as error:
             if len(batch) == 1:
-                self._fail(next(iter(batch)), error, distrust=True)
+                self._fail(next(iter(batch)), error)
                 return []
             # Somebody's row spoils the batch: one by one, only the culprit fails. Each is
             # sampled before the next forward, which would overwrite its logits.
@@ -211,14 +213,15 @@ class Engine:
         if ended is not None:
             self._scheduler.remove(sequence)
 
-    def _fail(self, sequence: Sequence, error: Exception, *, distrust: bool = False) -> None:
+    def _fail(self, sequence: Sequence, error: Exception) -> None:
         if isinstance(error, GlasschatError):
             message = str(error)
         else:
             log.error("a reply failed", exc_info=error)
             message = f"internal error: {type(error).__name__}: {error}"
         sequence.finish(FinishReason.ERROR, message)
-        if distrust and sequence.slot is not None:
+        if sequence.slot is not None:
+            # What went wrong may lie in the cache: the next try starts afresh.
             self._slots.forget(sequence.slot)
         self._scheduler.remove(sequence)
 

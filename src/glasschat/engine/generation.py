@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Usage
-from glasschat.errors import ReplyFailed
+from glasschat.errors import ParameterError, ReplyFailed
 from glasschat.prompt import ChatMessage
 
 
@@ -50,6 +50,7 @@ class Generation:
         self._finish_reason: FinishReason | None = None
         self._error: str | None = None
         self._whole = True
+        self._seed: int | None = None
         self._submitted_at = time.perf_counter()
         self._admitted_at: float | None = None
         self._first_at: float | None = None
@@ -75,6 +76,7 @@ class Generation:
                 finish_reason=self._finish_reason,
                 error=self._error,
                 timings=self._timings(),
+                seed=self._seed,
             )
 
     def steps(self, start: int = 0) -> tuple[Step, ...]:
@@ -135,23 +137,34 @@ class Generation:
 
     def pause(self) -> None:
         """Choose no further token until `step` or `resume`."""
-        self._signals.paused = True
+        with self._changed:
+            self._signals.paused = True
         self._wake_engine()
 
     def step(self, count: int = 1) -> None:
-        """Choose `count` tokens of a paused reply."""
+        """Choose `count` tokens of a paused reply; nothing for one that is not paused."""
+        if count < 1:
+            raise ParameterError("count", "at least 1", count)
         with self._changed:
-            self._signals.steps_allowed += count
+            if self._signals.paused:
+                self._signals.steps_allowed += count
         self._wake_engine()
 
     def resume(self) -> None:
         """Go on after a pause."""
-        self._signals.steps_allowed = 0
-        self._signals.paused = False
+        with self._changed:
+            self._signals.steps_allowed = 0
+            self._signals.paused = False
         self._wake_engine()
 
     def force(self, token_id: int) -> None:
-        """Take `token_id` as the next token instead of drawing one."""
+        """Take `token_id` as the next token instead of drawing one.
+
+        Raises ParameterError for an id outside the vocabulary.
+        """
+        if not 0 <= token_id < self.request.vocab_size:
+            allowed = f"a token id below {self.request.vocab_size:,}"
+            raise ParameterError("token_id", allowed, token_id)
         self._signals.forced.append(token_id)
         self._wake_engine()
 

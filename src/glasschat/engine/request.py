@@ -14,13 +14,14 @@ class GenerationRequest:
     """One reply to generate.
 
     `max_new_tokens` is what all limits together allow, `ending_ids` the tokens that end the
-    reply. Without `trace` no step records are written.
+    reply, `vocab_size` the tokenizer's. Without `trace` no step records are written.
     """
 
     prompt_ids: tuple[int, ...]
     params: SamplingParams
     max_new_tokens: int
     ending_ids: frozenset[int]
+    vocab_size: int
     trace: bool = True
 
     @classmethod
@@ -48,5 +49,6 @@ class GenerationRequest:
             params=params,
             max_new_tokens=room_for_reply(len(ids), params, context),
             ending_ids=ends | frozenset(params.stop_token_ids),
+            vocab_size=tokenizer.vocab_size,
             trace=trace,
         )

@@ -31,6 +31,7 @@ class Sequence:
             vocab_size=tokenizer.vocab_size,
             trace=request.trace,
         )
+        generation._seed = self.sampler.seed
         self._detokenizer = IncrementalDetokenizer(tokenizer.token_bytes, tokenizer.control_ids)
         self._stops = StopStrings(request.params.stop)
 

@@ -48,11 +48,14 @@ class SlotPool:
         if not free:
             return None
         shared = self._shared_prefixes(prompt)
-        source = max(self.slots, key=lambda slot: (shared[slot.index], not slot.busy))
+        source = max(
+            self.slots, key=lambda slot: (shared[slot.index], not slot.busy, -slot.last_used)
+        )
         length = shared[source.index]
         target = min(free, key=lambda slot: (len(slot.ids) > 0, slot.last_used))
-        if not source.busy and (target is source or len(source.ids) - length <= len(target.ids)):
-            # Cutting the source short loses no more of the cache than overwriting another slot.
+        if not source.busy and 2 * length >= len(source.ids) > 0:
+            # Most of it is this prompt's own past: go on in it. A conversation that merely begins
+            # alike keeps its cache, and the least recently used one gives way.
             target = source
         length = self._prepare(source, target, length)
         target.busy = True

@@ -61,7 +61,8 @@ class Snapshot:
     """A reply at one moment.
 
     `queue_position` is 1 for the next to be admitted, 0 when not queued. `prefilled` counts
-    prompt tokens in the cache, those found there included.
+    prompt tokens in the cache, those found there included. `seed` is the one in use, drawn
+    afresh where none was given.
     """
 
     version: int
@@ -73,3 +74,4 @@ class Snapshot:
     finish_reason: FinishReason | None
     error: str | None
     timings: Timings
+    seed: int | None
