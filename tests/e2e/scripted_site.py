@@ -18,7 +18,6 @@ from glasschat.errors import InvalidModel
 from glasschat.models.base import ForwardRow, Logits, Model, ModelInfo
 from glasschat.models.scripted import (
     END,
-    HEADER,
     HEADER_END,
     ScriptedRunner,
     ScriptedTokenizer,

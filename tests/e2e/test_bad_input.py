@@ -58,10 +58,10 @@ def test_a_message_too_long_says_by_how_much_and_is_given_back(
     expect(someone.notice).to_have_count(0)
 
 
-@pytest.mark.parametrize("blank", ["", "   ", "\u2003"])
-def test_a_blank_message_is_not_sent(arrive: Arrive, script: WebServer, blank: str) -> None:
+def test_a_blank_message_is_not_sent(arrive: Arrive, script: WebServer) -> None:
     someone = arrive(script)
-    someone.ask(blank)
+    for blank in ("", "   ", "\u2003"):
+        someone.ask(blank)
     someone.page.wait_for_timeout(500)
     expect(someone.page.locator('[data-testid="stChatMessage"]')).to_have_count(0)
     expect(someone.page.get_by_text("What would you like to know?")).to_be_visible()

@@ -36,7 +36,8 @@ def find(values: list[int], wanted: int) -> int | None:
 | 1,000 | 10 |
 | 1,000,000 | 20 |
 
-It takes $O(\\log n)$ steps, and `averyveryveryveryveryveryveryveryverylongnamewithoutanyspace` is fine.
+It takes $O(\\log n)$ steps, and
+`averyveryveryveryveryveryveryveryverylongnamewithoutanyspace` fits.
 """
 
 

@@ -66,6 +66,27 @@ def test_again_answers_the_same_question_anew(arrive: Arrive, site: WebServer) -
     expect(someone.page.get_by_text(STORY)).to_have_count(1)
 
 
+def test_an_answer_asked_for_anew_does_not_stand_on_the_old_one(
+    arrive: Arrive, script: WebServer
+) -> None:
+    """Between the click and the new text nothing of the old answer may be read as the new one."""
+    someone, other = arrive(script), arrive(script)
+    someone.ask("\n\n".join(name + " words" * 60 for name in ("first", "second", "third")))
+    someone.sees("third")
+    someone.ends()
+    other.ask(LONG)
+    other.sees("the quick")
+    someone.again.click()
+    expect(someone.line).to_have_text("● next in the queue")
+    expect(someone.reply).to_have_text("")
+    expect(someone.again).to_be_hidden()
+    expect(someone.page.get_by_role("button", name="Copy", exact=True)).to_have_count(0)
+    other.stop.click()
+    someone.sees("third")
+    someone.ends()
+    assert someone.reply.inner_text().count("words") == 180
+
+
 def test_clear_empties_the_chat_even_in_mid_stream(arrive: Arrive, script: WebServer) -> None:
     someone = arrive(script)
     someone.ask(LONG)

@@ -83,8 +83,8 @@ class Visitor:
 
     def ends(self) -> str:
         """Wait for the end of the reply; its figures."""
-        expect(self.again).to_be_visible(timeout=WAIT_MS)
         expect(self.stop).to_have_count(0, timeout=WAIT_MS)
+        expect(self.again).to_be_visible(timeout=WAIT_MS)
         return self.line.inner_text()
 
     def slide(self, name: str, key: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from glasschat.web.markup import literal_lines, to_markdown
 
 JOINER = "\u2060"
-MARKS = list("ab 1.$\\`~:![]{}()<>-=|*\n\t") + ["```", "$$", "\\(", "\\[", "\\]", "![x](u)"]
+MARKS = [*"ab 1.$\\`~:![]{}()<>-=|*\n\t", "```", "$$", "\\(", "\\[", "\\]", "![x](u)"]
 texts = st.lists(st.sampled_from(MARKS), max_size=40).map("".join)
 
 

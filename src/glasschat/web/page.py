@@ -117,9 +117,10 @@ def _chat(site: Site, conversation: Conversation, description: Description) -> N
 
 def _input(site: Site, conversation: Conversation) -> None:
     """Where messages are typed; above it what was wrong with the last, which is given back."""
+    with st.bottom:
+        place = st.empty()
     if "notice" in st.session_state:
-        with st.bottom:
-            st.error(st.session_state.notice)
+        place.error(st.session_state.notice)
     key = f"message_{st.session_state.get('inputs', 0)}"
     if "draft" in st.session_state:
         st.session_state[key] = st.session_state.draft

@@ -16,6 +16,8 @@ h1 { font-size: 1.4rem !important; padding: 0 !important; }
 [class*="st-key-tools_"] { gap: 0 0.75rem; min-height: 2.5rem; margin-top: -0.5rem; }
 .st-key-foot { min-height: 2.5rem; margin-top: -0.75rem; }
 [class*="st-key-tools_"] p, .st-key-foot p { font-variant-numeric: tabular-nums; }
+/* Streamlit keeps a button that is gone until the run has ended, which is when the reply has. */
+[class*="st-key-tools_"] [data-retained="true"] { display: none; }
 /* A phone's width goes to the text. */
 @media (max-width: 640px) {
   [data-testid="stChatMessage"] { padding: 0.5rem; gap: 0.25rem; }

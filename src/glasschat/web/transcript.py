@@ -28,16 +28,23 @@ def draw_turn(turn: Turn, number: int, *, last: bool) -> bool:
             # The same pieces as while it grew, so that nothing moves when it ends.
             splitter = BlockSplitter()
             tail = splitter.push(turn.answer.text)
-            for block in [*splitter.finished, tail]:
-                if block.strip():
-                    st.markdown(to_markdown(block), anchors=False)
+            pieces = [piece for piece in (*splitter.finished, tail) if piece.strip()]
+            for piece in pieces:
+                st.markdown(to_markdown(piece), anchors=False)
+        failure = st.empty()
         if turn.reply.finish_reason is FinishReason.ERROR:
-            st.error(f"The reply failed: {turn.reply.error}. Press Again, or send another message.")
+            failure.error(
+                f"The reply failed: {turn.reply.error}. Press Again, or send another message."
+            )
         with _tools(number):
             st.caption(figures(turn.reply), width="content")
             copy_button(turn.answer.text, key=f"copy_{number}")
+            place = st.empty()
             if last:
-                return st.button("Again", key="again", type="tertiary", icon=":material/refresh:")
+                st.session_state.pieces = len(pieces)
+                return place.button(
+                    "Again", key="again", type="tertiary", icon=":material/refresh:"
+                )
     return False
 
 
@@ -45,19 +52,26 @@ def watch(conversation: Conversation, generation: Generation, number: int) -> No
     """Show a reply as it grows, until it ends.
 
     Reruns may interrupt this anywhere: the reply goes on in the engine, and the next run of the
-    page comes back here.
+    page comes back here. What an earlier run left on the page stays until a run has ended, so
+    places for all of it are taken first: else an answer asked for anew would stand on the old one.
     """
+    splitter, budget = BlockSplitter(), SendBudget()
+    splitter.push(generation.snapshot().text)
     with st.chat_message("assistant", avatar=ANSWERED):
         body = _body(number)
         with body:
-            tail_place = st.empty()
+            for block in splitter.finished:
+                st.markdown(to_markdown(block), anchors=False)
+            drawn = len(splitter.finished)
+            left = st.session_state.get("pieces", 0) - drawn
+            places = [st.empty() for _ in range(max(1, left))]
+        st.empty()
         with _tools(number):
-            status = st.empty()
-    splitter, budget = BlockSplitter(), SendBudget()
-    drawn, shown = 0, ""
+            status, _copy, _again = st.empty(), st.empty(), st.empty()
+    tail_place, shown = places.pop(0), ""
     while True:
         # Touching the state is where Streamlit may stop this run for another.
-        _ = st.session_state.get("max_length")
+        st.session_state.pieces = max(drawn + 1, st.session_state.get("pieces", 0))
         conversation.watched()
         snapshot = generation.snapshot()
         if snapshot.state is State.FINISHED:
@@ -65,8 +79,7 @@ def watch(conversation: Conversation, generation: Generation, number: int) -> No
         tail = splitter.push(snapshot.text)
         for block in splitter.finished[drawn:]:
             tail_place.markdown(to_markdown(block), anchors=False)
-            with body:
-                tail_place = st.empty()
+            tail_place = places.pop(0) if places else body.empty()
             drawn += 1
         if tail and budget.due(len(snapshot.text), len(tail), time.monotonic()):
             tail_place.markdown(to_markdown(tail) + CURSOR, anchors=False)
