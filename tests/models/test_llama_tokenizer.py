@@ -89,6 +89,20 @@ def test_added_and_mistyped_pieces_are_control_but_blanks_are_not(spm: LlamaToke
     assert [spm.token_bytes(i) for i in spm.encode("<|user|>", control=True)] == [b"<|user|>"]
 
 
+def test_visible_added_tokens_show_in_replies_and_structure_does_not(spm: LlamaTokenizer) -> None:
+    hidden = {spm.token_bytes(token_id) for token_id in spm.hidden_ids}
+    assert hidden == {b"<unk>", b"<s>", b"</s>", b"[INST]", b"<|user|>"}
+    assert spm.hidden_ids < spm.control_ids
+
+
+def test_end_token_of_the_type_of_visible_ones_is_hidden(tmp_path: Path) -> None:
+    special = {"<s>": CONTROL, "<over>": USER_DEFINED, "<h1>": USER_DEFINED}
+    path = ggufs.sentencepiece(tmp_path / "x.gguf", special, None, eos="<over>")
+    with open_vocabulary(path) as tokenizer:
+        hidden = {tokenizer.token_bytes(token_id) for token_id in tokenizer.hidden_ids}
+        assert hidden == {b"<unk>", b"<s>", b"<over>"}
+
+
 def test_megabyte_of_blanks_takes_no_minutes(spm: LlamaTokenizer) -> None:
     assert len(spm.encode(" " * 200_000, control=False)) == 100_000
 

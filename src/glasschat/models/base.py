@@ -97,6 +97,14 @@ class Tokenizer(Protocol):
         """Every id that content must never become: control tokens and structural added tokens."""
 
     @property
+    def hidden_ids(self) -> frozenset[int]:
+        """Every id that has no text in a reply.
+
+        Those of `control_ids` but for the added tokens that readers are meant to see, such as
+        Qwen3's `<think>`.
+        """
+
+    @property
     def template_source(self) -> str | None:
         """The model's own chat template, as Jinja text."""
 

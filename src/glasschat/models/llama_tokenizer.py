@@ -71,6 +71,11 @@ class LlamaTokenizer:
         return self._vocab.control_ids
 
     @property
+    def hidden_ids(self) -> frozenset[int]:
+        """Control and unknown tokens, end tokens, mistyped structural ones."""
+        return self._vocab.hidden_ids
+
+    @property
     def template_source(self) -> str | None:
         """The chat template in the file's metadata."""
         return self._template_source

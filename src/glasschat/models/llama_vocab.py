@@ -36,7 +36,8 @@ class LlamaVocab:
         self.eos_id = self._named(model, "eos", llama_cpp.llama_vocab_eos(self.pointer))
         self.end_ids = self._find_end_ids()
         self.mistyped = self._find_mistyped()
-        self.control_ids = self._find_control_ids()
+        self.hidden_ids = self._find_hidden_ids()
+        self.control_ids = self.hidden_ids | self._find_visible_structure()
 
     def text(self, token_id: int) -> bytes:
         """How the vocabulary itself spells the token."""
@@ -122,14 +123,18 @@ class LlamaVocab:
                 found[spelled] = token_id
         return found
 
-    def _find_control_ids(self) -> frozenset[int]:
+    def _find_hidden_ids(self) -> frozenset[int]:
         always = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
-        control = {*self.of_kind(always), *self.mistyped.values(), *self.end_ids}
+        hidden = {*self.of_kind(always), *self.mistyped.values(), *self.end_ids}
         if self.bos_id is not None:
-            control.add(self.bos_id)
+            hidden.add(self.bos_id)
+        return frozenset(hidden.difference(self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_BYTE)))
+
+    def _find_visible_structure(self) -> frozenset[int]:
+        found = set()
         for token_id in self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED):
             # Runs of blanks are added tokens as well, but no structure.
             piece = self.token_bytes(token_id).decode(errors="replace")
             if len(piece) > 1 and piece.strip(" \t\r\n" + _SPACE_MARK):
-                control.add(token_id)
-        return frozenset(control.difference(self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_BYTE)))
+                found.add(token_id)
+        return frozenset(found.difference(self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_BYTE)))

@@ -35,6 +35,7 @@ class ScriptedTokenizer:
     adds_bos = True
     end_ids = frozenset({END})
     control_ids = frozenset(_PIECES)
+    hidden_ids = control_ids
     template_source = TEMPLATE
 
     def encode(self, text: str, *, control: bool) -> list[int]:
