@@ -28,7 +28,7 @@ def test_a_drifting_machine_moves_the_pairs_together() -> None:
 
 
 def test_a_missed_target_is_named() -> None:
-    report = Report("m", 2, 2)
+    report = Report("m", 2)
     report.figures.append(compare("decode", "tokens/s", [50], "them", [100], target=0.93))
     report.skipped["page"] = "no browser"
     assert "MISSED" in report.as_text()

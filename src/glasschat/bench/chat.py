@@ -28,7 +28,7 @@ def measure_chat(setting: Setting, report: Report, say: Callable[[str], None]) -
         context=CONTEXT,
         slots=SLOTS,
         threads=plan.threads,
-        batch_threads=plan.batch_threads,
+        batch_threads=plan.threads,
         gpu_layers=plan.gpu_layers,
     )
     with setting.backend(slots=SLOTS, context=CONTEXT) as backend, server as rival:
@@ -45,7 +45,7 @@ def measure_chat(setting: Setting, report: Report, say: Callable[[str], None]) -
         name = f"the original on transformers, {dtype}"
         try:
             chat = measure_original_chat(
-                plan.path, QUESTIONS, TOKENS, dtype=dtype, threads=plan.batch_threads
+                plan.path, QUESTIONS, TOKENS, dtype=dtype, threads=plan.threads
             )
         except MissingExtra as error:
             report.skipped[name] = str(error)

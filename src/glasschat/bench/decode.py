@@ -36,7 +36,7 @@ def measure_decode(setting: Setting, report: Report, say: Callable[[str], None])
                 ids,
                 tokens,
                 threads=plan.threads,
-                batch_threads=plan.batch_threads,
+                batch_threads=plan.threads,
                 context=CONTEXT,
                 gpu_layers=plan.gpu_layers,
             )

@@ -132,7 +132,8 @@ def _host(setting: Setting) -> Iterator[Host]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     plan = setting.plan
-    arguments = [str(plan.path), str(port), str(plan.threads)]
+    threads = 0 if plan.adaptive else plan.threads
+    arguments = [str(plan.path), str(port), str(threads)]
     process = subprocess.Popen(
         [sys.executable, "-m", "glasschat.bench.page_host", *arguments],
         stdin=subprocess.PIPE,

@@ -60,7 +60,7 @@ def steer(backend: LocalBackend) -> None:
 
 
 def main() -> None:
-    """Serve the model named by the first argument on the port named by the second."""
+    """Serve a model on a port with so many threads, 0 for as glasschat chooses: the arguments."""
     path, port, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     plan = plan_model(ModelOptions(path=path, slots=1, threads=threads or None))
     backend = LocalBackend(lambda progress: load_model(plan, progress), name=plan.info.name)

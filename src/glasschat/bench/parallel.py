@@ -34,7 +34,7 @@ def measure_parallel(setting: Setting, report: Report, say: Callable[[str], None
         context=CONTEXT,
         slots=SLOTS,
         threads=plan.threads,
-        batch_threads=plan.batch_threads,
+        batch_threads=plan.threads,
         gpu_layers=plan.gpu_layers,
     )
     with setting.backend(slots=SLOTS, context=CONTEXT) as backend, server as rival:

@@ -60,7 +60,6 @@ class Report:
 
     model: str
     threads: int
-    batch_threads: int
     figures: list[Figure] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
@@ -73,7 +72,6 @@ class Report:
             "model": self.model,
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "threads": self.threads,
-            "batch_threads": self.batch_threads,
             "figures": [asdict(figure) | {"met": figure.met} for figure in self.figures],
             "details": self.details,
             "not_measured": self.skipped,
@@ -82,8 +80,7 @@ class Report:
     def as_text(self) -> str:
         """A table for a terminal."""
         lines = [
-            f"{self.model}, {self.threads} decode and {self.batch_threads} batch threads, "
-            f"{platform.machine()}, {os.cpu_count()} cores",
+            f"{self.model}, {self.threads} threads, {platform.machine()}, {os.cpu_count()} cores",
             "",
             f"{'':44} {'ours':>9} {'theirs':>9} {'':9} {'ratio':>6} {'target':>6}",
         ]

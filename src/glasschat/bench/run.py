@@ -39,7 +39,7 @@ def run_bench(
         if name not in PARTS:
             raise ParameterError("only", f"one of {', '.join(PARTS)}", name)
     plan = plan_model(ModelOptions(path=model, slots=1, threads=threads))
-    report = Report(plan.info.name, plan.threads, plan.batch_threads)
+    report = Report(plan.info.name, plan.threads)
     for name, part in PARTS.items():
         if only and name not in only:
             continue

@@ -31,8 +31,8 @@ class Setting:
 
     @contextmanager
     def backend(self, slots: int, context: int) -> Iterator[LocalBackend]:
-        """Our engine, loaded and warm."""
-        plan = replace(self.plan, slots=slots, context=context)
+        """Our engine, loaded and warm, with the same threads throughout, as the rivals have."""
+        plan = replace(self.plan, slots=slots, context=context, adaptive=False)
         backend = LocalBackend(lambda progress: load_model(plan, progress), name="bench")
         with backend:
             backend.load()

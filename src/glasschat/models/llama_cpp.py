@@ -6,6 +6,7 @@ give (docs/decisions/separate-kv-caches.md).
 """
 
 import ctypes
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from glasschat.errors import NotEnoughMemory, ReplyFailed
 from glasschat.models.base import ForwardRow, Logits
 from glasschat.models.llama_library import llama_cpp
+from glasschat.models.threads import ThreadTuner
 
 # llama.cpp works through a batch in pieces of this many tokens.
 MICRO_BATCH = 512
@@ -31,15 +33,16 @@ _DECODE_ERRORS = {
 class LlamaCppRunner:
     """Implements ModelRunner over a loaded llama.cpp model, which it owns and frees on close.
 
-    `threads` compute a step of one token, `batch_threads` every larger one.
+    At most `threads` compute; with `adaptive` their number follows what else the machine does.
     """
 
     def __init__(
-        self, model: Any, *, slots: int, context: int, threads: int, batch_threads: int
+        self, model: Any, *, slots: int, context: int, threads: int, adaptive: bool = False
     ) -> None:
         self.slots = slots
         self.context = context
-        self.threads = threads
+        self._threads = threads
+        self._tuner = ThreadTuner(threads) if adaptive else None
         self._model = model
         vocab = llama_cpp.llama_model_get_vocab(model)
         self.vocab_size: int = llama_cpp.llama_vocab_n_tokens(vocab)
@@ -54,7 +57,7 @@ class LlamaCppRunner:
         params.n_seq_max = slots
         params.kv_unified = False
         params.n_threads = threads
-        params.n_threads_batch = batch_threads
+        params.n_threads_batch = threads
         params.no_perf = True
         self._context: Any = llama_cpp.llama_init_from_model(model, params)
         if not self._context:
@@ -88,18 +91,29 @@ class LlamaCppRunner:
                 outputs += 1
             filled = end
         self._batch.n_tokens = filled
+        started = self._set_threads(filled)
         status = llama_cpp.llama_decode(self._context, self._batch)
         if status != 0:
             for row in rows:
                 self.truncate(row.slot, row.start)
             what = _DECODE_ERRORS.get(status, "the computation failed")
             raise ReplyFailed(f"llama.cpp: {what} (llama_decode gave {status})")
+        llama_cpp.llama_synchronize(self._context)
+        if self._tuner is not None:
+            self._tuner.measured(filled, time.perf_counter() - started)
         if outputs == 0:
-            llama_cpp.llama_synchronize(self._context)
             return np.empty((0, self.vocab_size), dtype=np.float32)
         # Outputs lie one after the other, in the order of the batch.
         pointer = llama_cpp.llama_get_logits(self._context)
         return _view(pointer, outputs * self.vocab_size, np.float32).reshape(outputs, -1)
+
+    def _set_threads(self, tokens: int) -> float:
+        if self._tuner is not None:
+            wanted = self._tuner.choose(tokens)
+            if wanted != self._threads:
+                llama_cpp.llama_set_n_threads(self._context, wanted, wanted)
+                self._threads = wanted
+        return time.perf_counter()
 
     def truncate(self, slot: int, length: int) -> bool:
         """See ModelRunner.truncate."""

@@ -34,7 +34,7 @@ class LoadPlan:
     context: int
     slots: int
     threads: int
-    batch_threads: int
+    adaptive: bool
     gpu_layers: int
 
     @property
@@ -113,7 +113,8 @@ def plan_model(options: ModelOptions) -> LoadPlan:
         context=context,
         slots=slots,
         threads=threads,
-        batch_threads=threads,
+        # Threads that were asked for are not changed, and exact mode repeats its steps.
+        adaptive=options.threads is None and not options.exact,
         gpu_layers=gpu_layers,
     )
 
@@ -145,7 +146,7 @@ def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: Non
         slots=plan.slots,
         context=plan.context,
         threads=plan.threads,
-        batch_threads=plan.batch_threads,
+        adaptive=plan.adaptive,
     )
     return Model(plan.info, tokenizer, runner)
 
