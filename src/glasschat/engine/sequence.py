@@ -32,7 +32,7 @@ class Sequence:
             trace=request.trace,
         )
         generation._seed = self.sampler.seed
-        self._detokenizer = IncrementalDetokenizer(tokenizer.token_bytes, tokenizer.control_ids)
+        self._detokenizer = IncrementalDetokenizer(tokenizer.token_bytes, tokenizer.hidden_ids)
         self._stops = StopStrings(request.params.stop)
 
     @property
