@@ -78,7 +78,7 @@ class SendBudget:
     two alone where one of them rules.
     """
 
-    SHARE = 16
+    SHARE = 22
     OVERHEAD = 300
     SLOW_RATE = 2048
     SHORTEST_S = 1 / 16
