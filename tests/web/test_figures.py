@@ -18,6 +18,7 @@ DONE = Snapshot(
     finish_reason=FinishReason.STOP,
     error=None,
     timings=Timings(0.0912, 400.0, 148.4),
+    seed=7,
 )
 
 
