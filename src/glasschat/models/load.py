@@ -7,11 +7,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
-from glasschat.errors import ContextTooLong, InvalidModel, ModelNotFound, ParameterError
+from glasschat.errors import (
+    ContextTooLong,
+    InvalidModel,
+    ModelNotFound,
+    NotEnoughMemory,
+    ParameterError,
+)
 from glasschat.models import llama_log
 from glasschat.models.base import Model, ModelInfo
 from glasschat.models.gguf import GgufHeader, read_header
@@ -122,33 +129,56 @@ def plan_model(options: ModelOptions) -> LoadPlan:
 def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: None) -> Model:
     """Read the weights and make the KV cache. `progress` is told shares from 0 to 1.
 
+    Whatever `progress` raises ends the loading and comes out of here.
     Raises InvalidModel with llama.cpp's own words, NotEnoughMemory.
     """
+    model = _load_weights(plan, progress)
+    try:
+        tokenizer = LlamaTokenizer(model)
+        runner = LlamaCppRunner(
+            model,
+            slots=plan.slots,
+            context=plan.context,
+            threads=plan.threads,
+            adaptive=plan.adaptive,
+        )
+    except NotEnoughMemory:
+        # The runner has freed the model already.
+        raise
+    except BaseException:
+        llama_cpp.llama_model_free(model)
+        raise
+    return Model(plan.info, tokenizer, runner)
+
+
+def _load_weights(plan: LoadPlan, progress: Callable[[float], None]) -> Any:
+    """A llama.cpp model pointer, which the caller owns."""
     llama_log.silence()
     llama_log.forget_errors()
     llama_cpp.llama_backend_init()
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = plan.gpu_layers
+    raised: list[BaseException] = []
 
     @llama_cpp.llama_progress_callback  # type: ignore[untyped-decorator]
     def report(share: float, _user_data: ctypes.c_void_p) -> bool:
-        progress(share)
-        return True
+        # ctypes would swallow what is raised here, Ctrl-C too; llama.cpp stops on False.
+        try:
+            progress(share)
+        except BaseException as error:
+            raised.append(error)
+        return not raised
 
     params.progress_callback = report
     model = llama_cpp.llama_model_load_from_file(os.fsencode(plan.path), params)
+    if raised:
+        if model:
+            llama_cpp.llama_model_free(model)
+        raise raised[0]
     if not model:
         reason = llama_log.last_errors() or "it gave no reason"
         raise InvalidModel(f"llama.cpp cannot load {plan.path.name}: {reason}")
-    tokenizer = LlamaTokenizer(model)
-    runner = LlamaCppRunner(
-        model,
-        slots=plan.slots,
-        context=plan.context,
-        threads=plan.threads,
-        adaptive=plan.adaptive,
-    )
-    return Model(plan.info, tokenizer, runner)
+    return model
 
 
 def usable_cores() -> int:
