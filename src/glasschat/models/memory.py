@@ -1,11 +1,13 @@
-"""What a model will need, and what there is."""
+"""What a model will need, and what there is: memory and cores."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from glasschat.errors import NotEnoughMemory
+from glasschat.models.gguf import GgufHeader
 
 # Activations of one micro-batch beside the logits; generous for 8B models, measured on 135M.
 WORKSPACE_BYTES = 192 * 2**20
@@ -47,6 +49,18 @@ class MemoryNeed:
         return max(0, room // self.per_token) if self.per_token else 0
 
 
+def memory_need(header: GgufHeader, context: int, slots: int, available: int) -> MemoryNeed:
+    """What the model of `header` needs for `slots` caches of `context` positions."""
+    return MemoryNeed(
+        weights=header.file_bytes,
+        per_token=header.kv_bytes_per_token,
+        vocab_size=header.vocab_size,
+        context=context,
+        slots=slots,
+        available=available,
+    )
+
+
 def check_memory(need: MemoryNeed, name: str) -> None:
     """Raise NotEnoughMemory, with settings that would fit, when `need` does not."""
     if need.fits:
@@ -75,6 +89,13 @@ def available_bytes(cgroup: Path = CGROUP) -> int:
         return free
     # Files that were read or downloaded count as used, and give way when memory is wanted.
     return max(0, min(free, limit, limit - used + _file_cache(cgroup)))
+
+
+def usable_cores(cgroup: Path = CGROUP) -> int:
+    """Cores that this process may use; two threads on one core only wait for each other."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    limits = (allowed, psutil.cpu_count(logical=False), quota_cores(cgroup))
+    return min((cores for cores in limits if cores), default=1)
 
 
 def quota_cores(cgroup: Path = CGROUP) -> int | None:
