@@ -106,6 +106,8 @@ class Visitor:
         box.press("Enter")
         expect(box).to_have_value(str(tokens))
         self.page.wait_for_timeout(300)
+        app = self.page.locator('[data-testid="stApp"]')
+        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT_MS)
 
     def shows_no_cursor(self) -> None:
         """Nothing pretends to be written still."""
