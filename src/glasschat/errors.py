@@ -70,17 +70,20 @@ class TemplateError(PromptError):
 class PromptTooLong(PromptError):
     """The prompt leaves no room for a reply.
 
-    `needed` and `limit` are in tokens.
+    `needed`, `limit` and `context` are in tokens; `limit` is the max length, or the context
+    where that is less.
     """
 
-    def __init__(self, needed: int, limit: int) -> None:
+    def __init__(self, needed: int, limit: int, context: int | None = None) -> None:
+        more = f", or raise max length, to {context:,} at most" if needed < (context or 0) else ""
         super().__init__(
             f"the prompt is {needed:,} tokens and at most {limit - 1:,} fit "
-            f"(max length {limit:,}, one kept for the reply): "
-            f"shorten it by {needed - limit + 1:,} tokens or clear the history"
+            f"({'context' if limit == context else 'max length'} {limit:,}, one kept for the "
+            f"reply): shorten it by {needed - limit + 1:,} tokens{more}"
         )
         self.needed = needed
         self.limit = limit
+        self.context = context
 
 
 class EngineError(GlasschatError):

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -177,6 +178,23 @@ def test_a_question_longer_than_the_context_says_by_how_much() -> None:
     assert done.returncode == 2
     assert "at most 255 fit" in done.stderr
     assert "shorten it by" in done.stderr
+
+
+def test_a_larger_context_is_used_unless_max_length_says_less(
+    tmp_path: Path, builtin_model_path: Path
+) -> None:
+    key = b"llama.context_length" + struct.pack("<I", 4)
+    data = builtin_model_path.read_bytes()
+    wide = tmp_path / "wide.gguf"
+    wide.write_bytes(data.replace(key + struct.pack("<I", 8192), key + struct.pack("<I", 9000), 1))
+    settings = ["ask", "--model", str(wide), "--context", "9000"]
+    done = glasschat(*settings, "-", stdin="word " * 9500)
+    assert done.returncode == 2
+    assert "at most 8,999 fit (context 9,000" in done.stderr
+    done = glasschat(*settings, "--max-length", "8192", "-", stdin="word " * 8500)
+    assert done.returncode == 2
+    assert "at most 8,191 fit" in done.stderr
+    assert "or raise max length, to 9,000 at most" in done.stderr
 
 
 def test_bytes_that_are_no_text_are_refused_by_name() -> None:

@@ -29,3 +29,20 @@ def test_prompt_without_room_says_by_how_much(prompt: int, context: int, limit: 
     with pytest.raises(PromptTooLong) as caught:
         room_for_reply(prompt, SamplingParams(max_length=100), context)
     assert (caught.value.needed, caught.value.limit) == (prompt, limit)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "max_length", "context", "says"),
+    [
+        (9000, 8192, 32768,
+         r"max length 8,192.*shorten it by 809 tokens, or raise max length, to 32,768 at most$"),
+        (9000, 8192, 9001, r"raise max length, to 9,001 at most$"),
+        (9000, 8192, 9000, r"max length 8,192.*shorten it by 809 tokens$"),
+        (9000, 8192, 8192, r"context 8,192.*shorten it by 809 tokens$"),
+        (9000, 8192, 4096, r"context 4,096.*shorten it by 4,905 tokens$"),
+    ],
+)  # fmt: skip
+def test_way_out_is_one_that_works(prompt: int, max_length: int, context: int, says: str) -> None:
+    """A greater max length is one for as long as the context holds the prompt and a token more."""
+    with pytest.raises(PromptTooLong, match=says):
+        room_for_reply(prompt, SamplingParams(max_length=max_length), context)

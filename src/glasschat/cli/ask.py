@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from glasschat.backends import LocalBackend
@@ -24,6 +24,9 @@ def ask(options: argparse.Namespace) -> int:
         raise ParameterError("trace", "given together with --json", True)
     params = sampling_params(options)
     plan = plan_model(model_options(options, slots=1))
+    if options.max_length is None:
+        # The context was chosen for this reply alone: nothing less is meant.
+        params = replace(params, max_length=plan.context)
     messages = [ChatMessage("user", question_text(options.question))]
     if options.system is not None:
         messages.insert(0, ChatMessage("system", options.system))

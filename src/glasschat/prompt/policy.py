@@ -25,5 +25,5 @@ def room_for_reply(prompt_tokens: int, limits: LengthLimits, context: int) -> in
     limit = min(limits.max_length, context)
     room = limit - prompt_tokens
     if room < 1:
-        raise PromptTooLong(prompt_tokens, limit)
+        raise PromptTooLong(prompt_tokens, limit, context)
     return room if limits.max_new_tokens is None else min(room, limits.max_new_tokens)
