@@ -18,6 +18,7 @@ from glasschat.cli.arguments import (
     add_sampling_arguments,
     add_web_arguments,
 )
+from glasschat.cli.terminal import write_what_can_be_written
 from glasschat.errors import GlasschatError, ReplyFailed
 
 
@@ -65,6 +66,7 @@ def build_parser() -> Parser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     options = build_parser().parse_args(arguments)
+    write_what_can_be_written()
     try:
         return _command(options.command)(options)
     except KeyboardInterrupt:

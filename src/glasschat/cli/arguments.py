@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from glasschat.cli.terminal import read_standard_input
 from glasschat.config import DEFAULT_HOST, DEFAULT_PORT, ModelOptions, WebOptions
 from glasschat.errors import ModelNotFound, ParameterError
 from glasschat.sampling import SamplingParams
@@ -117,11 +118,14 @@ def sampling_params(options: argparse.Namespace) -> SamplingParams:
 
 
 def question_text(words: list[str]) -> str:
-    """The words given, or standard input for '-' or nothing. Raises ParameterError."""
+    """The words given, or standard input for '-' or nothing.
+
+    Raises ParameterError, and InvalidMessage for bytes that are no text.
+    """
     if words and words != ["-"]:
         text = " ".join(words)
     elif words or not sys.stdin.isatty():
-        text = sys.stdin.read()
+        text = read_standard_input()
     else:
         text = ""
     if not text.strip():

@@ -1,7 +1,6 @@
 """`glasschat ask`: one question, streamed to the terminal."""
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 
 from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import model_options, question_text, sampling_params
-from glasschat.cli.terminal import printable_here
+from glasschat.cli.terminal import json_text, printable_here
 from glasschat.engine import FinishReason, Generation
 from glasschat.errors import ParameterError, ReplyFailed
 from glasschat.models.load import load_model, plan_model
@@ -45,7 +44,7 @@ def ask(options: argparse.Namespace) -> int:
             generation.wait_for_end()
         snapshot = generation.snapshot()
         if options.json:
-            print(json.dumps(as_json(generation, trace=options.trace), ensure_ascii=False))
+            print(json_text(as_json(generation, trace=options.trace)))
     if snapshot.finish_reason is FinishReason.ERROR:
         raise ReplyFailed(snapshot.error)
     return 130 if snapshot.finish_reason is FinishReason.CANCELLED else 0

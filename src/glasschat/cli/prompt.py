@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from glasschat.cli.arguments import model_options, question_text
-from glasschat.cli.terminal import printable
+from glasschat.cli.terminal import json_text, printable, read_standard_input
 from glasschat.errors import InvalidMessage, ParameterError
 from glasschat.models.llama_tokenizer import open_vocabulary
 from glasschat.models.load import builtin_model, read_model
@@ -27,7 +27,7 @@ def prompt(options: argparse.Namespace) -> int:
         encoding = ChatTemplate(tokenizer).encode(messages)
         spans = describe(tokenizer, encoding)
     if options.json:
-        print(json.dumps({"ids": list(encoding.ids), "spans": spans}, ensure_ascii=False))
+        print(json_text({"ids": list(encoding.ids), "spans": spans}))
     else:
         _print_for_people(spans, len(encoding.ids))
     return 0
@@ -48,7 +48,7 @@ def _messages(options: argparse.Namespace) -> list[ChatMessage]:
 def read_messages(file: str) -> list[ChatMessage]:
     """A JSON list of {"role", "content"} from a file or standard input. Raises InvalidMessage."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = read_standard_input() if file == "-" else Path(file).read_text(encoding="utf-8")
         items = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidMessage(f"cannot read messages from {file}: {error}") from None

@@ -1,6 +1,11 @@
 """Text for a terminal: what a model or a stranger wrote must not steer it."""
 
+import io
+import json
 import sys
+from typing import Any
+
+from glasschat.errors import InvalidMessage
 
 _PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {
     0x7F: 0x2421,
@@ -16,3 +21,26 @@ def printable(text: str) -> str:
 def printable_here(text: str) -> str:
     """`text` as it is for a file or a pipe, `printable` for a terminal."""
     return printable(text) if sys.stdout.isatty() else text
+
+
+def write_what_can_be_written() -> None:
+    """Let standard output put "?" for characters that its encoding has not."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def json_text(value: Any) -> str:
+    """`value` as JSON that standard output can carry without loss."""
+    carries_all = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
+    return json.dumps(value, ensure_ascii=not carries_all)
+
+
+def read_standard_input() -> str:
+    """All of standard input. Raises InvalidMessage for bytes that are no text."""
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise InvalidMessage(
+            f"standard input is no text in {error.encoding}: its byte {error.start + 1:,} is "
+            f"0x{error.object[error.start]:02X}: convert it to {error.encoding}"
+        ) from None
