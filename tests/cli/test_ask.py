@@ -46,7 +46,10 @@ def test_the_question_may_come_from_standard_input() -> None:
 def test_json_says_everything_in_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ask", "--json", "--trace", *SHORT, "--system", "Be brief.", "Hi"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert set(said) == {"text", "token_ids", "finish_reason", "usage", "timings", "trace"}
+    assert set(said) == {
+        "text", "token_ids", "finish_reason", "seed", "usage", "timings", "trace",
+    }  # fmt: skip
+    assert said["seed"] == 1
     assert set(said["usage"]) == {"prompt_tokens", "cached_tokens", "completion_tokens"}
     assert set(said["timings"]) == {"ttft_s", "prefill_tps", "decode_tps"}
     assert said["usage"]["completion_tokens"] == len(said["token_ids"]) == len(said["trace"])
@@ -67,6 +70,16 @@ def test_the_same_seed_in_exact_mode_gives_the_same_ids(capsys: pytest.CaptureFi
         assert main(["ask", "--json", "--exact", *SHORT, "Tell me a story."]) == 0
         replies.append(json.loads(capsys.readouterr().out)["token_ids"])
     assert replies[0] == replies[1]
+
+
+def test_a_reply_can_be_repeated_by_the_seed_that_was_drawn(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["ask", "--json", "--exact", "--max-new-tokens", "12", "--temperature", "1.5", "Hi"]
+    assert main(arguments) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main([*arguments, "--seed", str(first["seed"])]) == 0
+    assert json.loads(capsys.readouterr().out)["token_ids"] == first["token_ids"]
 
 
 def test_settings_by_their_own_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,8 @@ def test_json_loses_nothing_for_want_of_characters() -> None:
 
 def test_a_reply_reaches_a_terminal_without_its_characters() -> None:
     settings = ["--temperature", "0", "--max-new-tokens", "12"]
-    done = glasschat("ask", *settings, "Repeat this exactly: \u4e2d\u6587 \u00e9 \U0001f308", encoding="ascii")
+    done = glasschat(
+        "ask", *settings, "Repeat this exactly: \u4e2d\u6587 \u00e9 \U0001f308", encoding="ascii"
+    )
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"?" in done.stdout

@@ -1,7 +1,8 @@
 """The commands: parse and call, nothing else.
 
-Exit codes: 0 done, 1 the reply or the server failed, 2 the user got something wrong, 130
-interrupted. Rooms that are slow to import are imported by the command that needs them.
+Exit codes: 0 done, 1 the reply, the engine or a comparison failed on the way, 2 something has to
+be given or set up otherwise, 130 interrupted. Rooms that are slow to import are imported by the
+command that needs them.
 """
 
 import importlib
@@ -19,7 +20,7 @@ from glasschat.cli.arguments import (
     add_web_arguments,
 )
 from glasschat.cli.terminal import write_what_can_be_written
-from glasschat.errors import GlasschatError, ReplyFailed
+from glasschat.errors import EngineError, GlasschatError
 
 
 def build_parser() -> Parser:
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has enough; Python would complain when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except ReplyFailed as error:
+    except EngineError as error:
         print(f"glasschat: {error}", file=sys.stderr)
         return 1
     except GlasschatError as error:

@@ -58,6 +58,7 @@ def as_json(generation: Generation, *, trace: bool) -> dict[str, Any]:
         "text": snapshot.text,
         "token_ids": [step.token_id for step in steps],
         "finish_reason": snapshot.finish_reason,
+        "seed": snapshot.seed,
         "usage": asdict(snapshot.usage),
         "timings": asdict(snapshot.timings),
     }
