@@ -80,6 +80,13 @@ def test_a_newcomer_takes_the_stale_slot_and_not_the_last_used() -> None:
     assert sorted(s.ids for s in slots.slots) == [[9, 2, 2], [9, 3, 3]]
 
 
+def test_a_reply_asked_for_anew_finds_its_prompt() -> None:
+    """However long the old reply was: it is the one that is replaced."""
+    slots, runner = pool(3)
+    first, _ = run(slots, runner, [1, 2, 3, *range(10, 60)])
+    assert run(slots, runner, [1, 2, 3]) == (first, 2)
+
+
 def test_exact_mode_starts_on_an_empty_cache() -> None:
     slots, runner = pool(1, reuse=False)
     run(slots, runner, [1, 2, 3])

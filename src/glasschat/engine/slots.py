@@ -53,9 +53,11 @@ class SlotPool:
         )
         length = shared[source.index]
         target = min(free, key=lambda slot: (len(slot.ids) > 0, slot.last_used))
-        if not source.busy and 2 * length >= len(source.ids) > 0:
-            # Most of it is this prompt's own past: go on in it. A conversation that merely begins
-            # alike keeps its cache, and the least recently used one gives way.
+        same_prompt = source.ids[: len(prompt)] == list(prompt)
+        if not source.busy and (same_prompt or 2 * length >= len(source.ids) > 0):
+            # Most of it is this prompt's own past, or its reply is asked for anew: go on in it.
+            # A conversation that merely begins alike keeps its cache, and the least recently used
+            # one gives way.
             target = source
         length = self._prepare(source, target, length)
         target.busy = True
