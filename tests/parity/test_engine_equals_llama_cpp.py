@@ -11,7 +11,6 @@ import pytest
 from glasschat.engine import Engine, FinishReason
 from glasschat.errors import ReplyFailed
 from glasschat.models.base import ForwardRow, Model
-from glasschat.models.llama_cpp import SHORTEST_COPY
 from glasschat.prompt import ChatMessage, ChatTemplate
 from glasschat.sampling import SamplingParams
 from tests.support.float_model import write_float_model
@@ -30,7 +29,7 @@ GREEDY = SamplingParams(temperature=0.0, repetition_penalty=1.0, max_new_tokens=
 
 # On float32 weights the same row computed in other pieces was seen to differ by at most 0.024
 # (attention adds in tiles, and the KV cache is in fp16); one token of the prompt missed moves
-# logits by 1.15. Batched with others, it was equal to the bit.
+# logits by 1.15.
 TOLERANCE = 0.1
 
 
@@ -125,11 +124,10 @@ def test_a_prompt_in_chunks_equals_the_prompt_at_once(model: Model) -> None:
 
 
 def test_a_prefix_copied_from_another_slot_equals_a_fresh_one(model: Model) -> None:
-    ids = prompt_ids(model, QUESTIONS[1] * 12)
+    ids = prompt_ids(model, QUESTIONS[1] * 3)
     empty(model)
     fresh = logits(model, 0, ids)
     cut = len(ids) - 20
-    assert cut >= SHORTEST_COPY
     model.runner.copy_prefix(0, 2, cut)
     assert model.runner.cached_length(2) == cut
     row = model.runner.forward([ForwardRow(2, cut, ids[cut:], True)])[0]

@@ -1,8 +1,7 @@
 """The llama.cpp runner, on the low-level calls of llama-cpp-python.
 
-One context holds all slots, each with a KV cache of its own (`kv_unified` off): the logits of a
-sequence are then the same to the bit whoever else is in the batch, which a unified cache does not
-give (docs/decisions/separate-kv-caches.md).
+One context with a unified KV cache holds all slots as its sequences: larger batches are quicker,
+and sharing a prefix between slots is a matter of bookkeeping (docs/decisions/unified-kv-cache.md).
 """
 
 import ctypes
@@ -20,8 +19,6 @@ from glasschat.models.threads import ThreadTuner
 
 # llama.cpp works through a batch in pieces of this many tokens.
 MICRO_BATCH = 512
-# A copy moves the whole cache of a slot; computing fewer tokens than these is quicker.
-SHORTEST_COPY = 64
 
 _DECODE_ERRORS = {
     1: "the KV cache has no room left",
@@ -55,7 +52,7 @@ class LlamaCppRunner:
         params.n_batch = MICRO_BATCH + slots
         params.n_ubatch = MICRO_BATCH
         params.n_seq_max = slots
-        params.kv_unified = False
+        params.kv_unified = True
         params.n_threads = threads
         params.n_threads_batch = threads
         params.no_perf = True
@@ -131,12 +128,10 @@ class LlamaCppRunner:
     def copy_prefix(self, source: int, target: int, length: int) -> bool:
         """See ModelRunner.copy_prefix."""
         llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)
-        if not self._divisible or length < SHORTEST_COPY:
+        if not self._divisible:
             return False
-        # Between separate caches llama.cpp copies whole ones only, and ends the process if asked
-        # for a part; what is too much is cut off afterwards.
-        llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
-        return self.truncate(target, length)
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+        return True
 
     def cached_length(self, slot: int) -> int:
         """See ModelRunner.cached_length."""

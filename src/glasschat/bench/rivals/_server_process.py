@@ -30,13 +30,13 @@ def llama_server(
     slots: int,
     threads: int,
     batch_threads: int,
-    unified: bool = False,
+    unified: bool = True,
     gpu_layers: int = 0,
     spin_count: int | None = None,
 ) -> Iterator[LlamaServer]:
     """Run a server of `slots` parallel replies of `context` positions each while the block runs.
 
-    `unified` is llama.cpp's kv_unified, off as in glasschat's runner. `spin_count` is how long
+    `unified` is llama.cpp's kv_unified, on as in glasschat's runner. `spin_count` is how long
     its threads spin for each other before they sleep; None leaves it to the library, which is
     quickest on a quiet machine.
     Raises MissingExtra or RivalFailed.

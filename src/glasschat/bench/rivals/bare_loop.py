@@ -44,7 +44,7 @@ def measure_bare_loop(
     context: int,
     slots: int = 1,
     gpu_layers: int = 0,
-    unified: bool = False,
+    unified: bool = True,
 ) -> BareLoop:
     """Prefill `prompt_ids`, then decode `n_tokens` greedily; end tokens don't end it.
 
