@@ -11,6 +11,7 @@ import pytest
 from glasschat.engine import Engine, FinishReason
 from glasschat.errors import ReplyFailed
 from glasschat.models.base import ForwardRow, Model
+from glasschat.models.llama_cpp import MOST_SEPARATE
 from glasschat.prompt import ChatMessage, ChatTemplate
 from glasschat.sampling import SamplingParams
 from tests.support.float_model import write_float_model
@@ -40,9 +41,10 @@ def float_path(builtin_model_path: Path, tmp_path_factory: pytest.TempPathFactor
     return target
 
 
-@pytest.fixture(scope="module")
-def model(float_path: Path) -> Iterator[Model]:
-    model = real_model(float_path)
+@pytest.fixture(scope="module", params=[MOST_SEPARATE, MOST_SEPARATE + 1])
+def model(float_path: Path, request: pytest.FixtureRequest) -> Iterator[Model]:
+    """With a cache for each slot, and with one for all."""
+    model = real_model(float_path, slots=request.param)
     yield model
     model.runner.close()
 
@@ -124,7 +126,7 @@ def test_a_prompt_in_chunks_equals_the_prompt_at_once(model: Model) -> None:
 
 
 def test_a_prefix_copied_from_another_slot_equals_a_fresh_one(model: Model) -> None:
-    ids = prompt_ids(model, QUESTIONS[1] * 3)
+    ids = prompt_ids(model, QUESTIONS[1] * 12)
     empty(model)
     fresh = logits(model, 0, ids)
     cut = len(ids) - 20

@@ -1,7 +1,8 @@
 """The llama.cpp runner, on the low-level calls of llama-cpp-python.
 
-One context with a unified KV cache holds all slots as its sequences: larger batches are quicker,
-and sharing a prefix between slots is a matter of bookkeeping (docs/decisions/unified-kv-cache.md).
+One context holds all slots as its sequences. Up to four have a KV cache each, so that idle ones
+cost the others nothing; more share a unified one, which is quicker in large batches
+(docs/decisions/kv-caches.md).
 """
 
 import ctypes
@@ -19,6 +20,9 @@ from glasschat.models.threads import ThreadTuner
 
 # llama.cpp works through a batch in pieces of this many tokens.
 MICRO_BATCH = 512
+MOST_SEPARATE = 4
+# Between separate caches a copy moves a whole one; computing fewer tokens than these is quicker.
+SHORTEST_COPY = 64
 
 _DECODE_ERRORS = {
     1: "the KV cache has no room left",
@@ -52,7 +56,8 @@ class LlamaCppRunner:
         params.n_batch = MICRO_BATCH + slots
         params.n_ubatch = MICRO_BATCH
         params.n_seq_max = slots
-        params.kv_unified = True
+        self._unified = slots > MOST_SEPARATE
+        params.kv_unified = self._unified
         params.n_threads = threads
         params.n_threads_batch = threads
         params.no_perf = True
@@ -130,8 +135,15 @@ class LlamaCppRunner:
         llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)
         if not self._divisible:
             return False
-        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
-        return True
+        if self._unified:
+            llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+            return True
+        if length < SHORTEST_COPY:
+            return False
+        # Between separate caches llama.cpp copies whole ones only, and ends the process if asked
+        # for a part; what is too much is cut off afterwards.
+        llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        return self.truncate(target, length)
 
     def cached_length(self, slot: int) -> int:
         """See ModelRunner.cached_length."""
