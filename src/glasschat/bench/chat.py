@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from glasschat.backends import LocalBackend
 from glasschat.bench.report import Report, compare
-from glasschat.bench.rivals import LlamaServer, MissingExtra, llama_server, measure_original_chat
+from glasschat.bench.rivals import LlamaServer, MissingExtra, measure_original_chat
 from glasschat.bench.setting import QUESTIONS, Setting, finish, reply_of
 from glasschat.prompt import ChatMessage
 
@@ -23,15 +23,8 @@ def measure_chat(setting: Setting, report: Report, say: Callable[[str], None]) -
     plan = setting.plan
     ours: list[Turns] = []
     theirs: list[Turns] = []
-    server = llama_server(
-        plan.path,
-        context=CONTEXT,
-        slots=SLOTS,
-        threads=plan.threads,
-        batch_threads=plan.threads,
-        gpu_layers=plan.gpu_layers,
-    )
-    with setting.backend(slots=SLOTS, context=CONTEXT) as backend, server as rival:
+    rivals = setting.llama_server(slots=SLOTS, context=CONTEXT)
+    with setting.backend(slots=SLOTS, context=CONTEXT) as backend, rivals as rival:
         for run in range(RUNS):
             say(f"chat: run {run + 1} of {RUNS}")
             system = f"You are a helpful assistant. This is conversation number {run}."

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from glasschat.bench.report import Report, compare
-from glasschat.bench.rivals import llama_server
 from glasschat.bench.setting import Setting, together
 from glasschat.prompt import ChatMessage
 
@@ -26,18 +25,10 @@ TARGETS = {1: None, 4: 1.05, 8: 1.2}
 
 def measure_parallel(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
     """Total tokens per second of 1, 4 and 8 replies, ours and llama-server's in turn."""
-    plan = setting.plan
     ours: dict[int, list[float]] = {count: [] for count in TARGETS}
     theirs: dict[int, list[float]] = {count: [] for count in TARGETS}
-    server = llama_server(
-        plan.path,
-        context=CONTEXT,
-        slots=SLOTS,
-        threads=plan.threads,
-        batch_threads=plan.threads,
-        gpu_layers=plan.gpu_layers,
-    )
-    with setting.backend(slots=SLOTS, context=CONTEXT) as backend, server as rival:
+    rivals = setting.llama_server(slots=SLOTS, context=CONTEXT)
+    with setting.backend(slots=SLOTS, context=CONTEXT) as backend, rivals as rival:
         # Each run asks something new, so that neither side has it in its cache.
         for run in range(RUNS):
             for count in TARGETS:

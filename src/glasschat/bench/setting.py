@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from glasschat.backends import LocalBackend
+from glasschat.bench.rivals import LlamaServer, llama_server
 from glasschat.engine import Generation
 from glasschat.models.load import LoadPlan, load_model
 from glasschat.prompt import ChatMessage
@@ -38,6 +39,18 @@ class Setting:
             backend.load()
             finish(backend.start([ChatMessage("user", "Hello!")], reply_of(8)))
             yield backend
+
+    def llama_server(self, slots: int, context: int) -> AbstractContextManager[LlamaServer]:
+        """The rival, with the same model, threads, slots and context."""
+        plan = self.plan
+        return llama_server(
+            plan.path,
+            context=context,
+            slots=slots,
+            threads=plan.threads,
+            batch_threads=plan.threads,
+            gpu_layers=plan.gpu_layers,
+        )
 
 
 def reply_of(tokens: int, seed: int = 0) -> SamplingParams:
