@@ -90,7 +90,7 @@ def smollm2_tokenizer(source: Path) -> dict[str, Any]:
 
 
 def smollm2_weights(path: Path, source: Path, dtype: Dtype) -> None:
-    """Write the weights of the GGUF at `source`, bit for bit those that transformers makes of it."""
+    """Write the weights of the GGUF at `source`, bit for bit as transformers reads them."""
     import gguf
     import numpy as np
     import torch
