@@ -46,8 +46,12 @@ def random_weights(
 
 @cache
 def llama3_tokenizer() -> str:
-    """tokenizer.json of Llama-3: Meta's own file as transformers converts it."""
+    """tokenizer.json of Llama-3: Meta's own file as transformers converts it.
+
+    As published, it puts begin-of-text in front of whatever is encoded.
+    """
     from llama_models.llama3 import tokenizer as meta
+    from tokenizers import processors
     from transformers.convert_slow_tokenizer import TikTokenConverter
 
     own = meta.Tokenizer.get_instance()
@@ -56,7 +60,16 @@ def llama3_tokenizer() -> str:
         pattern=own.pat_str,
         extra_special_tokens=list(own.special_tokens),
     )
-    return str(converter.converted().to_str())
+    converted = converter.converted()
+    begin = "<|begin_of_text|>"
+    template = processors.TemplateProcessing(
+        single=f"{begin} $A",
+        pair=f"{begin} $A {begin}:1 $B:1",
+        special_tokens=[(begin, own.bos_id)],
+    )
+    levels = processors.ByteLevel(trim_offsets=False)
+    converted.post_processor = processors.Sequence([levels, template])
+    return str(converted.to_str())
 
 
 def smollm2_tokenizer(source: Path) -> dict[str, Any]:

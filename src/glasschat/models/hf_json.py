@@ -1,0 +1,75 @@
+"""JSON of strangers, read within bounds."""
+
+import json
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from glasschat.errors import InvalidModel, ModelNotFound
+
+# No real file comes near these. What is read takes up to thirty times its length in memory.
+CONFIG_BYTES = 4 << 20
+INDEX_BYTES = 32 << 20
+TOKENIZER_BYTES = 128 << 20
+
+
+def read_object(path: Path, most_bytes: int = CONFIG_BYTES) -> dict[str, Any] | None:
+    """The JSON object in the file at `path`; None when there is no such file.
+
+    Raises InvalidModel when it is something else, damaged or longer than `most_bytes`,
+    ModelNotFound when it cannot be read.
+    """
+    data = read_bytes(path, most_bytes)
+    return None if data is None else parse_object(data, path.name)
+
+
+def read_bytes(path: Path, most_bytes: int) -> bytes | None:
+    """All of the file at `path`, if it has at most `most_bytes`; None when there is none."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidModel(f"{path.name} is not a regular file: download or copy it again")
+        if status.st_size > most_bytes:
+            raise InvalidModel(
+                f"{path.name} has {status.st_size:,} bytes and at most {most_bytes:,} are read: "
+                f"it is not what its name says"
+            )
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}") from None
+
+
+def parse_object(data: bytes, name: str) -> dict[str, Any]:
+    """The JSON object that `data` is; `name` is for the message of the InvalidModel it may be."""
+    try:
+        document = json.loads(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise InvalidModel(f"{name} is not text in UTF-8: download or copy it again") from None
+    except RecursionError:
+        raise InvalidModel(f"{name} is nested too deep: it is no file of a model") from None
+    except ValueError as error:
+        words = " ".join(str(error)[:200].split())
+        raise InvalidModel(
+            f"{name} is not valid JSON ({words}): download or copy it again"
+        ) from None
+    if not isinstance(document, dict):
+        raise InvalidModel(
+            f"{name} holds a JSON {type(document).__name__} and not an object: "
+            f"it is no file of a model"
+        )
+    return document
+
+
+def entries(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of every object in `document` with its value, at any depth."""
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield from value.items()
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
