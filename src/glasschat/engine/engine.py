@@ -6,6 +6,8 @@ import time
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass
 
+import numpy as np
+
 from glasschat.engine.generation import Generation
 from glasschat.engine.pacing import ChunkPacer
 from glasschat.engine.request import GenerationRequest
@@ -124,9 +126,12 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            while not self._closing:
-                if not self.step():
-                    self._sleep()
+            # Scores that overflow are caught by their maximum; entering this for every row would
+            # cost more than what it is for.
+            with np.errstate(all="ignore"):
+                while not self._closing:
+                    if not self.step():
+                        self._sleep()
         except Exception as error:
             log.exception("the engine failed")
             self._failed = f"{type(error).__name__}: {error}"

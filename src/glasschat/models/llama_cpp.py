@@ -74,6 +74,8 @@ class LlamaCppRunner:
         self._positions = _view(self._batch.pos, params.n_batch, np.int32)
         self._wants = _view(self._batch.logits, params.n_batch, np.int8)
         _view(self._batch.n_seq_id, params.n_batch, np.int32)[:] = 1
+        self._viewed = (0, 0)
+        self._rows: Logits = np.empty((0, self.vocab_size), dtype=np.float32)
         # Each seq_id[i] points to one int32; llama.cpp lays them out one by one.
         self._seq_ids = [self._batch.seq_id[i] for i in range(params.n_batch)]
 
@@ -83,14 +85,17 @@ class LlamaCppRunner:
         outputs = 0
         for slot, start, ids, wants_logits in rows:
             end = filled + len(ids)
-            self._tokens[filled:end] = ids
-            self._positions[filled:end] = np.arange(start, start + len(ids), dtype=np.int32)
-            self._wants[filled:end] = 0
+            if len(ids) == 1:  # nearly always: not worth an array
+                self._tokens[filled] = ids[0]
+                self._positions[filled] = start
+            else:
+                self._tokens[filled:end] = ids
+                self._positions[filled:end] = np.arange(start, start + len(ids), dtype=np.int32)
+                self._wants[filled : end - 1] = 0
             for index in range(filled, end):
                 self._seq_ids[index][0] = slot
-            if wants_logits:
-                self._wants[end - 1] = 1
-                outputs += 1
+            self._wants[end - 1] = wants_logits
+            outputs += wants_logits
             filled = end
         self._batch.n_tokens = filled
         started = self._set_threads(filled)
@@ -100,14 +105,22 @@ class LlamaCppRunner:
                 self.truncate(row.slot, row.start)
             what = _DECODE_ERRORS.get(status, "the computation failed")
             raise ReplyFailed(f"llama.cpp: {what} (llama_decode gave {status})")
-        llama_cpp.llama_synchronize(self._context)
+        # Waits for a GPU. Outputs lie one after the other, in the order of the batch.
+        pointer = llama_cpp.llama_get_logits(self._context)
         if self._tuner is not None:
             self._tuner.measured(filled, time.perf_counter() - started)
         if outputs == 0:
             return np.empty((0, self.vocab_size), dtype=np.float32)
-        # Outputs lie one after the other, in the order of the batch.
-        pointer = llama_cpp.llama_get_logits(self._context)
-        return _view(pointer, outputs * self.vocab_size, np.float32).reshape(outputs, -1)
+        return self._logits(pointer, outputs)
+
+    def _logits(self, pointer: Any, outputs: int) -> Logits:
+        """The rows at `pointer`; llama.cpp seldom moves them, and making a view is slow."""
+        address = ctypes.addressof(pointer.contents)
+        if (address, outputs) != self._viewed:
+            view = _view(pointer, outputs * self.vocab_size, np.float32)
+            self._rows = view.reshape(outputs, -1)
+            self._viewed = (address, outputs)
+        return self._rows
 
     def _set_threads(self, tokens: int) -> float:
         if self._tuner is not None:

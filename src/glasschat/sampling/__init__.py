@@ -20,19 +20,18 @@ from glasschat.sampling.processors import (
     apply_repetition_penalty,
 )
 from glasschat.sampling.sampler import Choice, Sampler
-from glasschat.sampling.stages import Stage, StageContext, StageKind
+from glasschat.sampling.stages import ShortStage, Stage, StageContext, StageKind
 from glasschat.sampling.trace import TOP_CANDIDATES, StageRecord, StepRecord
+from glasschat.sampling.typical import TypicalP, apply_typical_p
 from glasschat.sampling.warpers import (
     MinP,
     Temperature,
     TopK,
     TopP,
-    TypicalP,
     apply_min_p,
     apply_temperature,
     apply_top_k,
     apply_top_p,
-    apply_typical_p,
 )
 
 __all__ = [
@@ -49,6 +48,7 @@ __all__ = [
     "RepetitionPenalty",
     "Sampler",
     "SamplingParams",
+    "ShortStage",
     "Stage",
     "StageContext",
     "StageKind",

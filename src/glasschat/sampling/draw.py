@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from glasschat.sampling.distribution import Distribution, Ids, Row
+from glasschat.sampling.distribution import Distribution, Ids
+from glasschat.sampling.workspace import Row
 
 # Up to this many candidates are sorted outright; beyond it the likeliest are tried first.
 FEW = 2048
@@ -26,14 +27,14 @@ def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, flo
         weights = np.exp(values - values[0])
         sums = np.cumsum(weights)
         total = float(sums[-1])
-        place = _place(sums, u * total)
+        place = place_of(sums, u * total)
         return int(ids[place]), float(weights[place]) / total
     whole = Distribution(scores)
     ids = whole.candidates(_FIRST_LOOK)
     weights = whole.weights(ids)
     sums = np.cumsum(weights)
     if u * whole.total < sums[-1]:
-        place = _place(sums, u * whole.total)
+        place = place_of(sums, u * whole.total)
         return int(ids[place]), float(weights[place]) / whole.total
     return _draw_sorted(whole, u)
 
@@ -50,14 +51,14 @@ def _draw_sorted(whole: Distribution, u: float) -> tuple[int, float]:
     values = np.sort(whole.scores)[::-1]
     weights = np.exp(values - np.float32(whole.maximum)).astype(np.float64)
     sums = np.cumsum(weights)
-    place = _place(sums, u * whole.total)
+    place = place_of(sums, u * whole.total)
     value = values[place]
     among = place - int(np.searchsorted(-values, -value, side="left"))
     equals: Ids = np.flatnonzero(whole.scores == value)
     return int(equals[among]), float(weights[place]) / whole.total
 
 
-def _place(sums: np.ndarray[tuple[int], np.dtype[np.float64]], target: float) -> int:
+def place_of(sums: np.ndarray[tuple[int], np.dtype[np.float64]], target: float) -> int:
     """The first place whose sum exceeds `target`, or the last of any weight when none does."""
     # u * total may round up to the whole sum; a token of weight 0 must not be drawn then.
     last = int(np.searchsorted(sums, sums[-1], side="left"))

@@ -12,7 +12,8 @@ from glasschat.sampling.processors import (
     RepetitionPenalty,
 )
 from glasschat.sampling.stages import Stage
-from glasschat.sampling.warpers import MinP, Temperature, TopK, TopP, TypicalP
+from glasschat.sampling.typical import TypicalP
+from glasschat.sampling.warpers import MinP, Temperature, TopK, TopP
 
 
 def _logit_bias(params: SamplingParams) -> Stage | None:

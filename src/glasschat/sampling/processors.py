@@ -4,16 +4,17 @@ Each function takes float32 [vocab], leaves it alone and returns a new row. Ids 
 passed over, as transformers does: a prompt may hold added tokens that the output layer lacks.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.sampling.distribution import Row
 from glasschat.sampling.history import Ids
+from glasschat.sampling.shortlist import Shortlist
 from glasschat.sampling.stages import StageContext, StageKind
+from glasschat.sampling.workspace import Row
 
 _NO_IDS = np.empty(0, np.int64)
 
@@ -23,10 +24,7 @@ def apply_logit_bias(scores: Row, ids: Ids, biases: NDArray[np.float32]) -> Row:
 
     As transformers' SequenceBiasLogitsProcessor for sequences of one token.
     """
-    biased = scores.copy()
-    inside = ids < len(scores)
-    biased[ids[inside]] += biases[inside]
-    return biased
+    return _changed(scores, ids, lambda values: values + biases)
 
 
 def apply_repetition_penalty(scores: Row, seen: Ids, penalty: float) -> Row:
@@ -34,16 +32,7 @@ def apply_repetition_penalty(scores: Row, seen: Ids, penalty: float) -> Row:
 
     Keskar et al. 2019 (CTRL); as transformers' RepetitionPenaltyLogitsProcessor.
     """
-    penalized = scores.copy()
-    factor = np.float32(penalty)
-    try:
-        touched = scores[seen]
-    except IndexError:
-        seen = seen[seen < len(scores)]
-        touched = scores[seen]
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        penalized[seen] = np.where(touched < 0, touched * factor, touched / factor)
-    return penalized
+    return _changed(scores, seen, lambda values: _penalized(values, penalty))
 
 
 def apply_presence_penalty(scores: Row, output_seen: Ids, penalty: float) -> Row:
@@ -51,9 +40,7 @@ def apply_presence_penalty(scores: Row, output_seen: Ids, penalty: float) -> Row
 
     OpenAI's definition of presence_penalty.
     """
-    penalized = scores.copy()
-    penalized[output_seen[output_seen < len(scores)]] -= np.float32(penalty)
-    return penalized
+    return _changed(scores, output_seen, lambda values: values - np.float32(penalty))
 
 
 def apply_frequency_penalty(
@@ -63,11 +50,8 @@ def apply_frequency_penalty(
 
     OpenAI's definition of frequency_penalty.
     """
-    penalized = scores.copy()
-    inside = output_seen < len(scores)
-    amounts = (output_counts[inside] * penalty).astype(np.float32)
-    penalized[output_seen[inside]] -= amounts
-    return penalized
+    amounts = (output_counts * penalty).astype(np.float32)
+    return _changed(scores, output_seen, lambda values: values - amounts)
 
 
 def apply_no_repeat_ngram(scores: Row, ids: Ids, size: int) -> Row:
@@ -75,7 +59,7 @@ def apply_no_repeat_ngram(scores: Row, ids: Ids, size: int) -> Row:
 
     As transformers' NoRepeatNGramLogitsProcessor.
     """
-    return _without(scores, _completing(ids, size))
+    return _changed(scores, _completing(ids, size), _banned)
 
 
 def apply_min_length(scores: Row, end_ids: Iterable[int]) -> Row:
@@ -83,7 +67,30 @@ def apply_min_length(scores: Row, end_ids: Iterable[int]) -> Row:
 
     As transformers' MinNewTokensLengthLogitsProcessor before its length is reached.
     """
-    return _without(scores, np.fromiter(end_ids, np.int64))
+    return _changed(scores, np.fromiter(end_ids, np.int64), _banned)
+
+
+def _changed(scores: Row, ids: Ids, change: Callable[[Row], Row]) -> Row:
+    """A new row with the scores at `ids` changed."""
+    after = scores.copy()
+    inside = ids < len(scores)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        if inside.all():
+            after[ids] = change(scores[ids])
+        else:
+            values = np.zeros(len(ids), np.float32)
+            values[inside] = scores[ids[inside]]
+            after[ids[inside]] = change(values)[inside]
+    return after
+
+
+def _penalized(values: Row, penalty: float) -> Row:
+    factor = np.float32(penalty)
+    return np.where(values < 0, values * factor, values / factor)
+
+
+def _banned(values: Row) -> Row:
+    return np.full(len(values), -np.inf, np.float32)
 
 
 def _completing(ids: Ids, size: int) -> Ids:
@@ -98,18 +105,45 @@ def _completing(ids: Ids, size: int) -> Ids:
     return ids[last]
 
 
-def _without(scores: Row, ids: Ids) -> Row:
-    left = scores.copy()
-    left[ids[ids < len(scores)]] = -np.inf
-    return left
+class _Processor:
+    """One formula for both: at token ids in a row, at places in a short list."""
+
+    __slots__ = ()
+    kind: ClassVar[StageKind] = "processor"
+
+    def touched(self, context: StageContext) -> Ids:
+        """See ShortStage.touched."""
+        raise NotImplementedError
+
+    def _change(self, values: Row, context: StageContext) -> Row:
+        """The new scores of `touched`, from their old ones."""
+        raise NotImplementedError
+
+    def __call__(self, scores: Row, context: StageContext) -> Row:
+        """See Stage, and the `apply_` function of the stage's name."""
+        ids = self.touched(context)
+        if not len(ids):
+            return scores
+        return _changed(scores, ids, lambda values: self._change(values, context))
+
+    def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
+        """See ShortStage.narrow."""
+        ids = self.touched(context)
+        if not len(ids):
+            return shortlist
+        if shortlist.is_best:
+            return None
+        places = shortlist.places(ids)
+        scores = shortlist.scores.copy()
+        scores[places] = self._change(scores[places], context)
+        return shortlist.with_scores(scores)
 
 
 @dataclass(frozen=True, slots=True)
-class LogitBias:
+class LogitBias(_Processor):
     """Adds a number to the logits of chosen tokens; -inf forbids one."""
 
     name: ClassVar[str] = "logit_bias"
-    kind: ClassVar[StageKind] = "processor"
     bias: Mapping[int, float]
     _ids: Ids = field(init=False, repr=False, compare=False)
     _values: NDArray[np.float32] = field(init=False, repr=False, compare=False)
@@ -118,68 +152,76 @@ class LogitBias:
         object.__setattr__(self, "_ids", np.array(list(self.bias), np.int64))
         object.__setattr__(self, "_values", np.array(list(self.bias.values()), np.float32))
 
-    def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_logit_bias`."""
-        return apply_logit_bias(scores, self._ids, self._values)
+    def touched(self, context: StageContext) -> Ids:
+        """The ids that have a bias."""
+        return self._ids
+
+    def _change(self, values: Row, context: StageContext) -> Row:
+        return values + self._values
 
 
 @dataclass(frozen=True, slots=True)
-class RepetitionPenalty:
+class RepetitionPenalty(_Processor):
     """Weakens tokens seen in prompt or reply."""
 
     name: ClassVar[str] = "repetition_penalty"
-    kind: ClassVar[StageKind] = "processor"
     penalty: float
 
-    def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_repetition_penalty`."""
-        return apply_repetition_penalty(scores, context.history.seen, self.penalty)
+    def touched(self, context: StageContext) -> Ids:
+        """The ids of prompt and reply."""
+        return context.history.seen
+
+    def _change(self, values: Row, context: StageContext) -> Row:
+        return _penalized(values, self.penalty)
 
 
 @dataclass(frozen=True, slots=True)
-class PresencePenalty:
+class PresencePenalty(_Processor):
     """Weakens tokens seen in the reply, once."""
 
     name: ClassVar[str] = "presence_penalty"
-    kind: ClassVar[StageKind] = "processor"
     penalty: float
 
-    def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_presence_penalty`."""
-        return apply_presence_penalty(scores, context.history.output_seen, self.penalty)
+    def touched(self, context: StageContext) -> Ids:
+        """The ids of the reply."""
+        return context.history.output_seen
+
+    def _change(self, values: Row, context: StageContext) -> Row:
+        return values - np.float32(self.penalty)
 
 
 @dataclass(frozen=True, slots=True)
-class FrequencyPenalty:
+class FrequencyPenalty(_Processor):
     """Weakens tokens seen in the reply, once per occurrence."""
 
     name: ClassVar[str] = "frequency_penalty"
-    kind: ClassVar[StageKind] = "processor"
     penalty: float
 
-    def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_frequency_penalty`."""
-        history = context.history
-        return apply_frequency_penalty(
-            scores, history.output_seen, history.output_counts, self.penalty
-        )
+    def touched(self, context: StageContext) -> Ids:
+        """The ids of the reply."""
+        return context.history.output_seen
+
+    def _change(self, values: Row, context: StageContext) -> Row:
+        return values - (context.history.output_counts * self.penalty).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
-class NoRepeatNGram:
+class NoRepeatNGram(_Processor):
     """Never repeats a run of `size` ids of prompt or reply."""
 
     name: ClassVar[str] = "no_repeat_ngram_size"
-    kind: ClassVar[StageKind] = "processor"
     size: int
 
-    def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_no_repeat_ngram`."""
-        return apply_no_repeat_ngram(scores, context.history.ids, self.size)
+    def touched(self, context: StageContext) -> Ids:
+        """The ids that would repeat a run."""
+        return np.unique(_completing(context.history.ids, self.size))
+
+    def _change(self, values: Row, context: StageContext) -> Row:
+        return _banned(values)
 
 
 @dataclass(frozen=True, slots=True)
-class MinNewTokens:
+class MinNewTokens(_Processor):
     """Keeps the reply from ending: end and stop tokens before `length`, or end tokens always.
 
     `ignore_end` is for the whole reply and concerns end tokens only: who names a stop token
@@ -187,13 +229,15 @@ class MinNewTokens:
     """
 
     name: ClassVar[str] = "min_new_tokens"
-    kind: ClassVar[StageKind] = "processor"
     length: int
     ignore_end: bool = False
     stop_ids: frozenset[int] = frozenset()
 
-    def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_min_length`; the scores as they came once the reply may end."""
+    def touched(self, context: StageContext) -> Ids:
+        """The ids that may not come yet; none once the reply may end."""
         if context.history.output_length < self.length:
-            return apply_min_length(scores, context.end_ids | self.stop_ids)
-        return apply_min_length(scores, context.end_ids) if self.ignore_end else scores
+            return np.fromiter(context.end_ids | self.stop_ids, np.int64)
+        return np.fromiter(context.end_ids if self.ignore_end else (), np.int64)
+
+    def _change(self, values: Row, context: StageContext) -> Row:
+        return _banned(values)

@@ -1,6 +1,5 @@
 """Logits to a token: one request's stages, draws and records."""
 
-import math
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -9,27 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import ParameterError, ReplyFailed
-from glasschat.sampling.distribution import Distribution, Ids, Row
-from glasschat.sampling.draw import FEW, draw, probability_of
+from glasschat.sampling.distribution import Distribution, Ids
+from glasschat.sampling.draw import probability_of
 from glasschat.sampling.history import TokenHistory
 from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.pipeline import build_stages
-from glasschat.sampling.stages import Stage, StageContext
-from glasschat.sampling.trace import TOP_CANDIDATES, StageRecord, StepRecord
+from glasschat.sampling.recording import MODEL, MODEL_REMEDY, check_peak, make_record
+from glasschat.sampling.short_row import ShortRow, run_short_row
+from glasschat.sampling.shortlist import make_shortlist
+from glasschat.sampling.stages import ShortStage, Stage, StageContext
+from glasschat.sampling.trace import TOP_CANDIDATES, StepRecord
+from glasschat.sampling.whole_row import WholeRow, run_whole_row
+from glasschat.sampling.workspace import Row
 
 # A script on a page reads integers up to 2**53 exactly, and the seed is there to be copied.
 _FRESH_SEED_BITS = 53
-
-# glibc gives the pages of a freed row back to the system and faults them in again at every step,
-# which doubles the time of a choice, until it has once seen a larger block freed.
-_LARGER_THAN_ALL_ROWS = 16 * 2**20
-
-# A difference from the total keeps enough digits while this share of it is left.
-_DIGITS_LEFT = 1e-2
-
-_MODEL = "the model's logits"
-_MODEL_REMEDY = "try again, or load another file of this model"
-_STAGE_REMEDY = "set it milder or turn it off"
 
 
 class Choice(NamedTuple):
@@ -77,7 +70,7 @@ class Sampler:
         self.history = TokenHistory(prompt_ids)
         self._generator = np.random.Generator(np.random.PCG64(self.seed))
         self._end_ids = frozenset(end_ids)
-        np.empty(_LARGER_THAN_ALL_ROWS, np.uint8)
+        self._short_stages = _all_short(self.stages)
 
     def sample(self, row: NDArray[np.float32]) -> Choice:
         """Choose the next token and append it to the history.
@@ -86,18 +79,20 @@ class Sampler:
         ReplyFailed when it holds a NaN or an infinity, or when the stages leave nothing to
         choose from, and then neither draws nor appends.
         """
-        raw, run = self._run(row)
-        probability, u = math.nan, None
-        if self.params.greedy:
-            token_id = int(run.scores.argmax())
-            if raw is not None:
-                probability = probability_of(run.scores, token_id)
-        else:
-            u = self._generator.random()
-            token_id, probability = draw(run.scores, u, run.candidates)
+        raw, context = self._read(row)
+        likeliest = raw.candidates(TOP_CANDIDATES)
+        run: ShortRow | WholeRow | None = self._run_short(raw, likeliest, context)
+        if run is None:
+            run = self._run_whole(raw, context)
+        u = None if self.params.greedy else self._generator.random()
+        chosen = run.likeliest(probability=self.trace) if u is None else run.draw(u)
+        if chosen is None:
+            run = self._run_whole(raw, context)
+            chosen = run.likeliest(probability=self.trace) if u is None else run.draw(u)
+        token_id, probability = chosen
         record = None
-        if raw is not None:
-            record = _record(raw, token_id, probability, u, False, run.records)
+        if self.trace:
+            record = make_record(raw, likeliest, token_id, probability, u, False, run.records)
         self.history.append(token_id)
         return Choice(token_id, record)
 
@@ -114,132 +109,47 @@ class Sampler:
         record = None
         if row is not None:
             # The stages run with traces off too, so that a row fails or not whatever the traces.
-            raw, run = self._run(row)
-            if raw is not None:
+            raw, context = self._read(row)
+            run = self._run_whole(raw, context)
+            if self.trace:
+                likeliest = raw.candidates(TOP_CANDIDATES)
                 probability = probability_of(run.scores, token_id)
-                record = _record(raw, token_id, probability, None, True, run.records)
+                record = make_record(raw, likeliest, token_id, probability, None, True, run.records)
         self.history.append(token_id)
         return Choice(token_id, record)
 
-    def _run(self, row: NDArray[np.float32]) -> tuple[Distribution | None, "_Run"]:
-        """The raw row's distribution when traces are on, and what the stages made of the row."""
-        raw: Row = np.asarray(row, np.float32).view()
-        raw.flags.writeable = False
-        if raw.shape != (self.vocab_size,):
+    def _read(self, row: NDArray[np.float32]) -> tuple[Distribution, StageContext]:
+        """The raw row, looked at, and what the stages may know besides."""
+        scores: Row = np.asarray(row, np.float32).view()
+        scores.flags.writeable = False
+        if scores.shape != (self.vocab_size,):
             raise ReplyFailed(
-                f"the model gave logits of shape {raw.shape} "
+                f"the model gave logits of shape {scores.shape} "
                 f"and its vocabulary is {self.vocab_size} tokens: load the model again"
             )
-        context = StageContext(self.history, self._end_ids)
-        if not self.trace:
-            _check_peak(float(raw.max()), _MODEL, _MODEL_REMEDY)
-            return None, _run_stages(self.stages, raw, context)
-        whole = context.distribution(raw)
-        _check_peak(whole.maximum, _MODEL, _MODEL_REMEDY)
-        return whole, _run_stages_recorded(self.stages, raw, context)
+        raw = Distribution(scores)
+        check_peak(raw.maximum, MODEL, MODEL_REMEDY)
+        return raw, StageContext(self.history, self._end_ids, [raw])
+
+    def _run_whole(self, raw: Distribution, context: StageContext) -> WholeRow:
+        return run_whole_row(self.stages, raw.scores, context, trace=self.trace)
+
+    def _run_short(
+        self, raw: Distribution, likeliest: Ids, context: StageContext
+    ) -> ShortRow | None:
+        if self._short_stages is None or (self.trace and not raw.whole):
+            return None
+        touched = [s.touched(context) for s in self._short_stages if s.kind == "processor"]
+        shortlist = make_shortlist(raw, likeliest, [ids for ids in touched if len(ids)])
+        if shortlist is None:
+            return None
+        return run_short_row(self._short_stages, shortlist, context, trace=self.trace)
 
 
-class _Run(NamedTuple):
-    """The final row, and with traces on the ids left in it (None: all) and the stages' records."""
-
-    scores: Row
-    candidates: Ids | None = None
-    records: tuple[StageRecord, ...] = ()
-
-
-def _run_stages(stages: Sequence[Stage], scores: Row, context: StageContext) -> _Run:
-    for stage in stages:
-        scores = _run_stage(stage, scores, context)
-    return _Run(scores)
-
-
-def _run_stages_recorded(stages: Sequence[Stage], scores: Row, context: StageContext) -> _Run:
-    records: list[StageRecord] = []
-    kept = int(np.count_nonzero(scores > -np.inf))
-    candidates: Ids | None = None
-    for stage in stages:
-        before, scores = scores, _run_stage(stage, scores, context)
-        mass = 1.0
-        if scores is not before:
-            alive = scores > -np.inf
-            left = int(np.count_nonzero(alive))
-            candidates = np.flatnonzero(alive) if left <= FEW else None
-            if left != kept:
-                mass = _mass(context.distribution(before), alive, candidates, kept - left)
-                kept = left
-        records.append(StageRecord(stage.name, kept, mass))
-    return _Run(scores, candidates, tuple(records))
-
-
-def _run_stage(stage: Stage, scores: Row, context: StageContext) -> Row:
-    after = stage(scores, context)
-    if after is not scores:
-        after.flags.writeable = False  # a later stage that writes to it fails at once
-        _check_peak(float(after.max()), f"the stage {stage.name}", _STAGE_REMEDY)
-    return after
-
-
-def _mass(
-    before: Distribution, alive: NDArray[np.bool_], candidates: Ids | None, gone: int
-) -> float:
-    """The share of the softmax of the stage's input that is left alive; `gone` tokens are not.
-
-    `candidates` are the ids left alive, if they are known.
-    """
-    if candidates is None and gone <= FEW:  # quicker to count than those that stay
-        removed = np.flatnonzero(~alive & (before.scores > -np.inf))
-        left = before.total - float(before.weights(removed).sum())
-        if left > _DIGITS_LEFT * before.total:
-            return left / before.total
-    stayed = np.flatnonzero(alive) if candidates is None else candidates
-    left = float(before.weights(stayed).sum())
-    if left == 0.0:  # less than float32 holds: the likeliest went, and the rest is far below
-        values = before.scores[stayed].astype(np.float64)
-        left = float(np.exp(values - before.maximum).sum())
-    return min(1.0, left / before.total)
-
-
-def _record(
-    raw: Distribution,
-    token_id: int,
-    probability: float,
-    u: float | None,
-    forced: bool,
-    stages: tuple[StageRecord, ...],
-) -> StepRecord:
-    top = raw.candidates(TOP_CANDIDATES)[:TOP_CANDIDATES]
-    found = np.flatnonzero(top == token_id)
-    return StepRecord(
-        token_id=token_id,
-        logit=float(raw.scores[token_id]),
-        logsumexp=raw.logsumexp,
-        entropy=raw.entropy,
-        rank=int(found[0]) if found.size else _rank(raw.scores, token_id),
-        probability=probability,
-        u=u,
-        forced=forced,
-        top_ids=top.astype(np.int32),
-        top_logits=raw.scores[top],
-        stages=stages,
-    )
-
-
-def _rank(scores: Row, token_id: int) -> int:
-    """How many tokens come before `token_id`: those above it, and equals of a lower id."""
-    logit = scores[token_id]
-    above = np.count_nonzero(scores > logit)
-    return int(above + np.count_nonzero(scores[:token_id] == logit))
-
-
-def _check_peak(peak: float, source: str, remedy: str) -> None:
-    """Refuse a row by its maximum, which is NaN or infinite if the row cannot be drawn from."""
-    if math.isfinite(peak):
-        return
-    if math.isnan(peak):
-        raise ReplyFailed(f"{source} held a NaN, which is not a number: {remedy}")
-    if peak > 0:
-        raise ReplyFailed(f"{source} held an infinite score: {remedy}")
-    raise ReplyFailed(f"{source} left no token to choose from: {remedy}")
+def _all_short(stages: Sequence[Stage]) -> tuple[ShortStage, ...] | None:
+    """The stages, if every one of them can work on a short list."""
+    short = tuple(s for s in stages if isinstance(s, ShortStage))
+    return short if len(short) == len(stages) else None
 
 
 def _check_inside(name: str, ids: Iterable[int], vocab_size: int) -> None:

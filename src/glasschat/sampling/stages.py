@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from glasschat.sampling.distribution import Distribution, Row
-from glasschat.sampling.history import TokenHistory
+from glasschat.sampling.distribution import Distribution
+from glasschat.sampling.history import Ids, TokenHistory
+from glasschat.sampling.shortlist import Shortlist
+from glasschat.sampling.workspace import Row
 
 StageKind = Literal["processor", "warper"]
 
@@ -48,3 +50,20 @@ class Stage(Protocol):
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """Return the scores after this stage."""
+
+
+@runtime_checkable
+class ShortStage(Stage, Protocol):
+    """A stage that can also work on a short list, and then does what it does to the whole row.
+
+    All stages of this room but typical-p can. One of your own need not: without this, replies
+    that use it go through the whole row at every step.
+    """
+
+    def touched(self, context: StageContext) -> Ids:
+        """The ids, each once, whose scores the stage changes by their number; any beyond the row
+        are passed over. Empty for a warper.
+        """
+
+    def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
+        """The list after this stage; None when it does not hold enough to decide."""

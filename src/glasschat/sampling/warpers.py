@@ -5,21 +5,28 @@ row in which removed tokens are -inf; at least one token always stays. A `distri
 very same row may be handed in to save computing it again; it never changes the result.
 
 Where transformers compares float32 sums against a bound, the same comparison is made here. Fast
-paths decide only where no rounding could; what falls within `_DOUBT` of a bound goes the slow way.
+paths decide only where no rounding could; what falls within `DOUBT` of a bound goes the slow way.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from glasschat.sampling.distribution import Distribution, Ids, Row, keep_only
+from glasschat.sampling.distribution import Distribution, Ids, keep_only
+from glasschat.sampling.shortlist import Shortlist
 from glasschat.sampling.stages import StageContext, StageKind
+from glasschat.sampling.workspace import Row
 
 # Many times the rounding of a float32 sum over 2**18 tokens (about 1e-6), so that it covers both
 # sides of a comparison; a step lands inside once in some thousand, and then costs a sort.
-_DOUBT = 1e-5
-_FIRST_LOOKS = (64, 1024)
+DOUBT = 1e-5
+FIRST_LOOKS = (64, 1024)
+# Below it a finite score may become an infinite one.
+_COLDEST = 1e-20
+_NO_IDS = np.empty(0, np.int64)
 
 
 def apply_temperature(scores: Row, temperature: float) -> Row:
@@ -48,19 +55,24 @@ def apply_top_p(scores: Row, top_p: float, distribution: Distribution | None = N
     """
     whole = distribution or Distribution(scores)
     limit = np.float32(1.0 - top_p)
-    for look in _FIRST_LOOKS:
+    for look in FIRST_LOOKS:
         ids = whole.candidates(look)
-        weights = whole.weights(ids)
-        # What would be left below each candidate if it went too: transformers' ascending sum.
-        tails = 1.0 - (np.cumsum(weights) - weights) / whole.total
-        keep, sure = (1 + int(np.count_nonzero(tails[1:] > limit + d)) for d in (-_DOUBT, _DOUBT))
-        if keep != sure:
+        keep = _surely_kept(whole.weights(ids), whole.total, limit)
+        if keep is None:
             break
         if keep < len(ids):
             return keep_only(scores, _cut(scores, ids, keep))
         if len(ids) < look:
             return scores
     return keep_only(scores, _top_p_sorted(scores, limit, whole))
+
+
+def _surely_kept(weights: NDArray[np.float64], total: float, limit: np.float32) -> int | None:
+    """How many of the likeliest tokens top-p keeps, all if so many; None within rounding."""
+    # What would be left below each candidate if it went too: transformers' ascending sum.
+    tails = 1.0 - (np.cumsum(weights) - weights) / total
+    keep, sure = (1 + int(np.count_nonzero(tails[1:] > limit + d)) for d in (-DOUBT, DOUBT))
+    return keep if keep == sure else None
 
 
 def _cut(scores: Row, ids: Ids, keep: int) -> Ids:
@@ -97,102 +109,111 @@ def apply_min_p(scores: Row, min_p: float, distribution: Distribution | None = N
     return keep_only(scores, np.flatnonzero(shares >= np.float32(min_p) * shares.max()))
 
 
-def apply_typical_p(scores: Row, mass: float, distribution: Distribution | None = None) -> Row:
-    """Keep the tokens whose surprise is nearest the entropy until they hold `mass` in (0, 1).
+class _Warper:
+    """What all warpers share: they touch no token by its number."""
 
-    The likeliest token may go: it is the only cut of which that is true. Meister et al. 2022; as
-    transformers' TypicalLogitsWarper.
-    """
-    whole = distribution or Distribution(scores)
-    surprise = np.float32(np.log(whole.total)) - (scores - np.float32(whole.maximum))
-    shares = np.exp(-surprise)
-    nearness = -np.abs(surprise - np.float32(_entropy(surprise, shares)))
-    least = _least_nearness(Distribution(nearness), shares, mass)
-    return keep_only(scores, np.flatnonzero(nearness >= least))
+    __slots__ = ()
+    kind: ClassVar[StageKind] = "warper"
 
-
-def _entropy(surprise: Row, shares: Row) -> float:
-    with np.errstate(invalid="ignore"):
-        terms = surprise * shares
-    return float(np.nansum(terms))
-
-
-def _least_nearness(nearness: Distribution, shares: Row, mass: float) -> np.float32:
-    """The nearness of the token with which the nearest ones reach `mass`."""
-    for look in _FIRST_LOOKS:
-        ids = nearness.candidates(look)
-        sums = np.cumsum(shares[ids], dtype=np.float64)
-        place, sure = (int(np.count_nonzero(sums < mass + d)) for d in (-_DOUBT, _DOUBT))
-        if place != sure:
-            break
-        if place < len(ids):
-            return np.float32(nearness.scores[ids[place]])
-    order = np.argsort(-nearness.scores, kind="stable")
-    sums = np.cumsum(shares[order], dtype=np.float64).astype(np.float32)
-    place = min(int(np.count_nonzero(sums < np.float32(mass))), len(order) - 1)
-    return np.float32(nearness.scores[order[place]])
+    def touched(self, context: StageContext) -> NDArray[np.int64]:
+        """See ShortStage.touched."""
+        return _NO_IDS
 
 
 @dataclass(frozen=True, slots=True)
-class Temperature:
+class Temperature(_Warper):
     """Sharpens or flattens the distribution."""
 
     name: ClassVar[str] = "temperature"
-    kind: ClassVar[StageKind] = "warper"
     temperature: float
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """See `apply_temperature`."""
         return apply_temperature(scores, self.temperature)
 
+    def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
+        """See ShortStage.narrow."""
+        return None if self.temperature < _COLDEST else shortlist.tempered(self.temperature)
+
 
 @dataclass(frozen=True, slots=True)
-class TopK:
+class TopK(_Warper):
     """Keeps the k likeliest tokens."""
 
     name: ClassVar[str] = "top_k"
-    kind: ClassVar[StageKind] = "warper"
     top_k: int
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """See `apply_top_k`."""
         return apply_top_k(scores, self.top_k, context.distribution(scores))
 
+    def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
+        """See ShortStage.narrow."""
+        scores = shortlist.best.scores
+        keep = self.top_k
+        while keep < len(scores) and scores[keep] == scores[self.top_k - 1]:
+            keep += 1
+        return _keep_surely(shortlist, keep)
+
 
 @dataclass(frozen=True, slots=True)
-class TopP:
+class TopP(_Warper):
     """Keeps the fewest tokens whose probabilities reach p."""
 
     name: ClassVar[str] = "top_p"
-    kind: ClassVar[StageKind] = "warper"
     top_p: float
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """See `apply_top_p`."""
         return apply_top_p(scores, self.top_p, context.distribution(scores))
 
+    def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
+        """See ShortStage.narrow."""
+        scores = shortlist.best.scores
+        total = shortlist.total(scores[0]) if scores else None
+        if total is None:
+            return None
+        # As `_surely_kept`, but stopping where top-p does.
+        limit = float(np.float32(1.0 - self.top_p))
+        above = 0.0
+        for keep, score in enumerate(scores):
+            left = 1.0 - above / total
+            if keep and left <= limit + DOUBT:
+                if left > limit - DOUBT or score == scores[keep - 1]:
+                    return None
+                return shortlist.keep(keep)
+            above += math.exp(score - scores[0])
+        return None if shortlist.others else shortlist
+
 
 @dataclass(frozen=True, slots=True)
-class MinP:
+class MinP(_Warper):
     """Drops tokens far below the likeliest one."""
 
     name: ClassVar[str] = "min_p"
-    kind: ClassVar[StageKind] = "warper"
     min_p: float
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """See `apply_min_p`."""
         return apply_min_p(scores, self.min_p, context.distribution(scores))
 
+    def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
+        """See ShortStage.narrow."""
+        scores = shortlist.best.scores
+        keep = 0
+        for score in scores:
+            # No total is needed: it divides both sides of the comparison.
+            share = math.exp(score - scores[0])
+            if share < self.min_p * (1 - DOUBT):
+                break
+            if share < self.min_p * (1 + DOUBT):
+                return None
+            keep += 1
+        return _keep_surely(shortlist, keep)
 
-@dataclass(frozen=True, slots=True)
-class TypicalP:
-    """Keeps tokens of typical surprise."""
 
-    name: ClassVar[str] = "typical_p"
-    kind: ClassVar[StageKind] = "warper"
-    typical_p: float
-
-    def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_typical_p`."""
-        return apply_typical_p(scores, self.typical_p, context.distribution(scores))
+def _keep_surely(shortlist: Shortlist, keep: int) -> Shortlist | None:
+    """The best `keep`; None when a token that is not listed may be among them or equal the last."""
+    if keep < len(shortlist.best.scores):
+        return shortlist.keep(keep)
+    return None if shortlist.others else shortlist

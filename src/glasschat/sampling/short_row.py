@@ -1,0 +1,97 @@
+"""The stages over a short list: the same choice and record as over the whole row, or none."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from glasschat.sampling.recording import STAGE_REMEDY, check_peak
+from glasschat.sampling.shortlist import LOG2_E, Shortlist
+from glasschat.sampling.stages import ShortStage, StageContext
+from glasschat.sampling.trace import StageRecord
+
+# A difference from the total keeps enough digits while this share of it is left.
+_DIGITS_LEFT = 1e-2
+
+
+class ShortRow(NamedTuple):
+    """The final list, and with traces on the stages' records."""
+
+    shortlist: Shortlist
+    records: tuple[StageRecord, ...]
+
+    def draw(self, u: float) -> tuple[int, float] | None:
+        """As WholeRow.draw; None when `u` falls on a token that is not listed, or may."""
+        ids, scores = self.shortlist.best
+        total = self.shortlist.total(scores[0]) if scores else None
+        if total is None:
+            return None
+        target, below = u * total, 0.0
+        for token_id, score in zip(ids, scores, strict=True):
+            weight = math.exp(score - scores[0])
+            below += weight
+            if target < below:
+                return token_id, weight / total
+        return None
+
+    def likeliest(self, *, probability: bool) -> tuple[int, float] | None:
+        """As WholeRow.likeliest; None when it may be a token that is not listed."""
+        ids, scores = self.shortlist.best
+        if not ids:
+            return None
+        if not probability:
+            return ids[0], math.nan
+        total = self.shortlist.total(scores[0])
+        return None if total is None else (ids[0], 1.0 / total)
+
+
+def run_short_row(
+    stages: Sequence[ShortStage], shortlist: Shortlist, context: StageContext, *, trace: bool
+) -> ShortRow | None:
+    """Run the stages over the list of a raw row without removed tokens.
+
+    None when some stage needs the whole row. Raises ReplyFailed as `run_whole_row` does.
+    """
+    records: list[StageRecord] = []
+    kept = shortlist.alive if trace else 0
+    for stage in stages:
+        before, after = shortlist, stage.narrow(shortlist, context)
+        if after is None:
+            return None
+        shortlist, mass = after, 1.0
+        if after is not before:
+            if after.is_best:
+                left = len(after.ids)
+            else:
+                peak = float(after.scores.max())
+                if peak == -math.inf and after.others:
+                    return None
+                check_peak(peak, f"the stage {stage.name}", STAGE_REMEDY)
+                left = after.alive if trace else kept
+            if trace and left != kept:
+                share = _mass(before, after)
+                if share is None:
+                    return None
+                kept, mass = left, share
+        if trace:
+            records.append(StageRecord(stage.name, kept, mass))
+    return ShortRow(shortlist, tuple(records))
+
+
+def _mass(before: Shortlist, after: Shortlist) -> float | None:
+    """The share of the softmax of `before` that is left in `after`."""
+    if not before.best.scores:
+        return None
+    top = before.best.scores[0]
+    total = before.total(top)
+    if total is None:
+        return None
+    if after.is_best:  # a cut: what is left are the best of before
+        left = math.fsum(math.exp(score - top) for score in before.best.scores[: after.alive])
+    else:
+        gone = before.scores[after.scores == -np.inf]
+        left = total - float(np.exp2((gone - np.float32(top)) * LOG2_E).sum())
+        if left < _DIGITS_LEFT * total:
+            return None
+    return min(1.0, left / total) if left else None

@@ -1,0 +1,59 @@
+"""Scratch memory for a step, so that it allocates no rows."""
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = NDArray[np.float32]
+
+# Rows are worked on as lines of this length. OpenBLAS takes each line's dot product in one thread;
+# beyond 10,000 numbers it would wake others, which cost the model's own threads their cores.
+LINE = 512
+# What `exp` makes nothing of, and 0 times it is 0: a line's unused end.
+_NOTHING = -1e4
+# NumPy asks for huge pages from here on. Between two steps the model's weights have pushed the
+# page tables out of every cache, and one huge page is found again sooner than a hundred small ones.
+_HUGE = 4 * 2**20
+
+
+class Workspace:
+    """Scratch for rows of `size` logits: two of float32 [lines, LINE], whose ends hold nothing."""
+
+    __slots__ = (
+        "flat_shares",
+        "flat_shifted",
+        "marks",
+        "ones",
+        "owner",
+        "shares",
+        "shifted",
+        "size",
+    )
+
+    def __init__(self, size: int) -> None:
+        lines = -(-size // LINE)
+        need = lines * LINE
+        block = np.zeros(max(_HUGE, 9 * need + 4 * LINE), np.uint8)
+        floats = block[: 8 * need + 4 * LINE].view(np.float32)
+        self.shifted = floats[:need].reshape(lines, LINE)
+        self.shares = floats[need : 2 * need].reshape(lines, LINE)
+        self.ones = floats[2 * need :]
+        self.marks = block[8 * need + 4 * LINE :][:size].view(np.bool_)
+        self.shifted[:] = _NOTHING
+        self.ones[:] = 1.0
+        self.flat_shifted = floats[:size]
+        self.flat_shares = floats[need : need + size]
+        self.owner: object = None
+        self.size = size
+
+
+_local = threading.local()
+
+
+def workspace_for(size: int) -> Workspace:
+    """This thread's workspace for rows of `size`; what it holds is good until the next row."""
+    space: Workspace | None = getattr(_local, "space", None)
+    if space is None or space.size != size:
+        space = _local.space = Workspace(size)
+    return space
