@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glasschat.models.llama_tokenizer import LlamaTokenizer, open_vocabulary
-from tests.prompt.families import MAKERS, Family, open_family
+from tests.prompt.families import FOLDERS, MAKERS, Family, open_family
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ class Families:
         self.get = cache(lambda name: stack.enter_context(open_family(name, folder, smollm)))
 
 
-@pytest.fixture(params=list(MAKERS))
+@pytest.fixture(params=[*MAKERS, *FOLDERS])
 def family(request: pytest.FixtureRequest, families: Families) -> Family:
     return families.get(request.param)
 

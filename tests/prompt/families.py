@@ -1,4 +1,4 @@
-"""The seven families of chat models whose prompts the tests build, each on a small GGUF."""
+"""The families of chat models whose prompts the tests build, on a small GGUF or a folder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +10,13 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from glasschat.models.llama_tokenizer import LlamaTokenizer, open_vocabulary
+from glasschat.models.base import Tokenizer
+from glasschat.models.hf_tokenizer import HfTokenizer
+from glasschat.models.llama_tokenizer import open_vocabulary
 from glasschat.prompt import ChatMessage, ChatTemplate, PromptEncoding, describe
 from tests.support import ggufs
 from tests.support.ggufs import CONTROL, NORMAL, USER_DEFINED
+from tests.support.hf_tokenizers import folder_of
 
 TEMPLATES = Path(__file__).parents[1] / "data" / "templates"
 _LLAMA3 = [
@@ -33,7 +36,7 @@ class Family:
     """A vocabulary, its template, and the pieces that content must never become."""
 
     name: str
-    tokenizer: LlamaTokenizer
+    tokenizer: Tokenizer
     template: ChatTemplate
     pieces: tuple[str, ...]
     system: bool
@@ -151,11 +154,23 @@ MAKERS: dict[str, tuple[str, bool, dict[str, int], Callable[..., Maker], dict[st
 }  # fmt: skip
 
 
+# Those that are tried as a folder too; a space after every control token is Llama 2's habit.
+FOLDERS = {
+    f"{name}-folder": {"legacy": name != "mistral"}
+    for name in ("llama3", "llama2", "mistral", "gemma", "phi3", "qwen3")
+}
+
+
 @contextmanager
 def open_family(name: str, folder: Path, smollm: Path) -> Iterator[Family]:
-    """The family called `name`, on a GGUF that is written to `folder`."""
-    template, system, special, make, options = MAKERS[name]
+    """The family called `name`, on a GGUF that is written to `folder`, or a folder made of it."""
+    base = name.removesuffix("-folder")
+    template, system, special, make, options = MAKERS[base]
     target = folder / f"{name}.gguf"
     make(special, **options)(target, smollm, source_of(template))
-    with open_vocabulary(target) as tokenizer:
-        yield Family(name, tokenizer, ChatTemplate(tokenizer), (*special,), system)
+    if name in FOLDERS:
+        tokenizer = HfTokenizer(folder_of(target, folder / name, **FOLDERS[name]))
+        yield Family(base, tokenizer, ChatTemplate(tokenizer), (*special,), system)
+        return
+    with open_vocabulary(target) as vocabulary:
+        yield Family(base, vocabulary, ChatTemplate(vocabulary), (*special,), system)

@@ -55,6 +55,25 @@ def byte_level(
     return _write(target, "gpt2", pre, tokens, types, template, bos, eos, adds_bos, merges=merges)
 
 
+def from_tokenizer_json(
+    target: Path,
+    document: Mapping[str, Any],
+    template: str | None,
+    *,
+    pre: str,
+    bos: str,
+    eos: str,
+    adds_bos: bool = True,
+) -> Path:
+    """The byte-level vocabulary of a tokenizer.json, whole."""
+    vocab = dict(document["model"]["vocab"])
+    added = {token["content"]: token["id"] for token in document["added_tokens"]}
+    tokens = sorted(vocab | added, key=(vocab | added).__getitem__)
+    types = [CONTROL if token in added else NORMAL for token in tokens]
+    merges = [" ".join(merge) for merge in document["model"]["merges"]]
+    return _write(target, "gpt2", pre, tokens, types, template, bos, eos, adds_bos, merges=merges)
+
+
 def sentencepiece(
     target: Path,
     special: Special,

@@ -113,10 +113,13 @@ def tiny_llama3_folder(
     return path
 
 
-def smollm2_folder(path: Path, source: Path, *, dtype: Dtype = "float32") -> Path:
+def smollm2_folder(
+    path: Path, source: Path, *, dtype: Dtype = "float32", weights: bool = True
+) -> Path:
     """Write the model of the GGUF at `source`, SmolLM2-135M-Instruct, to `path` as a folder.
 
-    The weights are those that transformers makes of the same file, in a tenth of the time.
+    The weights are those that transformers makes of the same file, in a third of the time.
+    Without `weights`, only what is about tokens is written.
     """
     path.mkdir(parents=True, exist_ok=True)
     template = read_header(source).metadata["tokenizer.chat_template"]
@@ -157,7 +160,8 @@ def smollm2_folder(path: Path, source: Path, *, dtype: Dtype = "float32") -> Pat
             "tokenizer_class": "PreTrainedTokenizerFast",
         },
     )
-    smollm2_weights(path, source, dtype)
+    if weights:
+        smollm2_weights(path, source, dtype)
     return path
 
 

@@ -15,8 +15,9 @@ _NAMES = {
     "context": ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"),
     "vocab": ("vocab_size",),
 }
+MOST_TOKENS = 1 << 21
 # Above these is no model, but a number that would fill the memory.
-_MOST = {"layers": 10_000, "heads": 100_000, "kv_heads": 100_000, "vocab": 1 << 24}
+_MOST = {"layers": 10_000, "heads": 100_000, "kv_heads": 100_000, "vocab": MOST_TOKENS}
 _IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")
 
 

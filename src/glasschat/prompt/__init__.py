@@ -12,6 +12,7 @@ from glasschat.prompt.encoding import (
 from glasschat.prompt.messages import ROLES, ChatMessage, Role, conversation, user
 from glasschat.prompt.policy import room_for_reply
 from glasschat.prompt.template import ChatTemplate
+from glasschat.prompt.turn_end import turn_end, with_turn_end
 
 __all__ = [
     "ROLES",
@@ -27,5 +28,7 @@ __all__ = [
     "describe",
     "encode_content",
     "room_for_reply",
+    "turn_end",
     "user",
+    "with_turn_end",
 ]
