@@ -88,7 +88,7 @@ def test_nothing_new_is_not_sent_again() -> None:
     assert not budget.due(10, 10, 100.0)
 
 
-def test_at_most_sixteen_times_a_second() -> None:
+def test_at_most_ten_times_a_second() -> None:
     budget = SendBudget()
     due = [budget.due(1000 * i, 10, i / 1000) for i in range(1, 1001)]
     assert 10 <= sum(due) <= 17

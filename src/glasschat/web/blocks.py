@@ -81,7 +81,7 @@ class SendBudget:
     SHARE = 22
     OVERHEAD = 300
     SLOW_RATE = 2048
-    SHORTEST_S = 1 / 16
+    SHORTEST_S = 1 / 10
     PATIENCE_S = 0.5
 
     _sent_length: int = 0
