@@ -3,11 +3,11 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
 from glasschat.errors import NotEnoughMemory
-from glasschat.models.gguf import GgufHeader
 
 # Activations of one micro-batch beside the logits; generous for 8B models, measured on 135M.
 WORKSPACE_BYTES = 192 * 2**20
@@ -16,9 +16,29 @@ MICRO_BATCH = 512
 CGROUP = Path("/sys/fs/cgroup")
 
 
+class Sizes(Protocol):
+    """What a model file says of its sizes; see GgufHeader."""
+
+    @property
+    def file_bytes(self) -> int:
+        """The weights."""
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """One position of KV cache, over all layers."""
+
+    @property
+    def vocab_size(self) -> int:
+        """The length of a row of logits."""
+
+
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
-    """Weights, KV cache and workspace against what is available; all in bytes but the counts."""
+    """Weights, KV cache and workspace against what is available; all in bytes but the counts.
+
+    A row of logits for each token of a micro-batch comes on top of `workspace`; `vocab_size` is 0
+    where there are none. `place` names what has the memory, where it is not the machine itself.
+    """
 
     weights: int
     per_token: int
@@ -26,6 +46,8 @@ class MemoryNeed:
     context: int
     slots: int
     available: int
+    workspace: int = WORKSPACE_BYTES
+    place: str = ""
 
     @property
     def cache(self) -> int:
@@ -35,7 +57,7 @@ class MemoryNeed:
     @property
     def total(self) -> int:
         """Everything together."""
-        return self.weights + self.cache + self.vocab_size * MICRO_BATCH * 4 + WORKSPACE_BYTES
+        return self.weights + self.cache + self.vocab_size * MICRO_BATCH * 4 + self.workspace
 
     @property
     def fits(self) -> bool:
@@ -49,12 +71,12 @@ class MemoryNeed:
         return max(0, room // self.per_token) if self.per_token else 0
 
 
-def memory_need(header: GgufHeader, context: int, slots: int, available: int) -> MemoryNeed:
-    """What the model of `header` needs for `slots` caches of `context` positions."""
+def memory_need(sizes: Sizes, context: int, slots: int, available: int) -> MemoryNeed:
+    """What llama.cpp needs of a model of these sizes for `slots` caches of `context` positions."""
     return MemoryNeed(
-        weights=header.file_bytes,
-        per_token=header.kv_bytes_per_token,
-        vocab_size=header.vocab_size,
+        weights=sizes.file_bytes,
+        per_token=sizes.kv_bytes_per_token,
+        vocab_size=sizes.vocab_size,
         context=context,
         slots=slots,
         available=available,
@@ -74,8 +96,8 @@ def check_memory(need: MemoryNeed, name: str) -> None:
         advice = "no context would fit: choose a smaller model or quantisation, or free memory"
     raise NotEnoughMemory(
         f"{name} needs {_gib(need.total)} ({_gib(need.weights)} weights and {_gib(need.cache)} "
-        f"cache for {need.slots} x {need.context:,} tokens) and {_gib(need.available)} are free: "
-        f"{advice}"
+        f"cache for {need.slots} x {need.context:,} tokens) and {_gib(need.available)} are free"
+        f"{need.place and f' on {need.place}'}: {advice}"
     )
 
 
