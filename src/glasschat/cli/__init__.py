@@ -54,6 +54,19 @@ def build_parser() -> Parser:
     add_message_arguments(prompt)
     prompt.add_argument("--json", action="store_true", help="print ids and spans as JSON")
 
+    doctor = commands.add_parser(
+        "doctor", help="say what is wrong with a model", description=_DOCTOR
+    )
+    doctor.add_argument(
+        "model", nargs="?", metavar="MODEL", help="a .gguf file or a folder; the built-in model"
+    )
+    doctor.add_argument(
+        "--against",
+        metavar="OTHER",
+        help="hold MODEL against this one too: its original, or another quantisation of it",
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+
     bench = commands.add_parser("bench", help="measure against others", description=_BENCH)
     bench.add_argument("--model", metavar="MODEL", help="a .gguf file; the built-in model")
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -93,5 +106,8 @@ def _command(name: str) -> Callable[[Namespace], int]:
 _WEB = """Serve the chat on one port. The page is up before the model is loaded."""
 _ASK = """Ask one question and stream the answer. Ctrl-C stops the reply and keeps what is there."""
 _PROMPT = """Show what the model will read: every token of the prompt, and where it came from."""
+_DOCTOR = """Look at a model without running it, and say what is wrong with it: pass, warn or fail,
+with what was found and what to do. With --against, run both on the same texts too. Exit code 1
+when anything failed."""
 _BENCH = """Measure decode, batching and an eight-turn chat against llama.cpp's bare loop,
 llama-server and the original demo's algorithm, in one run. Rivals come with the `bench` extra."""

@@ -1,0 +1,52 @@
+"""`glasschat doctor`: what is wrong with a model before it answers badly."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from glasschat.cli.arguments import model_options
+from glasschat.cli.terminal import json_text, printable
+from glasschat.doctor import Line, Mark, Report, examine
+from glasschat.errors import ModelNotFound
+from glasschat.models.load import builtin_model
+
+_COLOURS = {Mark.PASS: "32", Mark.WARN: "33", Mark.FAIL: "1;31"}
+# Of what is no terminal.
+_WIDTH = 100
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Examine and print; 1 when any check failed."""
+    path = model_options(options).path or builtin_model()
+    if options.against is not None and not options.against.strip():
+        raise ModelNotFound("the other model's path is empty: name a .gguf file or a folder")
+    against = None if options.against is None else Path(options.against)
+    report = examine(path, against, say=_say)
+    if options.json:
+        print(json_text(report.as_json()))
+    else:
+        _print_for_people(report)
+    return 1 if report.failed else 0
+
+
+def _say(text: str) -> None:
+    print(f"glasschat: {text}", file=sys.stderr, flush=True)
+
+
+def _print_for_people(report: Report) -> None:
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size((_WIDTH, 24)).columns if terminal else _WIDTH
+    coloured = terminal and not os.environ.get("NO_COLOR")
+    for line in report.lines(width):
+        print(_written(line, coloured))
+
+
+def _written(line: Line, coloured: bool) -> str:
+    # A stranger wrote some of it: nothing in it may steer the terminal.
+    text = printable(line.text)
+    if line.mark is None:
+        return text
+    word = f"\x1b[{_COLOURS[line.mark]}m{line.mark}\x1b[0m" if coloured else str(line.mark)
+    return word + text

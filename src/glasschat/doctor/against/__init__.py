@@ -1,0 +1,1 @@
+"""One model held against another: a folder and its GGUF, or two quantisations of one model."""

@@ -1,0 +1,129 @@
+"""How far apart two models' predictions are, and whether that is usual."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from glasschat.doctor.against.bounds import SURE, bounds_for
+from glasschat.doctor.against.measuring import REPLY, Distance, Parting, Say, measure
+from glasschat.doctor.against.pair import Pair
+from glasschat.doctor.against.scoring import NotNumbersError
+from glasschat.doctor.finding import Finding, Mark, failed, passed, warned
+from glasschat.doctor.words import number, plural, quoted
+from glasschat.errors import GlasschatError
+
+_ONE_MODEL = (
+    "storing weights with so many bits does not cost as much: the two are not one model, or a "
+    "conversion went wrong; get both from one publisher, or convert the one from the other"
+)
+_FINER = "choose a finer quantisation where there is memory for it"
+
+
+def distance(pair: Pair, say: Say) -> Iterator[Finding]:
+    """Load one after the other and let both read the same ids."""
+    try:
+        measured = measure(pair, say)
+    except NotNumbersError:
+        yield failed(
+            "divergence",
+            "one of the models computes what is no number",
+            "look at its weights: get the files again, or another conversion",
+        )
+    except GlasschatError as error:
+        yield failed(
+            "divergence",
+            f"the two could not be run: {error}",
+            "free memory, or choose smaller files, and compare again",
+        )
+    else:
+        yield from judged(pair, measured)
+
+
+def judged(pair: Pair, measured: Distance) -> Iterator[Finding]:
+    """The findings on what was measured, by the bounds for the coarser of the two."""
+    bits = min(pair.model.facts.bits, pair.reference.facts.bits)
+    bounds = bounds_for(bits)
+    usual_for = "unquantised weights" if bits >= 16 else f"weights of {plural(bits, 'bit')}"
+    kl, places = np.array(measured.kl), len(measured.kl)
+    mean, median, largest = float(kl.mean()), float(np.median(kl)), float(kl.max())
+    yield _marked(
+        bounds.of_kl(mean),
+        "divergence",
+        f"KL {mean:.2g} a token over {places:,} places (median {median:.2g}, largest "
+        f"{largest:.2g} in {quoted(measured.worst)}); up to {number(bounds.kl_usual)} is usual "
+        f"for {usual_for}",
+        {
+            "mean": mean,
+            "median": median,
+            "p99": float(np.percentile(kl, 99)),
+            "largest": largest,
+            "largest_in": measured.worst,
+            "places": places,
+            "usual": bounds.kl_usual,
+            "most": bounds.kl_most,
+        },
+    )
+    share = float(np.mean(measured.same))
+    yield _marked(
+        bounds.of_same(share),
+        "top-1",
+        f"the likeliest token is the same at {share:.1%} of {places:,} places; "
+        f"{bounds.same_usual:.0%} or more is usual for {usual_for}",
+        {"share": share, "usual": bounds.same_usual, "least": bounds.same_least},
+    )
+    yield _of_replies(pair, measured)
+
+
+def _marked(mark: Mark, check: str, found: str, details: dict[str, Any]) -> Finding:
+    if mark is Mark.PASS:
+        return passed(check, found, **details)
+    if mark is Mark.WARN:
+        return warned(check, found, f"answers will differ noticeably: {_FINER}", **details)
+    return failed(check, found, _ONE_MODEL, **details)
+
+
+def _of_replies(pair: Pair, measured: Distance) -> Finding:
+    first = min(measured.partings, key=lambda parting: parting.place, default=None)
+    surest = max(measured.partings, key=lambda parting: parting.lead, default=None)
+    same = measured.replies - len(measured.partings)
+    said = (
+        f"{same} of {plural(measured.replies, 'greedy reply', 'greedy replies')} are the same "
+        f"for {REPLY} tokens"
+    )
+    details = {
+        "replies": measured.replies,
+        "tokens": REPLY,
+        "same": same,
+        "first_divergence": first.place if first else None,
+        "partings": [_described(parting) for parting in measured.partings],
+    }
+    if first is None or surest is None:
+        return passed("replies", said, **details)
+    said += f", the first parts after {first.place:,}"
+    if surest.lead <= SURE:
+        return passed("replies", f"{said}; {_story(pair, first)}, a close call", **details)
+    return warned(
+        "replies",
+        f"{said}; {_story(pair, surest)}, no close call",
+        f"{_FINER}, and compare answers to questions of your own",
+        **details,
+    )
+
+
+def _story(pair: Pair, parting: Parting) -> str:
+    theirs, ours = pair.reference.piece(parting.reference), pair.model.piece(parting.model)
+    return (
+        f"in the reply to {quoted(parting.text)} {theirs}, ahead by {parting.lead:.1%}, becomes "
+        f"{ours}"
+    )
+
+
+def _described(parting: Parting) -> dict[str, Any]:
+    return {
+        "text": parting.text,
+        "place": parting.place,
+        "reference": parting.reference,
+        "model": parting.model,
+        "lead": parting.lead,
+    }

@@ -1,0 +1,1 @@
+"""One check a function: a case to findings. None of them runs the model."""

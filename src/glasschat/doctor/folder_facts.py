@@ -1,0 +1,223 @@
+"""What a Hugging Face folder says of itself."""
+
+import json
+from collections.abc import Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from glasschat.doctor.facts import Claim, Facts, Rope, TensorPlace
+from glasschat.doctor.gguf_facts import bits_of
+from glasschat.errors import ModelError
+from glasschat.models import hf_config
+from glasschat.models.hf_folder import CONFIG, GENERATION_CONFIG, TOKENIZER_CONFIG, HfFolder
+from glasschat.models.hf_json import TOKENIZER_BYTES, entries, read_object
+from glasschat.models.hf_safetensors import HEADER_BYTES, TYPES
+from glasschat.models.hf_shards import embedding_of
+from glasschat.models.hf_support import check_supported, is_tested
+
+# What transformers writes there that is no setting of sampling.
+_SAMPLING = (
+    "do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty",
+    "no_repeat_ngram_size", "num_beams", "penalty_alpha", "max_new_tokens",
+)  # fmt: skip
+_SHAPE = {
+    "hidden_size": "hidden",
+    "num_hidden_layers": "layers",
+    "num_attention_heads": "heads",
+    "num_key_value_heads": "kv_heads",
+}
+_MORE_SHAPE = ("intermediate_size", "rms_norm_eps", "num_experts")
+_CODE = (".py",)
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_OUTPUT = "lm_head.weight"
+
+
+def folder_facts(folder: HfFolder) -> Facts:
+    """The facts of `folder`. Raises InvalidModel where they cannot be."""
+    path, config = folder.path, folder.config
+    tokenizer_config = document(path / TOKENIZER_CONFIG)
+    tensors = tuple(tensor for shard in folder.shards for tensor in _places(shard))
+    part = hf_config.text_config(config)
+    embedding = embedding_of(folder.tensors)
+    output = folder.tensors.get(_OUTPUT)
+    vocab = hf_config.number(config, "vocab")
+    added, words = _tokens(path / "tokenizer.json")
+    dtype = folder.dtype if folder.tensors else ""
+    return Facts(
+        kind="folder",
+        path=path,
+        name=folder.name,
+        architecture=folder.architecture or folder.model_type,
+        storage=dtype,
+        bits=_bits(config, dtype),
+        parameters=folder.parameters,
+        weight_bytes=folder.weight_bytes,
+        cache_elements=folder.kv_elements_per_token,
+        files=len(folder.shards),
+        context=folder.train_context,
+        context_source=f"{CONFIG}: max_position_embeddings",
+        rope=rope_of(part),
+        shape=_shape(config, part),
+        tensors=tensors,
+        embedding_rows=embedding[1].shape[0] if embedding else 0,
+        output_rows=output.shape[0] if output else 0,
+        vocabulary_claim=Claim(f"{CONFIG}: vocab_size", vocab) if vocab else None,
+        tokens=max((*added, *words), default=-1) + 1,
+        begins=tuple(_claims(folder, "bos_token_id")),
+        ends=tuple(_claims(folder, "eos_token_id")),
+        begin_pieces=_pieces(tokenizer_config, "bos_token"),
+        end_pieces=_pieces(tokenizer_config, "eos_token"),
+        begin_asked_by=TOKENIZER_CONFIG
+        if isinstance(tokenizer_config.get("add_bos_token"), bool)
+        else "tokenizer.json",
+        template_source=_template_source(path, tokenizer_config),
+        ordinary=frozenset(words - added),
+        sampling={
+            key: value
+            for key, value in folder.generation_config.items()
+            if key in _SAMPLING and isinstance(value, int | float | str)
+        },
+        sampling_source=GENERATION_CONFIG,
+        unsupported=_unsupported(folder),
+        proven=is_tested(config),
+        code=tuple(_code(path)),
+        unopened=tuple(_named(path, *_CODE, *_PICKLES)),
+    )
+
+
+def what_is_left(path: Path) -> Facts:
+    """The facts of a folder that is not whole, as far as its files can be read."""
+    config, generation = document(path / CONFIG), document(path / GENERATION_CONFIG)
+    try:
+        return folder_facts(HfFolder(path, config, generation, {}, ()))
+    except Exception:
+        # What a damaged folder claims may be anything; that it is damaged has been said.
+        return Facts(kind="folder", path=path, name=path.name, code=tuple(_code(path)))
+
+
+def document(path: Path, most_bytes: int = TOKENIZER_BYTES) -> Mapping[str, Any]:
+    """The JSON object in the file at `path`; empty when there is none that can be read."""
+    try:
+        return read_object(path, most_bytes) or {}
+    except ModelError:
+        return {}
+
+
+def rope_of(part: Mapping[str, Any]) -> Rope:
+    """The rotary positions of a config, under the names of today and of before."""
+    found = part.get("rope_parameters") or part.get("rope_scaling") or {}
+    if not isinstance(found, dict):
+        return Rope()
+    if found and all(isinstance(value, dict) for value in found.values()):
+        # By type of layer: those that see all positions say how far the context reaches.
+        found = found.get("full_attention") or next(iter(found.values()))
+    kind = found.get("rope_type", found.get("type"))
+    original = found.get("original_max_position_embeddings")
+    return Rope(
+        base=_figure(found.get("rope_theta")) or _figure(part.get("rope_theta")),
+        scaling=kind if isinstance(kind, str) and kind != "default" else "",
+        factor=_figure(found.get("factor")),
+        original=original if type(original) is int else None,
+    )
+
+
+def _unsupported(folder: HfFolder) -> str:
+    try:
+        check_supported(folder.config, folder.name)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def _figure(value: Any) -> float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _bits(config: Mapping[str, Any], dtype: str) -> int:
+    quantization = config.get("quantization_config")
+    bits = quantization.get("bits") if isinstance(quantization, dict) else None
+    return bits if type(bits) is int and 0 < bits <= 32 else bits_of(dtype)
+
+
+def _shape(config: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, float]:
+    found: dict[str, float | None] = {
+        name: hf_config.number(config, what) or None for name, what in _SHAPE.items()
+    }
+    found |= {name: _figure(part.get(name)) for name in _MORE_SHAPE}
+    found["rope_theta"] = rope_of(part).base
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _claims(folder: HfFolder, key: str) -> Iterator[Claim]:
+    part = hf_config.text_config(folder.config)
+    documents = {
+        GENERATION_CONFIG: folder.generation_config.get(key),
+        CONFIG: folder.config.get(key, part.get(key)),
+    }
+    for name, value in documents.items():
+        for token_id in value if isinstance(value, list) else [value]:
+            if type(token_id) is int:
+                yield Claim(f"{name}: {key}", token_id)
+
+
+def _pieces(tokenizer_config: Mapping[str, Any], key: str) -> tuple[tuple[str, str], ...]:
+    value = tokenizer_config.get(key)
+    piece = value.get("content") if isinstance(value, dict) else value
+    return ((f"{TOKENIZER_CONFIG}: {key}", piece),) if isinstance(piece, str) and piece else ()
+
+
+def _template_source(path: Path, tokenizer_config: Mapping[str, Any]) -> str:
+    if (path / "chat_template.jinja").exists():
+        return "chat_template.jinja"
+    if tokenizer_config.get("chat_template"):
+        return f"{TOKENIZER_CONFIG}: chat_template"
+    return "chat_template.json"
+
+
+def _tokens(path: Path) -> tuple[set[int], set[int]]:
+    """The ids of the added tokens of a tokenizer.json, and those of its words."""
+    found = document(path)
+    listed = found.get("added_tokens")
+    model = found.get("model")
+    vocab = model.get("vocab") if isinstance(model, dict) else None
+    added = {
+        token["id"]
+        for token in (listed if isinstance(listed, list) else ())
+        if isinstance(token, dict) and type(token.get("id")) is int
+    }
+    if isinstance(vocab, dict):
+        return added, {i for i in vocab.values() if type(i) is int}
+    return added, set(range(len(vocab))) if isinstance(vocab, list) else set()
+
+
+def _places(path: Path) -> Iterator[TensorPlace]:
+    """The tensors of a safetensors file that has been found whole."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(min(length, HEADER_BYTES)))
+    for name, entry in header.items():
+        if name == "__metadata__" or entry["dtype"] not in TYPES:
+            continue
+        begin, end = entry["data_offsets"]
+        shape = tuple(entry["shape"])
+        size = min(end - begin, prod(shape) * 8)
+        yield TensorPlace(name, entry["dtype"], shape, path, 8 + length + begin, size)
+
+
+def _code(path: Path) -> Iterator[str]:
+    """What would be run if one let it: entries that name code, weights that are pickles only."""
+    for name in (CONFIG, TOKENIZER_CONFIG, GENERATION_CONFIG):
+        if any(key == "auto_map" and value for key, value in entries(document(path / name))):
+            yield f"auto_map in {name}"
+    pickles = list(_named(path, *_PICKLES))
+    if pickles and not any(_named(path, ".safetensors")):
+        yield f"weights as pickles only ({pickles[0]})"
+
+
+def _named(path: Path, *endings: str) -> Iterator[str]:
+    try:
+        names = sorted(entry.name for entry in path.iterdir())
+    except OSError:
+        return
+    yield from (name for name in names if name.endswith(endings))
