@@ -1,0 +1,107 @@
+"""Which files of a repository on the hub make a model."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from glasschat.errors import InvalidModel, ModelNotFound
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+# Nothing else is fetched: no pickles, no code, no copies in other formats or in subfolders.
+SETTINGS = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "chat_template.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tekken.json",
+    "vocab.json",
+    "merges.txt",
+)
+# Those without which a model may be another than it is; whether they exist has to be known.
+TELLING = ("generation_config.json", "tokenizer_config.json", "chat_template.jinja")
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json")
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+_SHARD = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
+_MOST_PARTS = 1000
+_MOST_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class HubFile:
+    """A file as the hub lists it. `sha256` is empty for small ones, which are kept in git."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+def settings_of(files: Mapping[str, HubFile], repo: str) -> list[HubFile]:
+    """All that is needed of a model folder but its weights, and the index of those."""
+    ggufs = [name for name in files if name.endswith(".gguf")]
+    if SINGLE not in files and INDEX not in files:
+        if ggufs:
+            raise ModelNotFound(
+                f"{repo} holds GGUF files and no safetensors: name one of them: "
+                f"{_named(repo, ggufs)}"
+            )
+        pickles = [name for name in files if name.endswith(_PICKLES)]
+        if pickles:
+            raise InvalidModel(
+                f"{repo} holds its weights as pickles only ({pickles[0][:80]!r}), which can run "
+                f"code when they are opened: use a version of the model in safetensors"
+            )
+        raise ModelNotFound(f"{repo} holds no weights: it is not a repository of a model")
+    if "config.json" not in files:
+        raise ModelNotFound(f"{repo} holds no config.json: it is not a model's repository")
+    wanted = [files[name] for name in SETTINGS if name in files]
+    return wanted if SINGLE in files else [*wanted, files[INDEX]]
+
+
+def shards_in(files: Mapping[str, HubFile]) -> list[str]:
+    """What look like the files of weights, before the index is known."""
+    return [name for name in files if _SHARD.fullmatch(name)]
+
+
+def weights_of(files: Mapping[str, HubFile], shards: Collection[str], repo: str) -> list[HubFile]:
+    """The files of weights: those that the index names, or the only one."""
+    names = [SINGLE] if SINGLE in files else sorted(shards)
+    missing = [name for name in names if name not in files]
+    if missing:
+        raise InvalidModel(
+            f"{repo} lacks {missing[0][:80]!r}, one of its {len(names)} files of weights: use "
+            f"another version of the model"
+        )
+    return [files[name] for name in names]
+
+
+def parts_of(name: str) -> list[str]:
+    """The files of the GGUF called `name`, in order: several for one that is split."""
+    part = _PART.fullmatch(name)
+    count = int(part[3]) if part else 1
+    if part is None or not 1 < count <= _MOST_PARTS:
+        return [name]
+    return [f"{part[1]}-{number:05}-of-{part[3]}.gguf" for number in range(1, count + 1)]
+
+
+def gguf_of(files: Mapping[str, HubFile], name: str, repo: str) -> list[HubFile]:
+    """The files of the GGUF called `name`. Raises ModelNotFound, which says what there is."""
+    ggufs = [known for known in files if known.endswith(".gguf")]
+    for part in parts_of(name):
+        if part not in files:
+            there = f"name one of these: {_named(repo, ggufs)}" if ggufs else "it has no GGUF"
+            raise ModelNotFound(f"{repo} has no file {part}: {there}")
+    return [files[part] for part in parts_of(name)]
+
+
+def _named(repo: str, ggufs: Sequence[str]) -> str:
+    firsts = sorted({parts_of(name)[0] for name in ggufs})
+    shown = [f"hf:{repo}/{name[:120]}" for name in firsts[:_MOST_NAMED] if name.isprintable()]
+    more = len(firsts) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
