@@ -24,7 +24,10 @@ help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | \
 		while IFS=@ read -r target text; do printf '%-14s %s\n' "$$target" "$$text"; done
 
-run: $(VENV)/.stamp-builtin ## serve the chat: MODEL=path.gguf PORT=8501 HOST=127.0.0.1 ARGS="--slots 8"
+# A model folder, or one of the hub's, needs torch and transformers beside.
+RUN_EXTRA = $(if $(filter hf:%,$(MODEL))$(wildcard $(MODEL)/config.json),hf,builtin)
+
+run: $(VENV)/.stamp-builtin $(VENV)/.stamp-$(RUN_EXTRA) ## serve the chat: MODEL=path PORT=8501 HOST=127.0.0.1 ARGS="--slots 8"
 	@exec $(BIN)/glasschat web $${MODEL:+"$$MODEL"} --port "$$PORT" $${HOST:+--host "$$HOST"} $(ARGS)
 
 test: $(VENV)/.stamp-test ## format, lint, types, import rules and all tests; stops at the first that fails

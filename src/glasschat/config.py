@@ -18,7 +18,8 @@ class ModelOptions:
 
     Unset values are chosen when the model is known: the context is the model's own, at most
     8,192; slots are 4, fewer where memory is short; threads are the cores; layers go to a GPU
-    when llama.cpp was built for one.
+    when llama.cpp was built for one. `device` and `dtype` are for model folders: see
+    `models.hf_device`.
     """
 
     path: Path | None = None
@@ -26,6 +27,8 @@ class ModelOptions:
     slots: int | None = None
     threads: int | None = None
     gpu_layers: int | None = None
+    device: str = "auto"
+    dtype: str = "auto"
     exact: bool = False
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@
     ├── ParameterError        a setting out of its range (also a ValueError)
     ├── ModelError
     │   ├── ModelNotFound     nothing at that path, or no model in that folder
-    │   ├── InvalidModel      not a GGUF, cut off, damaged, or of a kind that cannot be served
+    │   ├── InvalidModel      cut off, damaged, or of a kind that cannot be served
     │   ├── NotEnoughMemory   weights and cache need more than there is
     │   └── ContextTooLong    more context asked for than the model was made for
     ├── PromptError
@@ -15,6 +15,7 @@
     │   ├── QueueFull         too many requests are waiting already
     │   ├── EngineStopped     the engine has been closed, or has failed
     │   └── ReplyFailed       this reply went wrong; others go on
+    ├── MissingExtra          a library that is wanted for this is not installed
     └── ServerError           the port is taken, the address is refused
 
 Each message is one line that names the thing, the limit and the way out.
@@ -44,7 +45,11 @@ class ModelNotFound(ModelError):
 
 
 class InvalidModel(ModelError):
-    """The file is not a GGUF, is cut off or damaged, or is of a kind that cannot be served."""
+    """File or folder is cut off or damaged, or of a kind that cannot be served."""
+
+
+class MissingExtra(GlasschatError):
+    """A library that is wanted for this, and for this alone, is not installed."""
 
 
 class NotEnoughMemory(ModelError):

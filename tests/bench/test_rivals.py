@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from glasschat.bench import rivals
-from glasschat.errors import InvalidModel, ParameterError
+from glasschat.errors import InvalidModel, MissingExtra, ParameterError
 
 PROMPT = [1, 9690, 198, 2683, 359, 253, 5356]
 
@@ -83,7 +83,7 @@ def test_a_missing_library_is_named_with_the_extra(
     builtin_model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(rivals.MissingExtra, match=r"needs torch.*glasschat\[bench\]"):
+    with pytest.raises(MissingExtra, match=r"needs torch.*glasschat\[bench\]"):
         rivals.measure_original_chat(builtin_model_path, ["Hello!"], 2, threads=1)
 
 

@@ -4,9 +4,16 @@ from typing import Any
 
 import pytest
 
-from glasschat.bench.rivals import MissingExtra, RivalFailed
+from glasschat.bench.rivals import RivalFailed
 from glasschat.cli import main
-from glasschat.errors import EngineStopped, GlasschatError, InvalidMessage, QueueFull, ReplyFailed
+from glasschat.errors import (
+    EngineStopped,
+    GlasschatError,
+    InvalidMessage,
+    MissingExtra,
+    QueueFull,
+    ReplyFailed,
+)
 
 
 @pytest.mark.parametrize(

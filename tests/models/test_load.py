@@ -62,7 +62,9 @@ def test_what_the_progress_raises_ends_the_loading(
 def test_a_tokenizer_that_is_refused_leaves_no_model(
     monkeypatch: pytest.MonkeyPatch, builtin_model_path: Path, kept: list[int]
 ) -> None:
-    monkeypatch.setattr("glasschat.models.load.LlamaTokenizer", failing(InvalidModel("no bytes")))
+    monkeypatch.setattr(
+        "glasschat.models.gguf_load.LlamaTokenizer", failing(InvalidModel("no bytes"))
+    )
     with pytest.raises(InvalidModel, match="no bytes"):
         load_model(plan_model(ModelOptions(path=builtin_model_path)))
     assert kept == []
@@ -71,7 +73,7 @@ def test_a_tokenizer_that_is_refused_leaves_no_model(
 def test_a_runner_that_cannot_start_leaves_no_model(
     monkeypatch: pytest.MonkeyPatch, builtin_model_path: Path, kept: list[int]
 ) -> None:
-    monkeypatch.setattr("glasschat.models.load.LlamaCppRunner", failing(KeyboardInterrupt()))
+    monkeypatch.setattr("glasschat.models.gguf_load.LlamaCppRunner", failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         load_model(plan_model(ModelOptions(path=builtin_model_path)))
     assert kept == []

@@ -80,7 +80,7 @@ def test_a_model_that_stays_in_main_memory_in_part_must_fit_there(
     layers: int, monkeypatch: pytest.MonkeyPatch, builtin_model_path: Path
 ) -> None:
     monkeypatch.setattr(llama_cpp, "llama_supports_gpu_offload", lambda: True)
-    monkeypatch.setattr("glasschat.models.load.available_bytes", lambda: 50 * 2**20)
+    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: 50 * 2**20)
     with pytest.raises(NotEnoughMemory):
         plan_model(ModelOptions(path=builtin_model_path, gpu_layers=layers))
 
@@ -90,6 +90,6 @@ def test_a_model_that_is_all_on_the_gpu_is_not_measured_against_main_memory(
     layers: int | None, monkeypatch: pytest.MonkeyPatch, builtin_model_path: Path
 ) -> None:
     monkeypatch.setattr(llama_cpp, "llama_supports_gpu_offload", lambda: True)
-    monkeypatch.setattr("glasschat.models.load.available_bytes", lambda: 50 * 2**20)
+    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: 50 * 2**20)
     plan = plan_model(ModelOptions(path=builtin_model_path, gpu_layers=layers))
     assert plan.gpu_layers >= 30

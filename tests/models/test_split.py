@@ -10,7 +10,8 @@ from glasschat.cli import main
 from glasschat.config import ModelOptions
 from glasschat.errors import InvalidModel, NotEnoughMemory
 from glasschat.models.gguf import read_header
-from glasschat.models.load import display_name, load_model, plan_model, read_model
+from glasschat.models.gguf_load import display_name, read_model
+from glasschat.models.load import load_model, plan_model
 from glasschat.models.memory import memory_need
 
 TENSORS_IN_A_FILE = 100
@@ -67,9 +68,9 @@ def test_memory_must_do_for_all_files(split: Path, monkeypatch: pytest.MonkeyPat
     need = memory_need(read_header(part(split, 1)), 512, 1, 0)
     enough = need.total - need.weights + sum(path.stat().st_size for path in split.iterdir())
     options = ModelOptions(path=part(split, 1), context=512, slots=1)
-    monkeypatch.setattr("glasschat.models.load.available_bytes", lambda: enough)
+    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: enough)
     assert plan_model(options).context == 512
-    monkeypatch.setattr("glasschat.models.load.available_bytes", lambda: enough - 1)
+    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: enough - 1)
     with pytest.raises(NotEnoughMemory):
         plan_model(options)
 

@@ -1,7 +1,7 @@
 """What pages and the API talk to, whatever generates the tokens."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -24,7 +24,8 @@ class Description:
 
     `progress` of the loading is between 0 and 1. `detail` is a short text such as the
     quantisation, `context` the tokens that prompt and reply may have together; both are empty
-    until the model is known.
+    until the model is known. `recommended` are its makers' sampling settings, by the names of
+    SamplingParams.
     """
 
     readiness: Readiness
@@ -33,6 +34,7 @@ class Description:
     context: int = 0
     slots: int = 0
     progress: float = 0.0
+    recommended: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
 
 

@@ -3,12 +3,13 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from glasschat.backends.base import Description, Readiness
 from glasschat.engine import Engine, EngineStats, Generation
 from glasschat.errors import EngineStopped, GlasschatError
 from glasschat.models.base import Model
-from glasschat.prompt import ChatMessage, ChatTemplate, PromptEncoding
+from glasschat.prompt import ChatMessage, ChatTemplate, PlainText, PromptEncoding, with_turn_end
 from glasschat.sampling import SamplingParams
 
 log = logging.getLogger(__name__)
@@ -21,19 +22,27 @@ class LocalBackend:
     """Implements Backend with an engine of our own.
 
     `load` may run in the background while the first pages are drawn already. `name` is shown
-    until the model's own is known.
+    until the model's own is known. With `raw` messages are continued as plain text, without any
+    template: for base models.
     """
 
     def __init__(
-        self, loader: Loader, *, name: str, max_waiting: int = 64, exact: bool = False
+        self,
+        loader: Loader,
+        *,
+        name: str,
+        max_waiting: int = 64,
+        exact: bool = False,
+        raw: bool = False,
     ) -> None:
         self._loader = loader
+        self._raw = raw
         self._max_waiting = max_waiting
         self._exact = exact
         self._lock = threading.Lock()
         self._closed = False
         self._engine: Engine | None = None
-        self._template: ChatTemplate | None = None
+        self._template: ChatTemplate | PlainText | None = None
         self._loading: threading.Thread | None = None
         self._description = Description(Readiness.LOADING, name)
 
@@ -49,7 +58,7 @@ class LocalBackend:
         model: Model | None = None
         try:
             model = self._loader(self._progress)
-            template = ChatTemplate(model.tokenizer)
+            model, template = self._prepared(model)
         except Exception as error:
             if model is not None:
                 model.runner.close()
@@ -66,11 +75,19 @@ class LocalBackend:
                 Readiness.READY,
                 model.info.name,
                 detail=model.info.quantization,
+                recommended=model.info.recommended,
                 context=model.runner.context,
                 slots=model.runner.slots,
                 progress=1.0,
             )
         )
+
+    def _prepared(self, model: Model) -> tuple[Model, ChatTemplate | PlainText]:
+        """How its prompts are made; the model, whose replies end where its turns do."""
+        if self._raw:
+            return model, PlainText(model.tokenizer)
+        template = ChatTemplate(model.tokenizer)
+        return replace(model, tokenizer=with_turn_end(model.tokenizer, template)), template
 
     def load_in_background(self) -> threading.Thread:
         """Load in a thread of its own; a failure shows in `describe` and in the log."""

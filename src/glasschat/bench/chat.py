@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from glasschat.backends import LocalBackend
 from glasschat.bench.report import Report, compare
-from glasschat.bench.rivals import LlamaServer, MissingExtra, measure_original_chat
+from glasschat.bench.rivals import LlamaServer, measure_original_chat
 from glasschat.bench.setting import QUESTIONS, Setting, finish, reply_of
+from glasschat.errors import MissingExtra
 from glasschat.prompt import ChatMessage
 
 TOKENS = 128
@@ -28,9 +29,9 @@ def measure_chat(setting: Setting, report: Report, say: Callable[[str], None]) -
         for run in range(RUNS):
             say(f"chat: run {run + 1} of {RUNS}")
             system = f"You are a helpful assistant. This is conversation number {run}."
-            ours.append(_ours(backend, system))
+            ours.append(our_turns(backend, system, TOKENS))
             theirs.append(_server(rival, system))
-    _compare(report, ours, "llama-server", theirs, first=1.0, decode=1.2)
+    compare_turns(report, ours, "llama-server", theirs, first=1.0, decode=1.2)
     report.details["chat"] = {"ours": ours, "llama-server": theirs}
     dtypes: Sequence[Literal["float32", "bfloat16"]] = ("float32", "bfloat16")
     for dtype in dtypes:
@@ -44,11 +45,11 @@ def measure_chat(setting: Setting, report: Report, say: Callable[[str], None]) -
             report.skipped[name] = str(error)
             continue
         original: Turns = [(turn.ttft_s, turn.decode_tps) for turn in chat.turns]
-        _compare(report, ours[:1], name, [original], first=None, decode=None)
+        compare_turns(report, ours[:1], name, [original], first=None, decode=None)
         report.details["chat"][name] = original
 
 
-def _compare(
+def compare_turns(
     report: Report,
     ours: list[Turns],
     rival: str,
@@ -57,6 +58,7 @@ def _compare(
     first: float | None,
     decode: float | None,
 ) -> None:
+    """Add the last turn's figures; `first` and `decode` are what was promised."""
     last = len(QUESTIONS) - 1
     report.figures += [
         compare(
@@ -79,12 +81,13 @@ def _compare(
     ]
 
 
-def _ours(backend: LocalBackend, system: str) -> Turns:
+def our_turns(backend: LocalBackend, system: str, tokens: int) -> Turns:
+    """The chat, asked of our engine; replies go back as the ids that they were."""
     messages = [ChatMessage("system", system)]
     turns: Turns = []
     for number, question in enumerate(QUESTIONS):
         messages.append(ChatMessage("user", question))
-        generation = finish(backend.start(messages, reply_of(TOKENS, seed=number)))
+        generation = finish(backend.start(messages, reply_of(tokens, seed=number)))
         messages.append(generation.message())
         timings = generation.snapshot().timings
         assert timings.ttft_s is not None

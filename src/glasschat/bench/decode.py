@@ -19,7 +19,7 @@ RUNS = 7
 
 def measure_decode(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
     """Decode of one reply, traced and not, and of a bare `llama_decode` loop, in turn."""
-    plan = setting.plan
+    plan = setting.gguf
     bare: list[float] = []
     traced: list[float] = []
     untraced: list[float] = []

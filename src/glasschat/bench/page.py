@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from glasschat.bench.report import Figure, Report, compare
-from glasschat.bench.rivals import MissingExtra, RivalFailed
+from glasschat.bench.rivals import RivalFailed
 from glasschat.bench.setting import Setting
+from glasschat.errors import MissingExtra
 
 TOKENS = 1500
 LONG_TOKENS = 4000

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from glasschat.bench.chat import measure_chat
 from glasschat.bench.decode import measure_decode
+from glasschat.bench.folder import measure_folder
 from glasschat.bench.page import measure_page
 from glasschat.bench.parallel import measure_parallel
 from glasschat.bench.report import Report
-from glasschat.bench.rivals import MissingExtra
 from glasschat.bench.setting import Setting
 from glasschat.config import ModelOptions
-from glasschat.errors import ParameterError
+from glasschat.errors import MissingExtra, ParameterError
+from glasschat.models.hf_load import HfPlan
 from glasschat.models.load import plan_model
 
 Part = Callable[[Setting, Report, Callable[[str], None]], None]
@@ -22,6 +23,7 @@ PARTS: dict[str, Part] = {
     "chat": measure_chat,
     "page": measure_page,
 }
+FOLDER_PARTS: dict[str, Part] = {"folder": measure_folder, "page": measure_page}
 
 
 def run_bench(
@@ -35,12 +37,13 @@ def run_bench(
 
     Raises ParameterError for an unknown part, ModelError as loading does.
     """
-    for name in only:
-        if name not in PARTS:
-            raise ParameterError("only", f"one of {', '.join(PARTS)}", name)
     plan = plan_model(ModelOptions(path=model, slots=1, threads=threads))
+    parts = FOLDER_PARTS if isinstance(plan, HfPlan) else PARTS
+    for name in only:
+        if name not in parts:
+            raise ParameterError("only", f"one of {', '.join(parts)} for this model", name)
     report = Report(plan.info.name, plan.threads)
-    for name, part in PARTS.items():
+    for name, part in parts.items():
         if only and name not in only:
             continue
         try:

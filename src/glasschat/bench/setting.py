@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from glasschat.backends import LocalBackend
 from glasschat.bench.rivals import LlamaServer, llama_server
 from glasschat.engine import Generation
+from glasschat.models.gguf_load import GgufPlan
+from glasschat.models.hf_load import HfPlan
 from glasschat.models.load import LoadPlan, load_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
@@ -30,6 +32,17 @@ class Setting:
 
     plan: LoadPlan
 
+    @property
+    def gguf(self) -> GgufPlan:
+        """The plan of a GGUF, for the comparisons that are made with llama.cpp."""
+        assert isinstance(self.plan, GgufPlan)
+        return self.plan
+
+    def with_dtype(self, dtype: str) -> "Setting":
+        """The same model folder, computed in other numbers."""
+        assert isinstance(self.plan, HfPlan)
+        return Setting(replace(self.plan, dtype=dtype))
+
     @contextmanager
     def backend(self, slots: int, context: int) -> Iterator[LocalBackend]:
         """Our engine, loaded and warm, with the same threads throughout, as the rivals have."""
@@ -42,7 +55,7 @@ class Setting:
 
     def llama_server(self, slots: int, context: int) -> AbstractContextManager[LlamaServer]:
         """The rival, with the same model, threads, slots and context."""
-        plan = self.plan
+        plan = self.gguf
         return llama_server(
             plan.path,
             context=context,
@@ -72,13 +85,20 @@ def decode_tps(generation: Generation) -> float:
 
 
 def together(backend: LocalBackend, prompts: Sequence[Sequence[int]], tokens: int) -> float:
-    """Total tokens per second of replies begun at once, from submission to the last end.
+    """Total tokens per second of replies begun at once, at the default settings.
 
-    With the default settings a reply may end before `tokens`; what there is of it counts.
+    A reply may end before `tokens`; what there is of it counts.
     """
+    return total_tps(backend, prompts, SamplingParams(max_new_tokens=tokens))
+
+
+def total_tps(
+    backend: LocalBackend, prompts: Sequence[Sequence[int]], params: SamplingParams
+) -> float:
+    """Total tokens per second of replies begun at once, from submission to the last end."""
     started = time.perf_counter()
     generations = [
-        backend.engine.submit(prompt, SamplingParams(seed=seed, max_new_tokens=tokens))
+        backend.engine.submit(prompt, replace(params, seed=seed))
         for seed, prompt in enumerate(prompts)
     ]
     total = sum(len(finish(generation).steps()) for generation in generations)

@@ -34,13 +34,13 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     web = commands.add_parser("web", help="serve the chat", description=_WEB)
-    web.add_argument("model", nargs="?", metavar="MODEL", help="a .gguf file; the built-in model")
+    web.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     add_web_arguments(web)
     add_model_arguments(web)
 
     ask = commands.add_parser("ask", help="ask one question in the terminal", description=_ASK)
     ask.add_argument("question", nargs="*", help="the question; '-' or nothing reads stdin")
-    ask.add_argument("--model", metavar="MODEL", help="a .gguf file; the built-in model")
+    ask.add_argument("--model", metavar="MODEL", help=_MODEL)
     ask.add_argument("--system", metavar="TEXT", help="the system prompt")
     ask.add_argument("--json", action="store_true", help="print one JSON object at the end")
     ask.add_argument("--trace", action="store_true", help="with --json: how each token was chosen")
@@ -50,16 +50,14 @@ def build_parser() -> Parser:
     prompt = commands.add_parser(
         "prompt", help="show what the model will read", description=_PROMPT
     )
-    prompt.add_argument("--model", metavar="MODEL", help="a .gguf file; the built-in model")
+    prompt.add_argument("--model", metavar="MODEL", help=_MODEL)
     add_message_arguments(prompt)
     prompt.add_argument("--json", action="store_true", help="print ids and spans as JSON")
 
     doctor = commands.add_parser(
         "doctor", help="say what is wrong with a model", description=_DOCTOR
     )
-    doctor.add_argument(
-        "model", nargs="?", metavar="MODEL", help="a .gguf file or a folder; the built-in model"
-    )
+    doctor.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     doctor.add_argument(
         "--against",
         metavar="OTHER",
@@ -68,7 +66,7 @@ def build_parser() -> Parser:
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
 
     bench = commands.add_parser("bench", help="measure against others", description=_BENCH)
-    bench.add_argument("--model", metavar="MODEL", help="a .gguf file; the built-in model")
+    bench.add_argument("--model", metavar="MODEL", help=_MODEL)
     bench.add_argument("--json", action="store_true", help="print the figures as JSON")
     bench.add_argument(
         "--only", metavar="NAME", action="append", help="run this part alone; may be given again"
@@ -106,6 +104,7 @@ def _command(name: str) -> Callable[[Namespace], int]:
 _WEB = """Serve the chat on one port. The page is up before the model is loaded."""
 _ASK = """Ask one question and stream the answer. Ctrl-C stops the reply and keeps what is there."""
 _PROMPT = """Show what the model will read: every token of the prompt, and where it came from."""
+_MODEL = "a .gguf file, a model folder, or hf:owner/name[/file.gguf]; the built-in model"
 _DOCTOR = """Look at a model without running it, and say what is wrong with it: pass, warn or fail,
 with what was found and what to do. With --against, run both on the same texts too. Exit code 1
 when anything failed."""

@@ -6,9 +6,10 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from glasschat.cli.terminal import read_standard_input
+from glasschat.cli.terminal import fetch_progress, read_standard_input
 from glasschat.config import DEFAULT_HOST, DEFAULT_PORT, ModelOptions, WebOptions
 from glasschat.errors import ModelNotFound, ParameterError
+from glasschat.models.hub import fetch, is_reference
 from glasschat.sampling import SamplingParams
 
 _MODEL_HELP = {
@@ -47,6 +48,19 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     for name, text in _MODEL_HELP.items():
         group.add_argument(_flag(name), type=int, metavar="N", help=text)
     group.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="for model folders: auto, cpu, cuda, cuda:N or mps (a GPU if there is one)",
+    )
+    group.add_argument(
+        "--dtype",
+        default="auto",
+        metavar="NAME",
+        help="for model folders: auto, float32, bfloat16 or float16 (what suits the device)",
+    )
+    add_raw_argument(group)
+    group.add_argument(
         "--exact",
         action="store_true",
         help="one slot and no prefix reuse: the same seed gives the same ids every time",
@@ -61,6 +75,16 @@ def add_message_arguments(parser: argparse.ArgumentParser) -> None:
         "--messages",
         metavar="FILE",
         help='JSON list of {"role", "content"}; "-" reads standard input',
+    )
+    add_raw_argument(parser)
+
+
+def add_raw_argument(parser: argparse._ActionsContainer) -> None:
+    """Whether the chat template is left out."""
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="no chat template: continue texts as they are, as a base model does",
     )
 
 
@@ -91,13 +115,31 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def model_options(options: argparse.Namespace, **overrides: Any) -> ModelOptions:
-    """The model settings given. Raises ParameterError, ModelNotFound."""
-    path = Path(options.model) if options.model is not None else None
-    if path is not None and not str(options.model).strip():
-        raise ModelNotFound("the model's path is empty: name a .gguf file")
+    """The model settings given. Raises ParameterError, ModelNotFound.
+
+    What the hub has is fetched first, with its progress on standard error.
+    """
     values = {name: getattr(options, name, None) for name in _MODEL_HELP}
     values |= {name: value for name, value in overrides.items() if values.get(name) is None}
-    return ModelOptions(path=path, exact=getattr(options, "exact", False), **values)
+    return ModelOptions(
+        path=model_path(options.model),
+        exact=getattr(options, "exact", False),
+        device=getattr(options, "device", "auto"),
+        dtype=getattr(options, "dtype", "auto"),
+        **values,
+    )
+
+
+def model_path(text: str | None) -> Path | None:
+    """Where the model that was named lies; None for the built-in one."""
+    if text is None:
+        return None
+    if not text.strip():
+        raise ModelNotFound("the model's path is empty: name a .gguf file or a model folder")
+    if is_reference(text):
+        with fetch_progress(text) as progress:
+            return fetch(text, progress)
+    return Path(text)
 
 
 def web_options(options: argparse.Namespace) -> WebOptions:

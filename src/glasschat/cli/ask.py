@@ -30,7 +30,10 @@ def ask(options: argparse.Namespace) -> int:
     if options.system is not None:
         messages.insert(0, ChatMessage("system", options.system))
     backend = LocalBackend(
-        lambda progress: load_model(plan, progress), name=plan.info.name, exact=options.exact
+        lambda progress: load_model(plan, progress),
+        name=plan.info.name,
+        exact=options.exact,
+        raw=options.raw,
     )
     with backend:
         backend.load()

@@ -3,10 +3,10 @@
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from glasschat.bench import run_bench
 from glasschat.bench.rivals import RivalFailed
+from glasschat.cli.arguments import model_path
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -16,7 +16,7 @@ def bench(options: argparse.Namespace) -> int:
     """
     try:
         report = run_bench(
-            Path(options.model) if options.model is not None else None,
+            model_path(options.model),
             only=options.only or (),
             threads=options.threads,
             say=lambda text: print(f"glasschat: {text}", file=sys.stderr, flush=True),

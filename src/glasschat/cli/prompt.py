@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from glasschat.cli.arguments import model_options, question_text
+from glasschat.cli.arguments import model_path, question_text
 from glasschat.cli.terminal import json_text, printable, read_standard_input
 from glasschat.errors import InvalidMessage, ParameterError
-from glasschat.models.llama_tokenizer import open_vocabulary
-from glasschat.models.load import builtin_model, read_model
-from glasschat.prompt import ChatMessage, ChatTemplate, Role, SpanRecord, describe
+from glasschat.models.load import builtin_model, open_tokenizer
+from glasschat.prompt import ChatMessage, ChatTemplate, PlainText, Role, SpanRecord, describe
 
 _COLOURS = {"template": "2", "system": "35", "user": "36", "assistant": "32"}
 
@@ -21,10 +20,9 @@ _COLOURS = {"template": "2", "system": "35", "user": "36", "assistant": "32"}
 def prompt(options: argparse.Namespace) -> int:
     """Encode the conversation and show it."""
     messages = _messages(options)
-    path = model_options(options).path or builtin_model()
-    read_model(path)
-    with open_vocabulary(path) as tokenizer:
-        encoding = ChatTemplate(tokenizer).encode(messages)
+    with open_tokenizer(model_path(options.model) or builtin_model()) as tokenizer:
+        template = PlainText(tokenizer) if options.raw else ChatTemplate(tokenizer)
+        encoding = template.encode(messages)
         spans = describe(tokenizer, encoding)
     if options.json:
         print(json_text({"ids": list(encoding.ids), "spans": spans}))

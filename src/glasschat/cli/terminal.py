@@ -3,6 +3,8 @@
 import io
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from glasschat.errors import InvalidMessage
@@ -33,6 +35,30 @@ def json_text(value: Any) -> str:
     """`value` as JSON that standard output can carry without loss."""
     carries_all = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
     return json.dumps(value, ensure_ascii=not carries_all)
+
+
+@contextmanager
+def fetch_progress(name: str) -> Iterator[Callable[[int, int], None]]:
+    """Shows how much of `name` has been fetched: a line that grows, or one for each tenth."""
+    shown = -1
+
+    def show(done: int, whole: int) -> None:
+        nonlocal shown
+        share = 100 * done // whole if whole else 100
+        # In a file every line stays: a tenth at a time will do.
+        share -= 0 if sys.stderr.isatty() else share % 10
+        if share == shown:
+            return
+        shown = share
+        text = f"glasschat: fetching {name}: {done / 1e6:,.0f} of {whole / 1e6:,.0f} MB, {share}%"
+        print(f"\r\x1b[K{text}" if sys.stderr.isatty() else text, end="", file=sys.stderr)
+        print(end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        if shown >= 0 and sys.stderr.isatty():
+            print(file=sys.stderr)
 
 
 def read_standard_input() -> str:

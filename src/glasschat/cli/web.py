@@ -19,7 +19,10 @@ def web(options: argparse.Namespace) -> int:
         name=plan.info.name,
         max_waiting=where.max_waiting,
         exact=options.exact,
+        raw=options.raw,
     )
+    if warning := getattr(plan, "warning", None):
+        print(f"glasschat: {warning}", file=sys.stderr)
     host = f"[{where.host}]" if ":" in where.host else where.host
     print(
         f"glasschat: {plan.info.name}, {plan.slots} slots of {plan.context:,} tokens, "

@@ -1,11 +1,11 @@
 """What the engine asks of a model: a tokenizer and a runner.
 
-Two things stand behind each protocol: llama.cpp and a scripted model for the engine's edge
-cases. Nothing here knows of either.
+Three things stand behind each protocol: llama.cpp, transformers' modelling code, and a scripted
+model for the engine's edge cases. Nothing here knows of any.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -121,7 +121,10 @@ class Tokenizer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of a model without running it."""
+    """What is known of a model without running it.
+
+    `recommended` are its makers' sampling settings, by the names of SamplingParams.
+    """
 
     name: str
     path: Path
@@ -131,6 +134,7 @@ class ModelInfo:
     file_bytes: int
     train_context: int
     vocab_size: int
+    recommended: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from glasschat.prompt.encoding import (
     describe,
 )
 from glasschat.prompt.messages import ROLES, ChatMessage, Role, conversation, user
+from glasschat.prompt.plain_text import PlainText
 from glasschat.prompt.policy import room_for_reply
 from glasschat.prompt.template import ChatTemplate
 from glasschat.prompt.turn_end import turn_end, with_turn_end
@@ -19,6 +20,7 @@ __all__ = [
     "ChatMessage",
     "ChatTemplate",
     "Origin",
+    "PlainText",
     "PromptEncoding",
     "Role",
     "Span",

@@ -29,8 +29,9 @@ class ChatTemplate:
         found = tokenizer.template_source if source is None else source
         if not found:
             raise TemplateError(
-                "the model carries no chat template, so how it wants its messages is not known: "
-                "use an instruct or chat version of it, or give a template"
+                "the model carries no chat template, so it is a base model, or its template was "
+                "lost: use an instruct or chat version of it, or let it continue plain text "
+                "with --raw"
             )
         self.source: str = found
         self._tokenizer = tokenizer

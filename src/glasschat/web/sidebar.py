@@ -1,5 +1,6 @@
 """The settings of one visitor."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -10,6 +11,22 @@ from glasschat.errors import ParameterError
 from glasschat.sampling import SamplingParams
 
 DEFAULTS = SamplingParams()
+ORIGINAL, MODELS_OWN = "Original", "Model's own"
+
+
+# What a preset sets; lengths, stops and the seed are not a matter of taste.
+PRESET = (
+    "top_p",
+    "temperature",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "no_repeat_ngram_size",
+    "do_sample",
+)
 
 
 def restore(settings: Settings | None) -> None:
@@ -18,20 +35,7 @@ def restore(settings: Settings | None) -> None:
         return
     params = settings.params
     st.session_state.system = settings.system
-    for name in (
-        "max_length",
-        "top_p",
-        "temperature",
-        "top_k",
-        "min_p",
-        "typical_p",
-        "repetition_penalty",
-        "presence_penalty",
-        "frequency_penalty",
-        "no_repeat_ngram_size",
-        "min_new_tokens",
-        "do_sample",
-    ):
+    for name in (*PRESET, "max_length", "min_new_tokens"):
         st.session_state[name] = getattr(params, name)
     st.session_state.limit_reply = params.max_new_tokens is not None
     if params.max_new_tokens is not None:
@@ -66,13 +70,15 @@ def draw(description: Description, conversation: Conversation) -> None:
         st.slider(
             "Temperature",
             0.0,
-            1.0,
+            max(1.0, float(description.recommended.get("temperature", 0.0))),
             step=0.01,
             key="temperature",
             help="Lower is surer; 0 always takes the likeliest token.",
             **_initial("temperature", DEFAULTS.temperature),
         )
         st.button("Clear Chat History", key="clear", on_click=conversation.clear, width="stretch")
+        if description.recommended:
+            _presets(description.recommended)
         st.text_area(
             "System prompt",
             key="system",
@@ -82,6 +88,29 @@ def draw(description: Description, conversation: Conversation) -> None:
         )
         with st.expander("More settings", key="more"):
             _more(most)
+
+
+def _presets(recommended: Mapping[str, float]) -> None:
+    """The original's settings or what the model's makers recommend, at a click."""
+    named = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in recommended.items())
+
+    def use() -> None:
+        own = recommended if st.session_state.preset == MODELS_OWN else {}
+        for name in PRESET:
+            value = getattr(DEFAULTS, name)
+            # The widgets' numbers are of the settings' own types.
+            st.session_state[name] = type(value)(own.get(name, value))
+
+    st.session_state.setdefault("preset", ORIGINAL)
+    st.segmented_control(
+        "Preset",
+        (ORIGINAL, MODELS_OWN),
+        key="preset",
+        on_change=use,
+        required=True,
+        width="stretch",
+        help=f"The model's makers recommend {named}.",
+    )
 
 
 def _more(most: int) -> None:

@@ -2,14 +2,16 @@
 
 - `bare_loop`: llama.cpp's own speed, a bare `llama_decode` and an argmax. The ceiling.
 - `llama_server`: llama.cpp's server, from the package xllamacpp. The peer.
+- `generate`: transformers' own loop, for model folders. The other peer.
 - `original`: the algorithm of the demo that glasschat starts from, on transformers. The floor.
 
 All but the first need the extra `bench`; nothing is imported before it is used.
 """
 
-from glasschat.bench.rivals._extra import MissingExtra, RivalFailed
+from glasschat.bench.rivals._extra import RivalFailed
 from glasschat.bench.rivals._server_process import llama_server
 from glasschat.bench.rivals.bare_loop import BareLoop, measure_bare_loop
+from glasschat.bench.rivals.generate import Generate, GenerateReply, generate
 from glasschat.bench.rivals.llama_server import (
     LlamaServer,
     ServerParallel,
@@ -23,13 +25,15 @@ from glasschat.bench.rivals.original import (
 
 __all__ = [
     "BareLoop",
+    "Generate",
+    "GenerateReply",
     "LlamaServer",
-    "MissingExtra",
     "OriginalChat",
     "OriginalTurn",
     "RivalFailed",
     "ServerParallel",
     "ServerReply",
+    "generate",
     "llama_server",
     "measure_bare_loop",
     "measure_original_chat",

@@ -3,11 +3,7 @@
 import importlib
 from typing import Any
 
-from glasschat.errors import GlasschatError
-
-
-class MissingExtra(GlasschatError):
-    """A library that only comparisons need is not installed."""
+from glasschat.errors import GlasschatError, MissingExtra
 
 
 class RivalFailed(GlasschatError):

@@ -1,0 +1,100 @@
+"""A model folder, against transformers: one reply, eight at once, an eight-turn chat."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from glasschat.backends import LocalBackend
+from glasschat.bench.chat import Turns, compare_turns, our_turns
+from glasschat.bench.parallel import HEROES
+from glasschat.bench.report import Report, compare
+from glasschat.bench.rivals import Generate, generate, measure_original_chat
+from glasschat.bench.setting import QUESTIONS, Setting, decode_tps, reply_of, total_tps
+from glasschat.prompt import ChatMessage
+
+TOKENS = 96
+CONTEXT = 2048
+RUNS = 3
+# What eight at once must be of one by one.
+TARGETS: dict[str, float] = {"float32": 4.0, "bfloat16": 6.0}
+DTYPES: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
+# Seconds to the first token at turn 8: at most a fifth of theirs.
+FIRST = 5.0
+
+
+def measure_folder(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+    """Every comparison, in float32 and in bfloat16."""
+    for dtype in DTYPES:
+        own = setting.with_dtype(dtype)
+        rival = generate(own.plan.path, dtype=dtype, threads=own.plan.threads)
+        with own.backend(slots=len(HEROES), context=CONTEXT) as backend, rival as theirs:
+            _replies(backend, theirs, report, say)
+            _chat(backend, theirs, report, say)
+        say(f"{dtype}: the original's algorithm")
+        chat = measure_original_chat(
+            own.plan.path, QUESTIONS, TOKENS, dtype=dtype, threads=own.plan.threads
+        )
+        original: Turns = [(turn.ttft_s, turn.decode_tps) for turn in chat.turns]
+        ours = report.details[f"chat, {dtype}"]["ours"]
+        name = f"the original's algorithm, {dtype}"
+        compare_turns(report, ours[:1], name, [original], first=None, decode=None)
+
+
+def _replies(
+    backend: LocalBackend, rival: Generate, report: Report, say: Callable[[str], None]
+) -> None:
+    dtype = rival.dtype
+    one: list[float] = []
+    their_one: list[float] = []
+    eight: list[float] = []
+    their_eight: list[float] = []
+    for run in range(RUNS):
+        say(f"{dtype}: replies, run {run + 1} of {RUNS}")
+        prompts = [
+            backend.encode([ChatMessage("user", f"Tell me story number {run} about {hero}.")]).ids
+            for hero in HEROES
+        ]
+        params = reply_of(TOKENS, seed=run)
+        one.append(decode_tps(backend.engine.submit(prompts[0], params)))
+        found = rival.replies(prompts, TOKENS, seed=run)
+        their_one.append(found[0].decode_tps)
+        their_eight.append(len(found) * TOKENS / sum(reply.seconds for reply in found))
+        eight.append(total_tps(backend, prompts, params))
+    name = f"generate, {dtype}"
+    report.figures += [
+        compare("one reply, decode", "tokens/s", one, name, their_one, target=1.0),
+        compare(
+            "8 at once, total",
+            "tokens/s",
+            eight,
+            f"{name}, one by one",
+            their_eight,
+            target=TARGETS[dtype],
+        ),
+    ]
+
+
+def _chat(
+    backend: LocalBackend, rival: Generate, report: Report, say: Callable[[str], None]
+) -> None:
+    dtype = rival.dtype
+    ours: list[Turns] = []
+    theirs: list[Turns] = []
+    for run in range(RUNS - 1):
+        say(f"{dtype}: chat, run {run + 1} of {RUNS - 1}")
+        system = f"You are a helpful assistant. This is conversation number {run}."
+        ours.append(our_turns(backend, system, TOKENS))
+        theirs.append(_their_turns(backend, rival, system))
+    compare_turns(report, ours, f"generate, {dtype}", theirs, first=FIRST, decode=None)
+    report.details[f"chat, {dtype}"] = {"ours": ours, "generate": theirs}
+
+
+def _their_turns(backend: LocalBackend, rival: Generate, system: str) -> Turns:
+    """The same chat; the whole history is prefilled at every turn, as `generate` does it."""
+    messages = [ChatMessage("system", system)]
+    turns: Turns = []
+    for number, question in enumerate(QUESTIONS):
+        messages.append(ChatMessage("user", question))
+        reply = rival.replies([backend.encode(messages).ids], TOKENS, seed=number)[0]
+        messages.append(ChatMessage("assistant", "", reply.ids))
+        turns.append((reply.ttft_s, reply.decode_tps))
+    return turns

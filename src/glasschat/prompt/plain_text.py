@@ -1,0 +1,38 @@
+"""Messages to ids without any template: for base models, which continue a text."""
+
+from collections.abc import Sequence
+
+from glasschat.models.base import Tokenizer
+from glasschat.prompt.content import encode_content
+from glasschat.prompt.encoding import PromptEncoding, Span
+from glasschat.prompt.messages import ChatMessage, conversation
+
+
+class PlainText:
+    """Joins the contents of all messages as they are, one behind the other.
+
+    Begin-of-text comes first, once, if the model asks for it. Contents hold no control id,
+    whatever they say. Safe to use from any thread.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    def encode(self, messages: Sequence[ChatMessage], open_reply: bool = True) -> PromptEncoding:
+        """The prompt for `messages`. There is no header to open a reply with: the text goes on.
+
+        A turn with ids goes back as exactly those. Raises InvalidMessage.
+        """
+        ids: list[int] = []
+        spans: list[Span] = []
+        if self._tokenizer.adds_bos and self._tokenizer.bos_id is not None:
+            ids.append(self._tokenizer.bos_id)
+            spans.append(Span(0, 1, "template", None))
+        for index, message in enumerate(conversation(messages)):
+            part = message.ids
+            if part is None:
+                part = tuple(encode_content(self._tokenizer, message.text))
+            if part:
+                spans.append(Span(len(ids), len(ids) + len(part), message.role, index))
+                ids += part
+        return PromptEncoding(tuple(ids), tuple(spans))
