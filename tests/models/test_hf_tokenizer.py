@@ -6,22 +6,25 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glasschat.errors import InvalidMessage, InvalidModel, ModelError
 from glasschat.models.base import Tokenizer
+from glasschat.models.hf_sentencepiece import read_pieces
 from glasschat.models.hf_tokenizer import HfTokenizer
 from glasschat.models.llama_tokenizer import LlamaTokenizer, open_vocabulary
 from glasschat.prompt import ChatMessage, ChatTemplate, decode, encode_content
 from tests.support import ggufs
 from tests.support.ggufs import CONTROL, SMOLLM_CHARACTERS, USER_DEFINED
 from tests.support.hf_folders import smollm2_folder
-from tests.support.hf_tokenizers import folder_of
+from tests.support.hf_tokenizers import folder_of, sentencepiece_folder
 
 SPECIAL = {
     "<s>": CONTROL, "</s>": CONTROL, "[INST]": CONTROL, "<h1>": USER_DEFINED, "  ": USER_DEFINED,
@@ -72,6 +75,32 @@ def pair(
     tokenizer = HfTokenizer(folder_of(path, path.with_name("folder"), legacy=legacy))
     with open_vocabulary(path) as vocabulary:
         yield tokenizer, vocabulary
+
+
+class SentencePieceModels:
+    """The same vocabularies as sentencepiece's own file, made when first asked for."""
+
+    def __init__(self, stack: ExitStack, root: Path) -> None:
+        self.folder = cache(partial(self._write, root))
+        self.get = cache(partial(self._open, stack))
+
+    def _write(self, root: Path, prefix: bool, legacy: bool) -> Path:
+        path = root / f"{prefix}-{legacy}.gguf"
+        ggufs.sentencepiece(path, SPECIAL, None, space_prefix=prefix)
+        return sentencepiece_folder(path, path.with_suffix(""), legacy=legacy)
+
+    def _open(
+        self, stack: ExitStack, prefix: bool, legacy: bool
+    ) -> tuple[HfTokenizer, LlamaTokenizer]:
+        folder = self.folder(prefix, legacy)
+        gguf = stack.enter_context(open_vocabulary(folder.with_suffix(".gguf")))
+        return HfTokenizer(folder), gguf
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SentencePieceModels]:
+    with ExitStack() as stack:
+        yield SentencePieceModels(stack, tmp_path_factory.mktemp("pieces"))
 
 
 @pytest.fixture
@@ -497,8 +526,85 @@ def test_vocabulary_and_merges_are_read_through_transformers(
     assert tokenizer.encode("<|im_end|>", control=True) == [2]
 
 
-def test_sentencepiece_file_that_cannot_be_converted_says_what_to_install(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.model").write_bytes(b"\x0a\x0e\x0a\x05<unk>")
+@pytest.mark.parametrize(("prefix", "legacy"), LOADING)
+@given(text=anything)
+@settings(max_examples=60)
+def test_sentencepiece_file_is_read_as_llama_cpp_reads_it(
+    models: "SentencePieceModels", prefix: bool, legacy: bool, text: str
+) -> None:
+    """Blanks side by side are where transformers' own conversion goes wrong."""
+    ours, theirs = models.get(prefix, legacy)
+    for changed in (text, text.replace(" ", "   ")):
+        ids = ours.encode(changed, control=False)
+        assert written(ours, ids) == changed.encode()
+        if "<h1>" not in changed:
+            assert ids == theirs.encode(changed, control=False)
+
+
+def test_sentencepiece_file_names_its_tokens(models: "SentencePieceModels") -> None:
+    ours, theirs = models.get(True, True)
+    assert (ours.bos_id, ours.eos_id, ours.end_ids) == (1, 2, {2})
+    assert ours.control_ids == theirs.control_ids
+    assert pieces(ours, ours.control_ids - ours.hidden_ids) == {b"<h1>"}
+    assert ours.encode("<s>[INST] Hello</s>", control=True) == theirs.encode(
+        "<s>[INST] Hello</s>", control=True
+    )
+
+
+def test_tokenizer_json_goes_before_a_sentencepiece_file(models: "SentencePieceModels") -> None:
+    """A tokenizer.json beside it is what was published last, and counts."""
+    source = models.folder(True, True)
+    other = HfTokenizer(folder_of(source.with_suffix(".gguf"), source / "both"))
+    shutil.copy(source / "tokenizer.model", source / "both")
+    assert HfTokenizer(source / "both").encode("Hello", control=False) == other.encode(
+        "Hello", control=False
+    )
+
+
+@pytest.mark.parametrize(
+    "change_model",
+    [lambda m: m.trainer_spec.__setattr__("model_type", 1),
+     lambda m: m.normalizer_spec.__setattr__("remove_extra_whitespaces", True),
+     lambda m: m.normalizer_spec.__setattr__("precompiled_charsmap", b"x")],
+    ids=["unigram", "blanks", "charsmap"],
+)  # fmt: skip
+def test_sentencepiece_file_of_another_kind_is_refused(
+    models: "SentencePieceModels", tmp_path: Path, change_model: Callable[[Any], None]
+) -> None:
+    from transformers.utils import sentencepiece_model_pb2_new as proto
+
+    model = proto.ModelProto()
+    model.ParseFromString((models.folder(True, True) / "tokenizer.model").read_bytes())
+    change_model(model)
+    (tmp_path / "tokenizer.model").write_bytes(model.SerializeToString())
+    assert "of a kind that is not read" in refusal(tmp_path)
+
+
+@given(data=st.data())
+def test_damaged_sentencepiece_file_is_refused_in_one_line(
+    models: "SentencePieceModels", data: st.DataObject
+) -> None:
+    whole = bytearray((models.folder(True, True) / "tokenizer.model").read_bytes())
+    if data.draw(st.booleans()):
+        del whole[data.draw(st.integers(0, len(whole) - 1)) :]
+    else:
+        for _ in range(data.draw(st.integers(1, 4))):
+            whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
+    found = read_pieces(bytes(whole))
+    assert found is None or all(piece for piece, _, _ in found.pieces)
+
+
+def test_file_that_nobody_can_convert_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.model").write_bytes(b"nonsense")
     change(tmp_path, "config", lambda d: d.update(model_type="llama"))
     message = refusal(tmp_path)
-    assert "tokenizer.model" in message and "pip install sentencepiece" in message
+    assert "tokenizer.model" in message and "add a tokenizer.json" in message
+
+
+def test_vocabulary_without_its_control_tokens_is_refused(tmp_path: Path) -> None:
+    """Meta's tokenizer.model has none: `<|eot_id|>` would be written out, and no turn end."""
+    from llama_models.llama3 import tokenizer
+
+    shutil.copy(Path(tokenizer.__file__).with_name("tokenizer.model"), tmp_path)
+    change(tmp_path, "config", lambda d: d.update(model_type="llama"))
+    assert "has no control tokens" in refusal(tmp_path)

@@ -72,6 +72,28 @@ def folder_of(
     return target
 
 
+def sentencepiece_folder(source: Path, target: Path, *, legacy: bool = True) -> Path:
+    """Write the vocabulary of the sentencepiece GGUF at `source` as sentencepiece's own file."""
+    from transformers.utils import sentencepiece_model_pb2_new as proto
+
+    metadata = read_header(source, _KEYS).metadata
+    tokens, types, _, scores = (metadata.get(key) for key in _KEYS)
+    assert isinstance(tokens, tuple) and isinstance(types, tuple) and isinstance(scores, tuple)
+    model = proto.ModelProto()
+    for token, kind, score in zip(tokens, types, scores, strict=True):
+        model.pieces.add(piece=token, score=score, type=kind)
+    model.trainer_spec.model_type = 2
+    model.trainer_spec.byte_fallback = True
+    model.normalizer_spec.remove_extra_whitespaces = False
+    prefix = metadata.get("tokenizer.ggml.add_space_prefix", True) is True
+    model.normalizer_spec.add_dummy_prefix = prefix
+    target.mkdir(parents=True)
+    (target / "tokenizer.model").write_bytes(model.SerializeToString())
+    settings = {"add_bos_token": True, "legacy": legacy}
+    (target / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return target
+
+
 def _document(**entries: Any) -> dict[str, Any]:
     empty = ("truncation", "padding", "normalizer", "pre_tokenizer", "post_processor")
     return {"version": "1.0", **dict.fromkeys(empty), **entries}

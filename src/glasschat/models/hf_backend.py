@@ -2,7 +2,7 @@
 
 tokenizer.json is read by that library alone. transformers would rebuild some of them by the class
 that the folder names, and loses parts of what the file says; it is asked only where a folder has
-no tokenizer.json, and never runs code of the folder.
+neither that nor a sentencepiece file, and never runs code of the folder.
 """
 
 import json
@@ -13,11 +13,13 @@ from typing import Any
 
 from glasschat.errors import InvalidModel, ModelError
 from glasschat.models.hf_json import TOKENIZER_BYTES, read_bytes
+from glasschat.models.hf_sentencepiece import build, read_pieces
 from glasschat.models.hf_settings import TokenizerSettings
 
 TOKENIZER = "tokenizer.json"
+PIECES = "tokenizer.model"
 # Files of which transformers can make a tokenizer.
-_OTHERS = ("tokenizer.model", "tekken.json", "vocab.json", "tiktoken.model")
+_OTHERS = (PIECES, "tekken.json", "vocab.json", "tiktoken.model")
 # A message keeps its bytes, so it is not brought into another form of the same characters.
 _FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 _LISTS = ("decoders", "pretokenizers", "normalizers")
@@ -41,7 +43,7 @@ def open_backend(path: Path, settings: TokenizerSettings) -> tuple[Any, Mapping[
     named = settings.named
     with explained(f"{TOKENIZER} of {path.name} cannot be read"):
         if data is None:
-            backend, assumed = _converted(path)
+            backend, assumed = _from_pieces(path, settings.legacy) or _converted(path)
             named = {**assumed, **named}
         else:
             backend = tokenizers.Tokenizer.from_buffer(data)
@@ -120,6 +122,15 @@ def _leaves(normalizer: Any) -> list[Any]:
     return [leaf for i in range(len(normalizer)) for leaf in _leaves(normalizer[i])]
 
 
+def _from_pieces(path: Path, legacy: bool) -> tuple[Any, dict[str, str]] | None:
+    """The tokenizer of the folder's sentencepiece file; None when there is none."""
+    found = read_pieces(read_bytes(path / PIECES, TOKENIZER_BYTES) or b"")
+    if found is None:
+        return None
+    named = {name: found.pieces[token_id][0] for name, token_id in found.named.items()}
+    return build(found, legacy=legacy), named
+
+
 def _converted(path: Path) -> tuple[Any, dict[str, str]]:
     """The tokenizer that transformers makes of the folder's other files."""
     there = [name for name in _OTHERS if (path / name).exists()]
@@ -130,7 +141,10 @@ def _converted(path: Path) -> tuple[Any, dict[str, str]]:
         )
     import tokenizers
     from transformers import AutoTokenizer
+    from transformers.utils import logging
 
+    loudness = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
     try:
         made = AutoTokenizer.from_pretrained(
             str(path), trust_remote_code=False, local_files_only=True
@@ -141,11 +155,19 @@ def _converted(path: Path) -> tuple[Any, dict[str, str]]:
             f"{path.name} has no {TOKENIZER}, and transformers cannot make one of {there[0]} "
             f"({words}): add a {TOKENIZER}, or pip install sentencepiece protobuf tiktoken"
         ) from None
+    finally:
+        logging.set_verbosity(loudness)
     backend = getattr(made, "backend_tokenizer", None)
     if backend is None:
         raise InvalidModel(
             f"{path.name} has no {TOKENIZER}, and its tokenizer is of a kind of its own "
             f"({type(made).__name__}): add a {TOKENIZER}"
+        )
+    if not backend.get_added_tokens_decoder():
+        # As in Meta's own file, whose control tokens are in a program.
+        raise InvalidModel(
+            f"{there[0]} of {path.name} has no control tokens, without which no turn ends: add a "
+            f"{TOKENIZER}"
         )
     names = {name: getattr(made, name, None) for name in ("bos_token", "eos_token", "unk_token")}
     return tokenizers.Tokenizer.from_str(backend.to_str()), {

@@ -32,7 +32,8 @@ class TokenizerSettings:
     """The settings of a folder's tokenizer.
 
     `named` has the pieces of bos_token, eos_token and unk_token; `special` are more pieces that
-    are special by name. `adds_bos` is None where nothing is said. `bos_id` and `end_ids` are what
+    are special by name. `adds_bos` is None where nothing is said; `legacy` is about blanks after
+    control tokens, in a sentencepiece file. `bos_id` and `end_ids` are what
     the files say in numbers, with the name of the file. `vocab_size` is config.json's, or 0.
     """
 
@@ -40,6 +41,7 @@ class TokenizerSettings:
     special: tuple[str, ...]
     declared: tuple[DeclaredToken, ...]
     adds_bos: bool | None
+    legacy: bool
     bos_id: int | None
     end_ids: tuple[tuple[str, int], ...]
     vocab_size: int
@@ -74,6 +76,7 @@ def read_settings(path: Path) -> TokenizerSettings:
         special=tuple(_special(tokenizer)),
         declared=tuple(_declared(tokenizer)),
         adds_bos=adds_bos if isinstance(adds_bos, bool) else None,
+        legacy=tokenizer.get("legacy") is not False,
         bos_id=next(begins, None) if nameless else None,
         end_ids=(
             *(("generation_config.json", i) for i in _ids(generation.get("eos_token_id"))),
