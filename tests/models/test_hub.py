@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from glasschat.errors import InvalidModel, ModelError, ModelNotFound
+from glasschat.errors import InvalidModel, MissingExtra, ModelError, ModelNotFound
 from glasschat.models import hub_download
 from glasschat.models.hub import fetch, is_reference
 from tests.support.fake_hub import COMMIT, TOKEN, FakeHub, fake_hub, use_hub
@@ -404,7 +404,8 @@ def test_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
         return real(name, *arguments, **named)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert "pip install 'glasschat[hf]'" in refusal(f"hf:{LLAMA}")
+    with pytest.raises(MissingExtra, match=r"pip install 'glasschat\[hf\]'"):
+        fetch(f"hf:{LLAMA}")
 
 
 def test_settings_of_huggingface_hub_are_heeded(hub: FakeHub, tmp_path: Path) -> None:

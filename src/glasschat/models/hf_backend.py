@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from glasschat.errors import InvalidModel, ModelError
+from glasschat.errors import InvalidModel, MissingExtra, ModelError
 from glasschat.models.hf_json import TOKENIZER_BYTES, read_bytes
 from glasschat.models.hf_sentencepiece import build, read_pieces
 from glasschat.models.hf_settings import TokenizerSettings
@@ -29,13 +29,13 @@ def open_backend(path: Path, settings: TokenizerSettings) -> tuple[Any, Mapping[
     """A `tokenizers.Tokenizer` for the folder at `path`, and the pieces of bos_token and its like.
 
     It has no truncation, padding or dropout, and what `settings` declare is added. Raises
-    InvalidModel when there is no tokenizer or a damaged one, ModelError when the library is not
+    InvalidModel when there is no tokenizer or a damaged one, MissingExtra when the library is not
     installed.
     """
     try:
         import tokenizers
     except ImportError as error:
-        raise ModelError(
+        raise MissingExtra(
             f"a model folder needs tokenizers, which is not installed ({error}): "
             f"pip install 'glasschat[hf]'"
         ) from None

@@ -6,7 +6,7 @@ What is complete in the cache is used without asking the network; for a newer on
 
 from pathlib import Path
 
-from glasschat.errors import ModelError
+from glasschat.errors import MissingExtra, ModelError
 from glasschat.models.hf_shards import find_shards
 from glasschat.models.hub_errors import explained
 from glasschat.models.hub_fetching import Fetching, Progress, in_cache
@@ -21,14 +21,14 @@ def fetch(text: str, progress: Progress = lambda done, total: None) -> Path:
 
     Fetches what is missing. `progress` is told how many bytes are there, and how many it will be
     in all; what it raises ends the fetching and comes out of here. The next call goes on from
-    there. Raises ModelError: no such repository or file, no access, no network, no room, or no
-    huggingface_hub.
+    there. Raises ModelError: no such repository or file, no access, no network or no room; and
+    MissingExtra without huggingface_hub.
     """
     reference = parse(text)
     try:
         from huggingface_hub import constants
     except ImportError as error:
-        raise ModelError(
+        raise MissingExtra(
             f"{text} needs huggingface_hub, which is not installed ({error}): "
             f"pip install 'glasschat[hf]'"
         ) from None
