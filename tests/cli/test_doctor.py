@@ -101,7 +101,8 @@ def test_wrong_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 def test_progress_goes_to_standard_error(
     capsys: pytest.CaptureFixture[str], builtin_model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glasschat.doctor.against.measuring.FOLLOWED", 2)
+    monkeypatch.setattr("glasschat.doctor.against.measuring.PASSAGES", ("One, two, three, four",))
+    monkeypatch.setattr("glasschat.doctor.against.measuring.QUESTIONS", ("Hi",))
     monkeypatch.setattr("glasschat.doctor.against.measuring.REPLY", 2)
     path = str(builtin_model_path)
     assert main(["doctor", path, "--against", path, "--json"]) == 0

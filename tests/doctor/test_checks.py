@@ -67,8 +67,6 @@ def test_a_turn_end_that_nothing_names(opened: Open, tmp_path: Path) -> None:
     case = opened(turns("<|over|>"), "<|head|>", "<|over|>")
     finding = one(ends.turn_end(case))
     assert finding.mark is Mark.FAIL
-    over = case.single("<|over|>")
-    assert f"--stop-token-ids {over}" in finding.remedy
     program, *words = shlex.split(finding.remedy.split(" (pip")[0])
     files = {"OLD.gguf": str(case.facts.path), "NEW.gguf": str(tmp_path / "mended.gguf")}
     command = [str(Path(sys.executable).with_name(program)), *(files.get(w, w) for w in words)]
@@ -221,6 +219,7 @@ def test_a_content_that_could_not_be_kept_apart(
 def test_a_base_model(opened: Open, pieces: tuple[str, ...], named: list[str]) -> None:
     finding = template.open_template(opened(None, *pieces, used=False))[1]
     assert finding.mark is Mark.WARN and finding.details["formats"] == named
+    assert "--raw" in finding.remedy
 
 
 def test_control_tokens_that_are_typed_as_words(opened: Open) -> None:
@@ -331,7 +330,7 @@ def test_memory_there_and_memory_needed(
     builtin_model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def with_mib(count: int) -> Finding:
-        monkeypatch.setattr("glasschat.models.load.available_bytes", lambda: count * 2**20)
+        monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: count * 2**20)
         return one(memory(gguf_facts(builtin_model_path)))
 
     assert with_mib(8000).mark is Mark.PASS

@@ -4,12 +4,10 @@ import argparse
 import os
 import shutil
 import sys
-from pathlib import Path
 
-from glasschat.cli.arguments import model_options
+from glasschat.cli.arguments import model_path
 from glasschat.cli.terminal import json_text, printable
 from glasschat.doctor import Line, Mark, Report, examine
-from glasschat.errors import ModelNotFound
 from glasschat.models.load import builtin_model
 
 _COLOURS = {Mark.PASS: "32", Mark.WARN: "33", Mark.FAIL: "1;31"}
@@ -19,11 +17,8 @@ _WIDTH = 100
 
 def doctor(options: argparse.Namespace) -> int:
     """Examine and print; 1 when any check failed."""
-    path = model_options(options).path or builtin_model()
-    if options.against is not None and not options.against.strip():
-        raise ModelNotFound("the other model's path is empty: name a .gguf file or a folder")
-    against = None if options.against is None else Path(options.against)
-    report = examine(path, against, say=_say)
+    path = model_path(options.model) or builtin_model()
+    report = examine(path, model_path(options.against), say=_say)
     if options.json:
         print(json_text(report.as_json()))
     else:

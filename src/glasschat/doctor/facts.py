@@ -50,8 +50,8 @@ class Facts:
     """What a model says of itself; empty, zero or None where it says nothing.
 
     `storage` is how most weights are stored: `Q4_K_M`, `bfloat16`; `bits` are those of one weight
-    by that name. `weight_bytes` are on disk; a position takes `cache_elements` numbers in the KV
-    cache. `shape` has the figures of the architecture under their Hugging Face names.
+    by that name. `weight_bytes` are on disk. `shape` has the figures of the architecture under
+    their Hugging Face names.
 
     `tokens` is how many the tokenizer has, where that is known without opening it; `ordinary` are
     the ids that are typed as plain words. `begins` and `ends` name tokens by number, `begin_pieces`
@@ -72,7 +72,6 @@ class Facts:
     bits: int = 16
     parameters: int = 0
     weight_bytes: int = 0
-    cache_elements: int = 0
     files: int = 1
     context: int = 0
     context_source: str = ""

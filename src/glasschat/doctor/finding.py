@@ -9,8 +9,8 @@ from typing import Any
 class Mark(StrEnum):
     """How a check ended.
 
-    `WARN` is something to know before one relies on the model; `FAIL` is a model that will
-    answer badly, or not at all.
+    `WARN` is something to know before one relies on the model; `FAIL` is a model that by its own
+    files answers badly, or not at all, even where glasschat mends it.
     """
 
     PASS = "pass"

@@ -53,7 +53,6 @@ def folder_facts(folder: HfFolder) -> Facts:
         bits=_bits(config, dtype),
         parameters=folder.parameters,
         weight_bytes=folder.weight_bytes,
-        cache_elements=folder.kv_elements_per_token,
         files=len(folder.shards),
         context=folder.train_context,
         context_source=f"{CONFIG}: max_position_embeddings",

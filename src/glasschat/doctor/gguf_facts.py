@@ -56,7 +56,6 @@ def gguf_facts(path: Path) -> Facts:
         bits=bits_of(header.quantization),
         parameters=sum(_elements(tensor) for tensor in tensors),
         weight_bytes=sum(tensor.size for tensor in tensors),
-        cache_elements=header.kv_bytes_per_token // 2,
         files=len(tables),
         context=header.train_context,
         context_source=f"{architecture}.context_length",

@@ -2,7 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from itertools import accumulate
+from unicodedata import east_asian_width
 
+# In columns of a terminal: letters of East Asia take two.
 LONGEST = 48
 # What an error's way out begins with.
 _ADVICE = (
@@ -13,7 +16,9 @@ _ADVICE = (
 
 def quoted(text: str) -> str:
     """`text` on one line between quotes, shortened; what is not printable is escaped."""
-    shown = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    columns = list(accumulate(2 if east_asian_width(c) in "WF" else 1 for c in text))
+    fit = sum(end < LONGEST for end in columns)
+    shown = text if not columns or columns[-1] <= LONGEST else text[:fit] + "…"
     return "".join(
         character if character.isprintable() else json.dumps(character)[1:-1]
         for character in json.dumps(shown, ensure_ascii=False)

@@ -32,7 +32,7 @@ class Bounds:
 
 # By the bits of a weight in the coarser of the two; the first row whose bits are there counts.
 _BY_BITS: tuple[tuple[int, Bounds], ...] = (
-    (16, Bounds(0.005, 0.05, 0.95, 0.85)),
+    (16, Bounds(0.005, 0.05, 0.93, 0.85)),
     (8, Bounds(0.01, 0.05, 0.92, 0.80)),
     (6, Bounds(0.03, 0.15, 0.88, 0.75)),
     (5, Bounds(0.06, 0.4, 0.85, 0.65)),

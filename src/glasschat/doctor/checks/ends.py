@@ -150,8 +150,9 @@ def turn_end(case: Case) -> Iterator[Finding]:
         yield failed(
             "turn-end",
             f"the template closes a reply with {case.token(token_id)}, and nothing else in the "
-            f"model says that a reply ends there: it goes on, and speaks for the user",
-            f"{add}; until then --stop-token-ids {token_id}",
+            f"model says that a reply ends there; glasschat goes by the template, other programs "
+            f"let it go on and speak for the user",
+            add,
             id=token_id,
         )
     else:

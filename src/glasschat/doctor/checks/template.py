@@ -104,7 +104,8 @@ def _missing(case: Case, replace: str) -> Finding:
         "template",
         f"no chat template{has}: a base model, or one whose template was lost on the way; it "
         f"can continue a text, and its chat format is not guessed",
-        f"use an instruct or chat version of it, or give it its template: {replace}",
+        f"use an instruct or chat version of it, or let it continue plain text with --raw; to give "
+        f"it its template: {replace}",
         source=None,
         formats=known,
     )
