@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,13 @@ from glasschat.errors import (
 )
 from glasschat.models.base import Model
 from glasschat.models.load import load_model, plan_model
-from glasschat.models.scripted import ScriptedRunner, ScriptedTokenizer, scripted_model
+from glasschat.models.scripted import (
+    END,
+    HEADER_END,
+    ScriptedRunner,
+    ScriptedTokenizer,
+    scripted_model,
+)
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 
@@ -160,3 +166,36 @@ def test_a_failed_engine_shows_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
             backend.start(HELLO, GREEDY).result(10)
         assert backend.describe().readiness is Readiness.FAILED
         assert "gone" in (backend.describe().error or "")
+
+
+def test_a_reply_ends_where_the_template_ends_a_turn_whatever_the_files_say() -> None:
+    class Forgetful(ScriptedTokenizer):
+        end_ids = frozenset()
+
+    def says_on_and_on(ids: Sequence[int]) -> int:
+        start = len(ids) - 1 - list(ids)[::-1].index(HEADER_END)
+        return [*b"Hi!", END][(len(ids) - start - 1) % 4]
+
+    model = replace(scripted_model(says_on_and_on, slots=1, context=128), tokenizer=Forgetful())
+    with backend_of(model) as backend:
+        backend.load()
+        assert backend.start(HELLO, GREEDY).result(10).text == "Hi!"
+
+
+def test_a_base_model_says_that_it_is_one_and_continues_plain_text_when_asked() -> None:
+    class Base(ScriptedTokenizer):
+        template_source = None
+
+    model = replace(scripted_model(" upon a time", slots=1, context=128), tokenizer=Base())
+    with backend_of(model) as backend, pytest.raises(TemplateError, match=r"base model.*--raw"):
+        backend.load()
+    reply = [*b" upon a time", END]
+    model = replace(
+        scripted_model(lambda ids: reply[len(ids) - 5], slots=1, context=128), tokenizer=Base()
+    )
+    with LocalBackend(lambda _progress: model, name="a model", raw=True) as backend:
+        backend.load()
+        assert backend.encode([ChatMessage("user", "Once")]).ids == (256, *b"Once")
+        assert backend.start([ChatMessage("user", "Once")], GREEDY).result(10).text == (
+            " upon a time"
+        )

@@ -12,11 +12,17 @@ from tests.support.browser import WebServer, serving
 Arrive = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    """The program as users start it, with the built-in model. Its log has to stay quiet."""
+@pytest.fixture(scope="session", params=["gguf", "folder"])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WebServer]:
+    """The program as users start it, with the built-in model as a GGUF and as a model folder.
+
+    Its log has to stay quiet.
+    """
+    model = [] if request.param == "gguf" else [str(request.getfixturevalue("smollm2_folder_bf16"))]
     folder = tmp_path_factory.mktemp("site")
-    with serving("--context", "1024", "--slots", "3", folder=folder) as server:
+    with serving(*model, "--context", "1024", "--slots", "3", folder=folder) as server:
         yield server
         log = server.log.splitlines()
     assert [line for line in log if not line.startswith("glasschat: ")] == []
