@@ -30,8 +30,17 @@ LONGROPE = {
     "rope_theta": 10_000.0,
     "short_factor": [1.0] * 4,
     "long_factor": [4.0, 3.0, 2.0, 1.5],
-    "original_max_position_embeddings": 32,
 }
+
+
+def longrope() -> Any:
+    """A Phi-3 with one set of frequencies up to 32 tokens and another beyond."""
+    return stock(
+        "phi3",
+        rope_parameters=LONGROPE,
+        original_max_position_embeddings=32,
+        sliding_window=None,
+    )
 
 
 def other(kind: str, **changes: Any) -> Any:
@@ -96,7 +105,7 @@ def test_the_proof_finds_attention_that_is_wrong(monkeypatch: pytest.MonkeyPatch
 
 
 def test_longrope_up_to_its_length_equals_transformers() -> None:
-    model = stock("phi3", rope_parameters=LONGROPE, sliding_window=None)
+    model = longrope()
     conversations = Conversations(model, ours(model, context=32))
     conversations.step((0, 20), (1, 3))
     conversations.step((0, 12), (1, 1))
@@ -105,7 +114,7 @@ def test_longrope_up_to_its_length_equals_transformers() -> None:
 
 def test_longrope_beyond_its_length_does_not_change_with_the_neighbours() -> None:
     """transformers would turn everybody's positions when one sequence grows long."""
-    model = stock("phi3", rope_parameters=LONGROPE, sliding_window=None)
+    model = longrope()
     alone, beside = start(model), start(model)
     beside.forward([ForwardRow(1, 0, [5] * 50, True)])
     for position in range(4):
@@ -113,7 +122,7 @@ def test_longrope_beyond_its_length_does_not_change_with_the_neighbours() -> Non
         both = beside.forward([row, ForwardRow(1, 50 + position, [5], True)])
         assert np.abs(alone.forward([row])[0] - both[0]).max() < TOLERANCE
     # And it is the set of frequencies for long sequences, as transformers uses it for them.
-    long = stock("phi3", rope_parameters=LONGROPE, sliding_window=None)
+    long = longrope()
     conversations = Conversations(long, ours(long))
     conversations.step((0, 40))
     assert conversations.worst < TOLERANCE

@@ -198,15 +198,18 @@ def test_a_cache_that_does_not_fit_is_refused_and_given_back(
 
 def test_threads_are_set_for_the_thread_that_computes() -> None:
     """torch keeps their number for each thread: what the loading thread set does not count."""
+    before = torch.get_num_threads()
     runner = ours(stock("llama"), threads=1)
+    runner.forward([ForwardRow(0, 0, [5], True)])
     seen: list[int] = []
     runner._module.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
 
     def compute() -> None:
         torch.set_num_threads(2)
-        runner.forward([ForwardRow(0, 0, [5], True)])
+        runner.forward([ForwardRow(0, 1, [5], True)])
 
     thread = threading.Thread(target=compute)
     thread.start()
     thread.join()
+    torch.set_num_threads(before)
     assert seen == [1]
