@@ -237,6 +237,14 @@ def test_index_without_a_map_is_refused(sharded: Path, index: dict[str, Any]) ->
     assert "weight_map" in refusal(sharded)
 
 
+def test_index_that_transformers_cannot_read_says_what_to_add(sharded: Path) -> None:
+    """It fails there with no more than KeyError."""
+    path = sharded / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    write(sharded, **{"model.safetensors.index": {"weight_map": index["weight_map"]}})
+    assert 'add "metadata": {}' in refusal(sharded)
+
+
 # What does not agree.
 
 

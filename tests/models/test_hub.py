@@ -30,8 +30,8 @@ def noise(size: int, seed: int = 0) -> bytes:
 
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
-SHARDS = {FIRST: noise(3_000_000, 1), SECOND: noise(3_000_000, 2)}
-INDEX = {"weight_map": {"a": FIRST, "b": SECOND}}
+SHARDS = {FIRST: noise(300_000, 1), SECOND: noise(300_000, 2)}
+INDEX = {"metadata": {}, "weight_map": {"a": FIRST, "b": SECOND}}
 FOLDER = {
     "config.json": b'{"model_type": "llama"}',
     "tokenizer.json": noise(5000, 3),
@@ -56,6 +56,7 @@ def cache(tmp_path: Path) -> Path:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, cache: Path) -> Iterator[FakeHub]:
     monkeypatch.setattr(hub_download, "time", SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr(hub_download, "BLOCK", 1 << 16)
     with fake_hub() as hub:
         hub.repos = {
             LLAMA: {**FOLDER, **REST},
@@ -163,10 +164,10 @@ def test_without_network_the_cache_is_enough(hub: FakeHub, monkeypatch: pytest.M
 
 
 def test_download_that_breaks_off_goes_on_where_it_was(hub: FakeHub) -> None:
-    hub.cuts[FIRST] = [2_000_000, 100_000]
+    hub.cuts[FIRST] = [200_000, 50_000]
     assert in_folder(fetch(f"hf:{LLAMA}")) == FOLDER
     starts = [request.start for request in hub.asked("GET", f"cdn/{LLAMA}/{FIRST}")]
-    assert len(starts) == 3 and starts[0] == 0 < starts[1] <= starts[2] < 3_000_000
+    assert len(starts) == 3 and starts[0] == 0 < starts[1] <= starts[2] < 300_000
 
 
 def test_next_process_goes_on_where_this_one_ended(hub: FakeHub) -> None:
@@ -176,7 +177,7 @@ def test_next_process_goes_on_where_this_one_ended(hub: FakeHub) -> None:
         pass
 
     def stop(done: int, total: int) -> None:
-        if done > 4_500_000:
+        if done > 450_000:
             raise Stopped
 
     with pytest.raises(Stopped):
@@ -186,8 +187,8 @@ def test_next_process_goes_on_where_this_one_ended(hub: FakeHub) -> None:
     assert in_folder(fetch(f"hf:{LLAMA}", lambda *state: told.append(state))) == FOLDER
     assert hub.asked("GET", FIRST) == []
     (request,) = hub.asked("GET", f"cdn/{LLAMA}/{SECOND}")
-    assert request.start > 1_000_000
-    assert max(later[0] - earlier[0] for earlier, later in pairwise(told)) > 1_000_000
+    assert request.start > 100_000
+    assert max(later[0] - earlier[0] for earlier, later in pairwise(told)) > 100_000
 
 
 def test_what_progress_raises_comes_out_as_it_is(hub: FakeHub) -> None:
@@ -199,7 +200,7 @@ def test_what_progress_raises_comes_out_as_it_is(hub: FakeHub) -> None:
 
 
 def test_server_that_knows_no_ranges_sends_all_again(hub: FakeHub) -> None:
-    hub.cuts[FIRST] = [2_000_000]
+    hub.cuts[FIRST] = [200_000]
     hub.ranges = False
     assert in_folder(fetch(f"hf:{LLAMA}")) == FOLDER
 
@@ -221,7 +222,7 @@ def test_download_that_never_gets_on_is_given_up(hub: FakeHub) -> None:
 
 def test_bytes_that_were_damaged_on_disk_are_not_taken(hub: FakeHub, cache: Path) -> None:
     """After a power cut the end of a file may be zeros."""
-    hub.cuts[FIRST] = [2_000_000] + [0] * 50
+    hub.cuts[FIRST] = [200_000] + [0] * 50
     refusal(f"hf:{LLAMA}")
     (part,) = cache.rglob("*.incomplete")
     part.write_bytes(bytes(part.stat().st_size))
@@ -232,10 +233,10 @@ def test_bytes_that_were_damaged_on_disk_are_not_taken(hub: FakeHub, cache: Path
 
 
 def test_part_that_is_too_long_is_not_taken(hub: FakeHub, cache: Path) -> None:
-    hub.cuts[FIRST] = [2_000_000] + [0] * 50
+    hub.cuts[FIRST] = [200_000] + [0] * 50
     refusal(f"hf:{LLAMA}")
     (part,) = cache.rglob("*.incomplete")
-    part.write_bytes(bytes(4_000_000))
+    part.write_bytes(bytes(400_000))
     hub.cuts = {}
     assert in_folder(fetch(f"hf:{LLAMA}")) == FOLDER
 
@@ -356,7 +357,7 @@ def test_answer_of_no_hub_is_told_in_one_line(hub: FakeHub, listing: bytes) -> N
 def test_disk_without_room_is_told_before_anything_is_fetched(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = SimpleNamespace(free=1_000_000)
+    full = SimpleNamespace(free=100_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
     message = refusal(f"hf:{LLAMA}")
     assert "0.0 GB more" in message and "HF_HOME" in message
@@ -366,10 +367,10 @@ def test_disk_without_room_is_told_before_anything_is_fetched(
 def test_what_has_arrived_needs_no_room_again(
     hub: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub.cuts[SECOND] = [2_000_000] + [0] * 50
+    hub.cuts[SECOND] = [200_000] + [0] * 50
     refusal(f"hf:{LLAMA}")
     hub.cuts = {}
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2_100_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=210_000))
     assert in_folder(fetch(f"hf:{LLAMA}")) == FOLDER
 
 
@@ -379,14 +380,14 @@ def test_disk_that_fills_up_keeps_what_has_arrived(
     write = hub_download._Sink.write
 
     def full(sink: Any, block: bytes) -> None:
-        if sink.length > 1_000_000:
+        if sink.length > 100_000:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(sink, block)
 
     monkeypatch.setattr(hub_download._Sink, "write", full)
     message = refusal(f"hf:{LLAMA}")
     assert "is full" in message and str(cache) in message
-    assert next(cache.rglob("*.incomplete")).stat().st_size > 1_000_000
+    assert next(cache.rglob("*.incomplete")).stat().st_size > 100_000
 
 
 def test_cache_that_cannot_be_written_is_named(hub: FakeHub, cache: Path) -> None:

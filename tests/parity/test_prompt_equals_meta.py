@@ -104,7 +104,7 @@ def by_meta(messages: list[ChatMessage], *, stripped: bool) -> list[int]:
 
 
 @given(dialogs)
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_any_dialog_has_the_ids_of_metas_encoder(
     tokenizer: Tokenizer, messages: list[ChatMessage]
 ) -> None:
@@ -113,7 +113,7 @@ def test_any_dialog_has_the_ids_of_metas_encoder(
 
 
 @given(dialogs)
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_any_dialog_has_them_too_where_no_blank_is_trimmed(
     tokenizer: Tokenizer, messages: list[ChatMessage]
 ) -> None:

@@ -157,7 +157,7 @@ MAKERS: dict[str, tuple[str, bool, dict[str, int], Callable[..., Maker], dict[st
 # Those that are tried as a folder too; a space after every control token is Llama 2's habit.
 FOLDERS = {
     f"{name}-folder": {"legacy": name != "mistral"}
-    for name in ("llama3", "llama2", "mistral", "gemma", "phi3", "qwen3")
+    for name in ("llama2", "mistral", "gemma", "phi3", "qwen3")
 }
 
 

@@ -89,6 +89,8 @@ def use_hub(monkeypatch: pytest.MonkeyPatch, hub: FakeHub, cache: Path) -> None:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Or every answer waits 40 ms between its head and its body.
+    disable_nagle_algorithm = True
 
     def __init__(self, hub: FakeHub, *arguments: Any) -> None:
         self._hub = hub

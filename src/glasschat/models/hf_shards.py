@@ -57,6 +57,11 @@ def find_shards(
                 f"{INDEX} looks for {tensor[:80]!r} in {str(file)[:80]!r}, and only .safetensors "
                 f"files in the folder itself are read: {_AGAIN}"
             )
+    if not isinstance(index.get("metadata"), dict):
+        raise InvalidModel(
+            f'{INDEX} has no entry "metadata", without which transformers does not load it: add '
+            f'"metadata": {{}}'
+        )
     files = sorted(set(where.values()))
     missing = [file for file in files if not (path / file).exists()]
     if missing:
