@@ -12,12 +12,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-import torch
-from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
-
 from glasschat.errors import InvalidModel
+from glasschat.models.hf_library import Tensor, torch, transformers
 
 IMPLEMENTATION = "glasschat_slots"
 # What some models hand to their attention, and what this one would silently leave out.
@@ -126,13 +122,13 @@ def dense(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, rule
             # There, shared heads and a mask together are left to the slowest kernel.
             keys, values = (t.repeat_interleave(heads // kv_heads, 1) for t in (keys, values))
             shared = False
-        return scaled_dot_product_attention(
+        return torch.nn.functional.scaled_dot_product_attention(
             query, keys, values, attn_mask=mask, scale=rules.scale, enable_gqa=shared
         )
     # The heads that share their keys side by side, as if they were tokens: nothing is copied.
     packed = query.reshape(rows, kv_heads, -1, width)
     if rules.softcap is None:
-        attended = scaled_dot_product_attention(
+        attended = torch.nn.functional.scaled_dot_product_attention(
             packed, keys, values, attn_mask=mask, scale=rules.scale
         )
     else:
@@ -211,4 +207,4 @@ def attend(
 
 def register() -> None:
     """Make this attention known to transformers by the name IMPLEMENTATION. Can be repeated."""
-    AttentionInterface.register(IMPLEMENTATION, attend)
+    transformers.AttentionInterface.register(IMPLEMENTATION, attend)

@@ -6,10 +6,8 @@ asks for more, such as one length of all rows, would be wrong here, and fails.
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from glasschat.errors import InvalidModel
+from glasschat.models.hf_library import Tensor, torch
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from glasschat.errors import InvalidModel
 from glasschat.models.base import Logits
 from glasschat.models.hf_attention import IMPLEMENTATION, Seen
+from glasschat.models.hf_library import torch
 
 # How far logits may lie apart, as a share of their spread: seen are 1e-5 and 2e-2.
 _TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}

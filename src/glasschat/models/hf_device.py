@@ -1,8 +1,7 @@
 """Where a Hugging Face model computes, and with which numbers."""
 
-import torch
-
 from glasschat.errors import ParameterError
+from glasschat.models.hf_library import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")

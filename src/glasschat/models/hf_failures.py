@@ -3,12 +3,16 @@
 import gc
 from typing import Any
 
-import torch
-
 from glasschat.errors import GlasschatError, InvalidModel, NotEnoughMemory, ReplyFailed
+from glasschat.models.hf_library import torch
 
 # What torch says when memory is short, beside the error that it has for it.
-_OUT_OF_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cublas_status_alloc_failed",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

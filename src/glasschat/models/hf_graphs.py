@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from glasschat.models.base import ForwardRow
 from glasschat.models.hf_attention import Rules, additive, dense, visible
 from glasschat.models.hf_cache import Places, SlotCache
 from glasschat.models.hf_flash import FlashRows
 from glasschat.models.hf_layout import Layout
+from glasschat.models.hf_library import torch
 
 log = logging.getLogger(__name__)
 
@@ -174,24 +173,27 @@ def recompute(function: Replay) -> Replay:
 
 
 class CudaCapture:
-    """Captures CUDA graphs that share one pool of memory."""
+    """Captures CUDA graphs of one device, which share one pool of memory."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._pool: Any = torch.cuda.graph_pool_handle()
+        with torch.cuda.device(device):
+            self._stream = torch.cuda.Stream()
+            self._pool: Any = torch.cuda.graph_pool_handle()
 
     def __call__(self, function: Replay) -> Replay:
         """See GraphDecoder."""
-        stream = torch.cuda.Stream(self._device)
-        stream.wait_stream(torch.cuda.current_stream(self._device))
-        # Kernels choose their workspaces when they first run, which a capture does not allow.
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
-                function()
-        torch.cuda.current_stream(self._device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
-            result = function()
+        with torch.cuda.device(self._device):
+            current = torch.cuda.current_stream()
+            self._stream.wait_stream(current)
+            # Kernels choose their workspaces when they first run, which a capture does not allow.
+            with torch.cuda.stream(self._stream):
+                for _ in range(_WARM_UPS):
+                    function()
+            current.wait_stream(self._stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+                result = function()
 
         def replay() -> torch.Tensor:
             graph.replay()

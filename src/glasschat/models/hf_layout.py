@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from glasschat.models.base import ForwardRow
 from glasschat.models.hf_attention import Chunk, Group, Run
 from glasschat.models.hf_cache import Places
+from glasschat.models.hf_library import torch
 
 # Slots that decode in one call all read as far as the longest; beyond this factor two calls read
 # less, and the second costs little.

@@ -37,7 +37,8 @@ def free_bytes(device: str) -> int:
     """Memory of `device` that can be had now; Apple's GPU shares the machine's."""
     if not device.startswith("cuda"):
         return available_bytes()
-    import torch
+
+    from glasschat.models.hf_library import torch
 
     free, _ = torch.cuda.mem_get_info(device)
     return int(free)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from glasschat.errors import GlasschatError, ReplyFailed
 from glasschat.models import hf_attention, hf_checks, hf_flash
@@ -16,6 +15,7 @@ from glasschat.models.hf_cache import SlotCache
 from glasschat.models.hf_failures import release_memory, reply_failure, start_failure
 from glasschat.models.hf_graphs import Capture, CudaCapture, GraphDecoder
 from glasschat.models.hf_layout import Layout, lay_out
+from glasschat.models.hf_library import torch
 from glasschat.models.threads import ThreadTuner
 
 # The most rows that a captured graph serves at once.

@@ -5,14 +5,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-import transformers
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-from transformers.utils import logging as transformers_logging
-
 from glasschat.errors import GlasschatError, InvalidModel, NotEnoughMemory
 from glasschat.models.hf_failures import first_line, is_out_of_memory, release_memory
 from glasschat.models.hf_folder import HfFolder
+from glasschat.models.hf_library import torch, transformers
 
 # The share of the loading that reading takes; the rest is the look for numbers that are none.
 _READING = 0.95
@@ -35,7 +31,7 @@ def load_weights(
     allocated is given back then.
     """
     kind = folder.model_type
-    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+    if kind not in transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise InvalidModel(
             f"{folder.name} is of an unknown architecture ({kind or 'none named'}): transformers "
             f"{transformers.__version__} has no causal language model of that name; a newer "
@@ -146,14 +142,14 @@ class _Reporter:
     def reporting(self) -> Iterator["_Reporter"]:
         """transformers is quiet inside, and its bars come here."""
         with _hook_lock:
-            verbosity = transformers_logging.get_verbosity()
-            before = transformers_logging.set_tqdm_hook(self._bar)
-            transformers_logging.set_verbosity_error()
+            verbosity = transformers.utils.logging.get_verbosity()
+            before = transformers.utils.logging.set_tqdm_hook(self._bar)
+            transformers.utils.logging.set_verbosity_error()
             try:
                 yield self
             finally:
-                transformers_logging.set_tqdm_hook(before)
-                transformers_logging.set_verbosity(verbosity)
+                transformers.utils.logging.set_tqdm_hook(before)
+                transformers.utils.logging.set_verbosity(verbosity)
 
     def _bar(self, factory: Callable[..., Any], args: tuple[Any, ...], options: Any) -> Any:
         if threading.get_ident() != self._thread:
