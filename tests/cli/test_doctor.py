@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from glasschat.cli import main
+from tests.doctor.breaking import untried
 
 PROGRAM = Path(sys.executable).with_name("glasschat")
 
@@ -18,7 +19,7 @@ PROGRAM = Path(sys.executable).with_name("glasschat")
 @pytest.fixture
 def no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trial costs a process each time; tests/doctor/test_trial.py has it."""
-    monkeypatch.setattr("glasschat.doctor.reading.try_vocabulary", lambda path: None)
+    monkeypatch.setattr("glasschat.doctor.reading.try_gguf", untried)
 
 
 def test_the_built_in_model_passes() -> None:

@@ -32,7 +32,7 @@ from glasschat.doctor.gguf_facts import gguf_facts
 from glasschat.models.base import Logits
 from glasschat.models.llama_tokenizer import open_vocabulary
 from glasschat.models.scripted import ScriptedRunner
-from tests.doctor.breaking import altered, found, marks, number, renamed, replaced
+from tests.doctor.breaking import altered, found, marks, number, renamed, replaced, untried
 from tests.support.models import real_model
 
 PASSAGES = [
@@ -51,7 +51,7 @@ def shorter() -> Iterator[None]:
         patch.setattr(measuring, "QUESTIONS", measuring.QUESTIONS[:1])
         patch.setattr(measuring, "FOLLOWED", 20)
         patch.setattr(measuring, "REPLY", 8)
-        patch.setattr("glasschat.doctor.reading.try_vocabulary", lambda path: None)
+        patch.setattr("glasschat.doctor.reading.try_gguf", untried)
         yield
 
 

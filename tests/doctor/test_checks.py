@@ -297,6 +297,21 @@ def test_positions_that_do_not_reach_as_far_as_the_context(
 
 
 @pytest.mark.parametrize(
+    ("shape", "mark"),
+    [
+        ({"num_hidden_layers": 30, "rms_norm_eps": 1e-5, "rope_theta": 1e4}, Mark.PASS),
+        ({}, Mark.PASS),
+        ({"num_hidden_layers": 0}, Mark.FAIL),
+        ({"rms_norm_eps": -1.0}, Mark.FAIL),
+        ({"rope_theta": float("nan")}, Mark.FAIL),
+        ({"rope_theta": float("inf")}, Mark.FAIL),
+    ],
+)
+def test_figures_that_no_model_can_have(shape: dict[str, float], mark: Mark) -> None:
+    assert one(about.figures(replace(FACTS, shape=shape))).mark is mark
+
+
+@pytest.mark.parametrize(
     ("settings", "mark"),
     [
         ({}, Mark.PASS),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from glasschat.doctor import Mark, Report, examine
 from glasschat.doctor.reading import read_facts
 from glasschat.errors import ModelNotFound
-from tests.doctor.breaking import altered, found, marks, number, renamed, replaced
+from tests.doctor.breaking import altered, found, marks, number, renamed, replaced, untried
 from tests.support import ggufs
 from tests.support.ggufs import CONTROL
 
@@ -24,7 +24,7 @@ EOS = "tokenizer.ggml.eos_token_id"
 def without_trial() -> Iterator[None]:
     """The trial costs a process each time; tests/doctor/test_trial.py has it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glasschat.doctor.reading.try_vocabulary", lambda path: None)
+        patch.setattr("glasschat.doctor.reading.try_gguf", untried)
         yield
 
 

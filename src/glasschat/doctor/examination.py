@@ -9,11 +9,21 @@ from typing import TypeVar
 from glasschat.doctor.against import distance, tokens
 from glasschat.doctor.against.pair import Pair
 from glasschat.doctor.case import Case
-from glasschat.doctor.checks import about, content, ends, memory, template, vocabulary, weights
+from glasschat.doctor.checks import (
+    about,
+    content,
+    ends,
+    loading,
+    memory,
+    template,
+    vocabulary,
+    weights,
+)
 from glasschat.doctor.facts import Facts
 from glasschat.doctor.finding import Finding, Mark, failed
-from glasschat.doctor.reading import open_tokenizer, read_facts
+from glasschat.doctor.reading import open_tokenizer, read_facts, tried
 from glasschat.doctor.report import Report
+from glasschat.doctor.trial import Trial
 from glasschat.doctor.words import parted
 from glasschat.errors import ModelError
 
@@ -23,6 +33,7 @@ Check = Callable[[Subject], Iterable[Finding]]
 
 OF_FACTS: tuple[tuple[str, Check[Facts]], ...] = (
     ("model", about.model),
+    ("figures", about.figures),
     ("supported", about.supported),
     ("context", about.context),
     ("sampling", about.sampling),
@@ -74,7 +85,8 @@ def examine(path: Path, against: Path | None = None, say: Say = lambda _: None) 
             pair = Pair(case, reference) if case and reference else None
             comparison.make(OF_PAIR, pair)
             run = [("divergence", lambda both: distance.distance(both, say))]
-            comparison.make(run, pair if pair and comparison.comparable(pair) else None)
+            can = pair and chart.runnable and comparison.runnable and pair.has_weights
+            comparison.make(run, pair if can else None)
     return Report(
         facts,
         tuple(chart.findings),
@@ -106,20 +118,20 @@ class _Chart:
             except Exception as error:
                 self.findings.append(_broken(name, error))
 
-    def open(self, stack: ExitStack, facts: Facts, check: str) -> Case | None:
-        """The model with its vocabulary, until `stack` ends; a finding called `check` without."""
+    def open(self, stack: ExitStack, facts: Facts, trial: Trial) -> Case | None:
+        """The model with its vocabulary, until `stack` ends; None, and a finding, without."""
         try:
-            return Case(facts, stack.enter_context(open_tokenizer(facts)))
+            return Case(facts, stack.enter_context(open_tokenizer(facts, trial)))
         except ModelError as error:
-            self.findings.append(failed(check, *parted(str(error), _ANOTHER)))
+            self.findings.append(failed("tokenizer", *parted(str(error), _ANOTHER)))
         except Exception as error:
-            self.findings.append(_broken(check, error))
+            self.findings.append(_broken("tokenizer", error))
         return None
 
-    def comparable(self, pair: Pair) -> bool:
-        """Whether the two can be run over the same ids."""
-        weights = pair.model.facts.tensors and pair.reference.facts.tensors
-        return bool(weights) and not self.failed("same-vocabulary")
+    @property
+    def runnable(self) -> bool:
+        """Whether nothing was found for which the model must not be run."""
+        return not any(map(self.failed, ("figures", "loading", "against", "same-vocabulary")))
 
 
 def _looked_at(stack: ExitStack, chart: _Chart, facts: Facts) -> Case | None:
@@ -127,7 +139,7 @@ def _looked_at(stack: ExitStack, chart: _Chart, facts: Facts) -> Case | None:
     whole = not chart.failed("file")
     chart.make(OF_FACTS, facts if whole or facts.architecture else None)
     chart.make(OF_FILES, facts if whole else None)
-    case = chart.open(stack, facts, "tokenizer") if whole else None
+    case = _opened(stack, chart, facts) if whole else None
     about_template: list[Finding] = []
     if case is not None:
         case, about_template = _with_template(case)
@@ -137,12 +149,23 @@ def _looked_at(stack: ExitStack, chart: _Chart, facts: Facts) -> Case | None:
     return case
 
 
+def _opened(stack: ExitStack, chart: _Chart, facts: Facts) -> Case | None:
+    """Let the libraries near the model, after a trial elsewhere."""
+    trial = tried(facts)
+    if facts.kind == "GGUF" and facts.tensors:
+        chart.make([("loading", loading.loading)], None if trial.vocabulary else trial)
+    return chart.open(stack, facts, trial)
+
+
 def _reference(stack: ExitStack, chart: _Chart, facts: Facts, whole: Finding) -> Case | None:
-    """The model to compare with, if it can be."""
-    if whole.mark is Mark.FAIL:
-        chart.findings.append(replace(whole, check="against"))
-        return None
-    case = chart.open(stack, facts, "against")
+    """The model to compare with, if it can be; of what is wrong with it only what prevents that."""
+    own = _Chart([whole])
+    case = None
+    if not own.failed("file"):
+        own.make([("figures", about.figures)], facts)
+        case = _opened(stack, own, facts)
+    wrong = [finding for finding in own.findings if finding.mark is Mark.FAIL]
+    chart.findings += [replace(finding, check="against") for finding in wrong]
     return None if case is None else _with_template(case)[0]
 
 

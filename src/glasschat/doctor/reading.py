@@ -8,9 +8,9 @@ from glasschat.doctor.facts import Facts
 from glasschat.doctor.finding import Finding, failed, passed
 from glasschat.doctor.folder_facts import folder_facts, what_is_left
 from glasschat.doctor.gguf_facts import gguf_facts
-from glasschat.doctor.trial import try_vocabulary
+from glasschat.doctor.trial import Trial, try_gguf
 from glasschat.doctor.words import parted, plural, size
-from glasschat.errors import ModelError, ModelNotFound
+from glasschat.errors import InvalidModel, ModelError, ModelNotFound
 from glasschat.models.base import Tokenizer
 from glasschat.models.hf_folder import read_folder
 from glasschat.models.hf_tokenizer import HfTokenizer
@@ -34,13 +34,22 @@ def read_facts(path: Path) -> tuple[Facts, Finding]:
         raise ModelNotFound(f"{str(path)!r} cannot be read: {error}") from None
 
 
+def tried(facts: Facts) -> Trial:
+    """Whether the libraries that would load the model can be let near it."""
+    if facts.kind == "folder":
+        # tokenizers and transformers raise where something is wrong.
+        return Trial()
+    return try_gguf(facts.path, weights=bool(facts.tensors))
+
+
 @contextmanager
-def open_tokenizer(facts: Facts) -> Iterator[Tokenizer]:
+def open_tokenizer(facts: Facts, trial: Trial) -> Iterator[Tokenizer]:
     """The model's tokenizer, without its weights. Raises ModelError."""
     if facts.kind == "folder":
         yield HfTokenizer(facts.path, vocab_size=facts.embedding_rows or None)
         return
-    try_vocabulary(facts.path)
+    if trial.vocabulary:
+        raise InvalidModel(trial.vocabulary)
     with open_vocabulary(facts.path) as tokenizer:
         yield tokenizer
 

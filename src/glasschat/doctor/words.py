@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from itertools import accumulate
+from math import isfinite
 from unicodedata import east_asian_width
 
 # In columns of a terminal: letters of East Asia take two.
@@ -34,6 +35,8 @@ def size(count: int) -> str:
 
 def number(value: float) -> str:
     """A figure with its thousands apart and no needless digits."""
+    if not isfinite(value):
+        return str(value)
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:.4g}"

@@ -19,6 +19,11 @@ class Pair:
         return min(self.model.tokenizer.vocab_size, self.reference.tokenizer.vocab_size)
 
     @property
+    def has_weights(self) -> bool:
+        """Whether both can be run at all."""
+        return bool(self.model.facts.tensors and self.reference.facts.tensors)
+
+    @property
     def names(self) -> tuple[str, str]:
         """What to call the two, so that they can be told apart."""
         model, reference = self.model.facts, self.reference.facts

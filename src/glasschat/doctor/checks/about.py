@@ -9,6 +9,20 @@ from glasschat.doctor.words import number, parted, plural, quoted, size, some
 # Meta's 3.1 and later name a context of 131,072 and bring it about by scaled frequencies; files
 # converted before July 2024 lack them, and go wrong beyond what 3.0 was trained for.
 _LLAMA3_BASE, _LLAMA3_ROWS, _LLAMA3_CONTEXT = 500_000.0, 128_256, 8192
+# Between these a figure of the architecture must lie.
+_FIGURES = {
+    "num_hidden_layers": (0, 10_000),
+    "hidden_size": (0, 1 << 24),
+    "rms_norm_eps": (0, 0.1),
+    "rope_theta": (0, 1e15),
+}
+_NAMED = {
+    "num_hidden_layers": "layers",
+    "hidden_size": "wide",
+    "num_attention_heads": "heads",
+    "num_key_value_heads": "of keys and values",
+    "num_experts": "experts",
+}
 # Outside these a recommendation is a mistake: name, smallest, largest.
 _RANGES = {
     "temperature": (0.0, 5.0),
@@ -102,6 +116,31 @@ def context(facts: Facts) -> Iterator[Finding]:
         )
     else:
         yield passed("context", said, **details)
+
+
+def figures(facts: Facts) -> Iterator[Finding]:
+    """The figures of the architecture, and those that no model can have."""
+    shape = facts.shape
+    wrong = [
+        f"{name} {number(shape[name])}"
+        for name, (low, high) in _FIGURES.items()
+        if name in shape and not low < shape[name] < high
+    ]
+    details = {"figures": dict(shape)}
+    if wrong:
+        yield failed(
+            "figures",
+            f"no model can have {some(wrong, 5)}",
+            "get another conversion of the model, from a current converter",
+            **details,
+        )
+        return
+    named = [
+        f"{number(shape[key])} {what}"
+        for key, what in _NAMED.items()
+        if key in shape and (key != "num_experts" or shape[key])
+    ]
+    yield passed("figures", ", ".join(named) or "none that are known", **details)
 
 
 def supported(facts: Facts) -> Iterator[Finding]:
