@@ -32,6 +32,7 @@ run: $(VENV)/.stamp-builtin $(VENV)/.stamp-$(RUN_EXTRA) ## serve the chat: MODEL
 
 test: $(VENV)/.stamp-test ## format, lint, types, import rules and all tests; stops at the first that fails
 	@$(BIN)/python tools/browser.py --install
+	@$(BIN)/python tools/postgres.py --install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

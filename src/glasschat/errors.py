@@ -15,6 +15,15 @@
     │   ├── QueueFull         too many requests are waiting already
     │   ├── EngineStopped     the engine has been closed, or has failed
     │   └── ReplyFailed       this reply went wrong; others go on
+    ├── StoreError            conversations cannot be kept; the chat itself goes on
+    │   ├── StoreUnavailable  the database cannot be opened or reached, or is locked too long
+    │   ├── StoreFull         no room on the disk
+    │   ├── StoreReadOnly     the file or the database may not be written
+    │   ├── StoreDamaged      no database, another program's, or one with damaged pages
+    │   ├── StoreTooNew       a newer glasschat wrote it
+    │   ├── StoreConflict     somebody else has changed the same turn meanwhile
+    │   └── ConversationNotFound  no such conversation, or somebody else's
+    ├── InvalidImport         a file that holds no conversations that can be read
     ├── MissingExtra          a library that is wanted for this is not installed
     └── ServerError           the port is taken, the address is refused
 
@@ -105,6 +114,42 @@ class EngineStopped(EngineError):
 
 class ReplyFailed(EngineError):
     """This reply went wrong; others go on."""
+
+
+class StoreError(GlasschatError):
+    """Conversations cannot be kept; the chat itself goes on."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be opened or reached, or was locked for too long."""
+
+
+class StoreFull(StoreError):
+    """There is no room left for the database to grow."""
+
+
+class StoreReadOnly(StoreError):
+    """The file or the database may be read, not written."""
+
+
+class StoreDamaged(StoreError):
+    """It is no database, or another program's, or its pages are damaged."""
+
+
+class StoreTooNew(StoreError):
+    """A newer glasschat has written it, in a schema that this one does not know."""
+
+
+class StoreConflict(StoreError):
+    """Somebody else, in another page or process, has changed the same turn meanwhile."""
+
+
+class ConversationNotFound(StoreError):
+    """There is no such conversation, or it is somebody else's."""
+
+
+class InvalidImport(GlasschatError):
+    """A file holds no conversations that can be read."""
 
 
 class ServerError(GlasschatError):

@@ -1,0 +1,1 @@
+"""Conversations as files: to read, to keep, and from others."""

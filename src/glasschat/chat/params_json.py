@@ -1,0 +1,38 @@
+"""Settings of a reply as plain JSON, and back."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from glasschat.sampling import SamplingParams
+
+NAMES = frozenset(item.name for item in fields(SamplingParams))
+
+
+def params_as_json(params: SamplingParams) -> dict[str, Any]:
+    """Every setting by its name; the defaults too, which another version may have otherwise."""
+    plain = {item.name: getattr(params, item.name) for item in fields(SamplingParams)}
+    # JSON has no infinity: the value that forbids a token is written as a word.
+    plain["logit_bias"] = {
+        str(token_id): "-inf" if value == -math.inf else value
+        for token_id, value in params.logit_bias.items()
+    }
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()}
+
+
+def params_from_json(plain: Mapping[str, Any]) -> SamplingParams:
+    """The settings; a name that this version does not know is left out.
+
+    Raises ParameterError for a value out of its range.
+    """
+    known = {name: value for name, value in plain.items() if name in NAMES}
+    bias = known.get("logit_bias")
+    if isinstance(bias, Mapping):
+        known["logit_bias"] = {
+            int(token_id) if str(token_id).isdecimal() else token_id: -math.inf
+            if value == "-inf"
+            else value
+            for token_id, value in bias.items()
+        }
+    return SamplingParams(**known)

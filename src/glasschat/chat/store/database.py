@@ -1,0 +1,121 @@
+"""One database, SQLite or PostgreSQL: connections, transactions, and errors that say what to do."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from glasschat.chat.store.failures import store_error
+from glasschat.chat.store.location import shown
+from glasschat.errors import MissingExtra
+
+BUSY_S = 5.0
+"""How long a transaction waits for another's lock."""
+
+
+class Database:
+    """Transactions on one database. Safe to use from any thread.
+
+    All methods raise StoreError.
+    """
+
+    def __init__(self, url: URL | str, *, busy_s: float = BUSY_S) -> None:
+        url = make_url(url)
+        self.place = shown(url)
+        self.sqlite = url.get_backend_name() == "sqlite"
+        if self.sqlite:
+            with self._told():
+                _make_private(Path(url.database or ""))
+            self._engine = create_engine(url, connect_args={"timeout": busy_s})
+            event.listen(self._engine, "connect", _on_sqlite_connect)
+            event.listen(self._engine, "begin", _on_sqlite_begin)
+            with self._told():
+                self._to_wal(busy_s)
+        else:
+            milliseconds = round(busy_s * 1000)
+            args: dict[str, Any] = {"connect_timeout": max(2, round(busy_s))}
+            if "options" not in url.query:
+                args["options"] = f"-c lock_timeout={milliseconds} -c client_encoding=UTF8"
+            try:
+                self._engine = create_engine(url, pool_pre_ping=True, connect_args=args)
+            except ImportError:
+                raise MissingExtra(
+                    "PostgreSQL needs psycopg: install it with `pip install 'glasschat[postgres]'`"
+                ) from None
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database throughout."""
+        level: dict[str, Any] = {} if self.sqlite else {"isolation_level": "REPEATABLE READ"}
+        with self._told(), self._engine.connect().execution_options(**level) as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that is committed at the end, or leaves nothing behind."""
+        with (
+            self._told(),
+            self._engine.connect().execution_options(glasschat_writes=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._told():
+            self._engine.dispose()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
+            raise store_error(error, self.place) from error
+
+    def _to_wal(self, busy_s: float) -> None:
+        # Kept in the file, so that this costs something only once.
+        raw = self._engine.raw_connection()
+        try:
+            cursor = raw.cursor()
+            (mode,) = cursor.execute("PRAGMA journal_mode").fetchone()
+            if mode != "wal":
+                cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            # A file that may only be read stays as it is, and two may open a new one at once: the
+            # other is making it so.
+            name = error.sqlite_errorname
+            if not name.startswith(("SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED")):
+                raise
+        finally:
+            raw.close()
+
+
+def _make_private(path: Path) -> None:
+    """The file and, if need be, its folder, for the eyes of this user alone."""
+    if not path.parent.exists():
+        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+
+def _on_sqlite_connect(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver begins no transactions: `_on_sqlite_begin` does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # In WAL mode a killed process loses nothing that was committed; a power cut may lose the
+    # newest commits, never more, and the disk is not made to wait twice a second.
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    # A reader that turns writer could not wait for its turn: writers say so beforehand.
+    writes = connection.get_execution_options().get("glasschat_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

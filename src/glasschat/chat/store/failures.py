@@ -1,0 +1,98 @@
+"""What went wrong with the database, in one line that says what to do."""
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from glasschat.errors import (
+    StoreConflict,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+
+# PostgreSQL's SQLSTATE, or its class of two characters.
+_READ_ONLY = ("25006", "42501")
+_FULL = ("53100",)
+_BUSY = ("40001", "40P01", "55P03", "57014", "53300")
+_DAMAGED = ("XX001", "XX002")
+
+
+def store_error(error: Exception, place: str) -> StoreError:
+    """The error to show for one of a driver or the file system; `place` is the store."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(cause, sqlite3.Error):
+        return _of_sqlite(cause, place)
+    if isinstance(error, PoolTimeout):
+        return StoreUnavailable(f"{place}: all connections are in use: try again in a moment")
+    if isinstance(error, OSError):
+        return StoreUnavailable(
+            f"{place} cannot be opened ({error.strerror or error}): choose another place with "
+            f"--store, or mend the permissions"
+        )
+    state = getattr(cause, "sqlstate", None)
+    return _of_postgres(str(state or ""), cause, place)
+
+
+def _of_sqlite(cause: sqlite3.Error, place: str) -> StoreError:
+    # Extended codes, as SQLITE_IOERR_WRITE, begin with the plain one's name.
+    name = getattr(cause, "sqlite_errorname", "") or ""
+    if name.startswith("SQLITE_FULL"):
+        return StoreFull(f"{place}: the disk is full: free some space, and it goes on by itself")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreUnavailable(
+            f"{place} is locked by another program: close what is working on it, then try again"
+        )
+    if name.startswith("SQLITE_READONLY"):
+        return StoreReadOnly(f"{place} may not be written: mend the file's permissions")
+    if name.startswith("SQLITE_NOTADB"):
+        return StoreDamaged(
+            f"{place} is no database: move it away, or name another file with --store"
+        )
+    if name.startswith("SQLITE_CORRUPT"):
+        return StoreDamaged(
+            f"{place} is damaged ({_line(cause)}): copy it, then save what can be read with "
+            f"`sqlite3 {Path(place).name} .recover`, or put a backup in its place"
+        )
+    if name.startswith("SQLITE_CANTOPEN"):
+        return StoreUnavailable(
+            f"{place} cannot be opened: choose another place with --store, or mend the permissions"
+        )
+    if name.startswith("SQLITE_IOERR"):
+        return StoreFull(
+            f"{place} cannot be written ({_line(cause)}): see whether the disk is full, over a "
+            f"quota, or failing"
+        )
+    if name.startswith("SQLITE_CONSTRAINT"):
+        return StoreConflict(f"{place}: somebody else has changed this chat: load it again")
+    return StoreError(f"{place}: {_line(cause)}")
+
+
+def _of_postgres(state: str, cause: BaseException | None, place: str) -> StoreError:
+    said = _line(cause)
+    if state in _FULL:
+        return StoreFull(f"{place}: the database's disk is full: free some space on its machine")
+    if state in _READ_ONLY:
+        return StoreReadOnly(f"{place} may not be written ({said}): give the user the right to")
+    if state in _BUSY:
+        return StoreUnavailable(f"{place} is busy ({said}): try again in a moment")
+    if state in _DAMAGED:
+        return StoreDamaged(f"{place} is damaged ({said}): put a backup in its place")
+    if state.startswith("23"):
+        return StoreConflict(f"{place}: somebody else has changed this chat: load it again")
+    if not state or state[:2] in ("08", "28", "3D", "57"):
+        return StoreUnavailable(
+            f"{place} cannot be reached ({said}): see whether PostgreSQL runs there, and whether "
+            f"user, password and database are right"
+        )
+    return StoreError(f"{place}: {said}")
+
+
+def _line(error: BaseException | None) -> str:
+    """The first line of what the library said, of a length to show."""
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__

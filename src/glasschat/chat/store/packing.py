@@ -1,0 +1,70 @@
+"""What is kept in columns of its own form: ids as bytes, settings and figures as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from glasschat.chat.node import Ending, Origin, Run
+from glasschat.chat.params_json import params_as_json, params_from_json
+from glasschat.engine import Timings, Usage
+from glasschat.sampling import SamplingParams
+
+
+def packed_ids(ids: Sequence[int]) -> bytes:
+    """Four bytes an id, little-endian."""
+    return np.asarray(ids, dtype="<u4").tobytes()
+
+
+def unpacked_ids(data: bytes | memoryview) -> tuple[int, ...]:
+    """The ids again."""
+    return tuple(np.frombuffer(data, dtype="<u4").tolist())
+
+
+def packed_params(params: SamplingParams | None) -> str | None:
+    """JSON of the settings."""
+    return None if params is None else _json(params_as_json(params))
+
+
+def unpacked_params(text: str | None) -> SamplingParams | None:
+    """The settings again."""
+    return None if text is None else params_from_json(json.loads(text))
+
+
+def run_columns(run: Run) -> dict[str, Any]:
+    """The columns of `runs` that say what the run is."""
+    return {
+        "first_token": run.first_token,
+        "created": run.created,
+        "params": packed_params(run.params),
+        "origin": _json(asdict(run.origin)),
+        **ending_columns(run),
+    }
+
+
+def ending_columns(run: Run) -> dict[str, Any]:
+    """The columns of `runs` that change when it ends."""
+    figures = {"seed": run.seed, "usage": asdict(run.usage), "timings": asdict(run.timings)}
+    return {"ending": run.ending, "error": run.error, "figures": _json(figures)}
+
+
+def unpacked_run(row: Any) -> Run:
+    """The run of a row of `runs`."""
+    figures = json.loads(row.figures)
+    return Run(
+        params=params_from_json(json.loads(row.params)),
+        origin=Origin(**json.loads(row.origin)),
+        first_token=row.first_token,
+        created=row.created,
+        ending=None if row.ending is None else Ending(row.ending),
+        error=row.error,
+        seed=figures["seed"],
+        usage=Usage(**figures["usage"]),
+        timings=Timings(**figures["timings"]),
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,152 @@
+"""Conversations out of the database."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, or_, select, tuple_
+
+from glasschat.chat.node import Node, Run
+from glasschat.chat.saved import ConversationInfo, SavedConversation
+from glasschat.chat.store.packing import unpacked_ids, unpacked_params, unpacked_run
+from glasschat.chat.store.schema import chunks, conversations, runs, turns
+from glasschat.chat.tree import Tree
+from glasschat.errors import ConversationNotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a list goes on: behind this conversation."""
+
+    pinned: bool
+    updated: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a list; `more` is where the next part begins, None at the end."""
+
+    items: tuple[ConversationInfo, ...]
+    more: Cursor | None
+
+
+def info_of(row: Row[Any]) -> ConversationInfo:
+    """The line of the list for a row of `conversations`."""
+    return ConversationInfo(
+        row.id, row.title, row.pinned, row.created, row.updated, row.deleted, row.revision
+    )
+
+
+def owned(connection: Connection, owner: str, conversation_id: str) -> Row[Any]:
+    """The row of that conversation. Raises ConversationNotFound if there is none of `owner`'s."""
+    row = connection.execute(
+        select(conversations).where(
+            conversations.c.id == conversation_id, conversations.c.owner == owner
+        )
+    ).first()
+    if row is None:
+        raise ConversationNotFound("there is no such chat here: it was deleted, or is another's")
+    return row
+
+
+def listed(
+    connection: Connection, owner: str, limit: int, after: Cursor | None, *, deleted: bool
+) -> Page:
+    """The conversations of `owner`, pinned first, then the newest."""
+    c = conversations.c
+    query = (
+        select(conversations)
+        .where(c.owner == owner, c.deleted.is_not(None) if deleted else c.deleted.is_(None))
+        .order_by(c.pinned.desc(), c.updated.desc(), c.number.desc())
+        .limit(limit + 1)
+    )
+    if after is not None:
+        number = select(c.number).where(c.id == after.id).scalar_subquery()
+        behind = and_(
+            c.pinned.is_(after.pinned),
+            tuple_(c.updated, c.number) < tuple_(after.updated, number),
+        )
+        query = query.where(or_(behind, c.pinned.is_(False)) if after.pinned else behind)
+    rows = connection.execute(query).all()
+    items = tuple(info_of(row) for row in rows[:limit])
+    more = Cursor(items[-1].pinned, items[-1].updated, items[-1].id) if rows[limit:] else None
+    return Page(items, more)
+
+
+def loaded(connection: Connection, row: Row[Any]) -> SavedConversation:
+    """The whole conversation of a row of `conversations`, growing replies as far as they are."""
+    return SavedConversation(
+        id=row.id,
+        title=row.title,
+        pinned=row.pinned,
+        created=row.created,
+        updated=row.updated,
+        system=row.system,
+        params=unpacked_params(row.params),
+        tree=_tree(connection, row),
+    )
+
+
+def grown(connection: Connection, turn: int) -> tuple[str, tuple[int, ...] | None]:
+    """Text and ids of one turn, chunks included."""
+    row = connection.execute(select(turns).where(turns.c.number == turn)).one()
+    more = connection.execute(
+        select(chunks.c.text, chunks.c.ids)
+        .join(runs, runs.c.number == chunks.c.run)
+        .where(runs.c.turn == turn)
+        .order_by(runs.c.place, chunks.c.place)
+    ).all()
+    ids = None if row.ids is None else unpacked_ids(row.ids)
+    return _joined(row.text, ids, more)
+
+
+def _joined(text: str, ids: tuple[int, ...] | None, more: Any) -> tuple[str, Any]:
+    joined = text + "".join(chunk.text for chunk in more)
+    if ids is not None:
+        ids += tuple(i for chunk in more for i in unpacked_ids(chunk.ids))
+    return joined, ids
+
+
+def _tree(connection: Connection, row: Row[Any]) -> Tree:
+    here = turns.c.conversation == row.number
+    turn_rows = connection.execute(select(turns).where(here).order_by(turns.c.number)).all()
+    runs_of: dict[int, list[Run]] = {}
+    for run in connection.execute(
+        select(runs)
+        .join(turns, turns.c.number == runs.c.turn)
+        .where(here)
+        .order_by(runs.c.turn, runs.c.place)
+    ):
+        runs_of.setdefault(run.turn, []).append(unpacked_run(run))
+    chunks_of: dict[int, list[Any]] = {}
+    for chunk in connection.execute(
+        select(runs.c.turn, chunks.c.text, chunks.c.ids)
+        .join(runs, runs.c.number == chunks.c.run)
+        .join(turns, turns.c.number == runs.c.turn)
+        .where(here)
+        .order_by(runs.c.turn, runs.c.place, chunks.c.place)
+    ):
+        chunks_of.setdefault(chunk.turn, []).append(chunk)
+    id_of = {turn.number: turn.id for turn in turn_rows}
+    nodes = []
+    for turn in turn_rows:
+        node = _node(turn, None if turn.parent is None else id_of[turn.parent])
+        text, ids = _joined(node.text, node.ids, chunks_of.get(turn.number, []))
+        runs_here = tuple(runs_of.get(turn.number, ()))
+        nodes.append(replace(node, text=text, ids=ids, runs=runs_here))
+    chosen: dict[str | None, str] = {turn.id: turn.chosen for turn in turn_rows if turn.chosen}
+    if row.chosen:
+        chosen[None] = row.chosen
+    return Tree(tuple(nodes), chosen)
+
+
+def _node(turn: Row[Any], parent: str | None) -> Node:
+    return Node(
+        id=turn.id,
+        parent=parent,
+        role=turn.role,
+        text=turn.text,
+        ids=None if turn.ids is None else unpacked_ids(turn.ids),
+        created=turn.created,
+        deleted=turn.deleted is not None,
+    )

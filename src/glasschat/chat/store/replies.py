@@ -1,0 +1,184 @@
+"""Growing replies in the database: begun, appended to, ended, and taken up after a crash."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from glasschat.chat.node import Ending, Node, Run
+from glasschat.chat.store.indexing import index_turn
+from glasschat.chat.store.liveness import given_up
+from glasschat.chat.store.packing import ending_columns, packed_ids
+from glasschat.chat.store.reading import grown
+from glasschat.chat.store.schema import chunks, conversations, runs, turns
+from glasschat.chat.store.turns import add_run, add_turn, open_turn, touch, turn_row
+from glasschat.errors import StoreConflict
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """A reply that has its rows and is about to grow. `text` and `ids` are of its earlier runs."""
+
+    owner: str
+    conversation: int
+    turn: int
+    run: int
+    writer: str
+    started: Run
+    text: str
+    ids: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a reply has grown by; empty as a sign of life."""
+
+    reply: StoredReply
+    place: int
+    text: str
+    ids: tuple[int, ...]
+
+
+def begin(
+    connection: Connection, conversation: Row[Any], node: Node, *, writer: str, now: int
+) -> StoredReply:
+    """Store a reply before its first token, or the further run of one that goes on."""
+    place = len(node.runs) - 1
+    if place:
+        turn = turn_row(connection, conversation.number, node.id).number
+        text, ids = grown(connection, turn)
+        open_turn(connection, conversation, node.id)
+        number = _next_run(connection, turn, place, node, writer, now)
+    else:
+        turn = add_turn(connection, conversation, node)
+        text, ids = "", ()
+        number = add_run(connection, turn, 0, node, writer=writer, now=now)
+    touch(connection, conversation.number, now)
+    started = node.runs[-1]
+    return StoredReply(
+        conversation.owner, conversation.number, turn, number, writer, started, text, ids
+    )
+
+
+def _next_run(
+    connection: Connection, turn: int, place: int, node: Node, writer: str, now: int
+) -> int:
+    open_or_later = select(func.count()).where(
+        runs.c.turn == turn, (runs.c.ending.is_(None)) | (runs.c.place >= place)
+    )
+    if connection.execute(open_or_later).scalar():
+        raise StoreConflict("this reply is being continued elsewhere: load the chat again")
+    return add_run(connection, turn, place, node, writer=writer, now=now)
+
+
+def append(connection: Connection, grown_by: Sequence[Chunk], now: int) -> set[int]:
+    """Append to several replies at once; the runs among them that nobody keeps any more.
+
+    A run that was thought interrupted, because its machine slept, is open again.
+    """
+    lost = set()
+    for chunk in grown_by:
+        alive = connection.execute(
+            update(runs).where(*_own(chunk.reply)).values(heartbeat=now, ending=None)
+        )
+        if not alive.rowcount:
+            lost.add(chunk.reply.run)
+    rows = [
+        {"run": c.reply.run, "place": c.place, "text": c.text, "ids": packed_ids(c.ids)}
+        for c in grown_by
+        if c.reply.run not in lost and (c.text or c.ids)
+    ]
+    if rows:
+        connection.execute(insert(chunks), rows)
+    return lost
+
+
+def end(
+    connection: Connection,
+    reply: StoredReply,
+    text: str,
+    ids: tuple[int, ...] | None,
+    run: Run,
+    now: int,
+) -> None:
+    """Put a reply that has ended into its turn, whole; nothing if nobody keeps it any more."""
+    ended = connection.execute(update(runs).where(*_own(reply)).values(ending_columns(run)))
+    if ended.rowcount:
+        _settle(connection, reply.turn, text, ids, now)
+
+
+def withdraw(connection: Connection, reply: StoredReply) -> None:
+    """Take back a reply that never began, with its turn if this was the turn's only run."""
+    connection.execute(delete(runs).where(runs.c.number == reply.run))
+    left = select(runs.c.number).where(runs.c.turn == reply.turn)
+    if connection.execute(left).first() is None:
+        connection.execute(delete(turns).where(turns.c.number == reply.turn))
+    touch(connection, reply.conversation, None)
+
+
+def unended(connection: Connection, conversation: int | None = None) -> list[Row[Any]]:
+    """The runs that have no ending: those being written, and those that a crash left behind."""
+    query = select(runs.c.number, runs.c.turn, runs.c.writer, runs.c.heartbeat).where(
+        runs.c.ending.is_(None)
+    )
+    if conversation is not None:
+        query = query.join(turns, turns.c.number == runs.c.turn).where(
+            turns.c.conversation == conversation
+        )
+    return list(connection.execute(query))
+
+
+def interrupt(connection: Connection, rows: Sequence[Row[Any]], now: int) -> None:
+    """End those of the runs that were given up, with what is there of them."""
+    for row in rows:
+        if not given_up(row.writer, row.heartbeat, now):
+            continue
+        # Nobody else may have been quicker, nor the writer have come back.
+        mine = connection.execute(
+            update(runs)
+            .where(
+                runs.c.number == row.number,
+                runs.c.ending.is_(None),
+                runs.c.heartbeat == row.heartbeat,
+            )
+            .values(ending=Ending.INTERRUPTED)
+        )
+        if mine.rowcount:
+            _settle(connection, row.turn, *grown(connection, row.turn), None)
+
+
+def _own(reply: StoredReply) -> list[Any]:
+    """That the run is still this writer's to end, and was not continued by somebody else."""
+    later = runs.alias()
+    continued = (
+        select(later.c.number)
+        .where(later.c.turn == reply.turn, later.c.place > runs.c.place)
+        .exists()
+    )
+    return [
+        runs.c.number == reply.run,
+        runs.c.writer == reply.writer,
+        runs.c.ending.is_(None) | (runs.c.ending == Ending.INTERRUPTED),
+        ~continued,
+    ]
+
+
+def _settle(
+    connection: Connection, turn: int, text: str, ids: tuple[int, ...] | None, now: int | None
+) -> None:
+    """Let the turn have the whole text, and the chunks go."""
+    connection.execute(
+        update(turns)
+        .where(turns.c.number == turn)
+        .values(text=text, ids=None if ids is None else packed_ids(ids))
+    )
+    own_runs = select(runs.c.number).where(runs.c.turn == turn)
+    connection.execute(delete(chunks).where(chunks.c.run.in_(own_runs)))
+    row = connection.execute(
+        select(conversations.c.number, conversations.c.owner)
+        .join(turns, turns.c.conversation == conversations.c.number)
+        .where(turns.c.number == turn)
+    ).one()
+    index_turn(connection, turn, row.owner, text)
+    touch(connection, row.number, now)

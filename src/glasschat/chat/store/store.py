@@ -1,0 +1,220 @@
+"""Conversations that last: what pages and commands talk to.
+
+Every method is one transaction; its errors are StoreError's, ConversationNotFound among them for
+a conversation that is not the owner's. A method that changes one thing changes that row alone, so
+that two pages, or two processes on one database, lose nothing of each other's.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from secrets import token_urlsafe
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select
+
+from glasschat.chat.node import Node
+from glasschat.chat.saved import ConversationInfo, SavedConversation
+from glasschat.chat.store import replies, turns
+from glasschat.chat.store.adding import add_conversation, taken
+from glasschat.chat.store.database import Database
+from glasschat.chat.store.indexing import index_title, unindex_titles, unindex_turns
+from glasschat.chat.store.liveness import given_up, writer_name
+from glasschat.chat.store.packing import packed_params
+from glasschat.chat.store.reading import Cursor, Page, info_of, listed, loaded, owned
+from glasschat.chat.store.replies import StoredReply
+from glasschat.chat.store.schema import conversations
+from glasschat.chat.store.schema import turns as turns_table
+from glasschat.chat.store.searching import Hit, found
+from glasschat.sampling import SamplingParams
+
+LOCAL_OWNER = "local"
+"""Who conversations belong to where nobody logs in."""
+
+
+def wall_clock_ms() -> int:
+    """Now, in milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Store:
+    """All conversations of one database. Safe to use from any thread."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], int] = wall_clock_ms) -> None:
+        self.database = database
+        self._clock = clock
+        self._writer = writer_name()
+
+    @property
+    def place(self) -> str:
+        """The file's path, or the URL without its password."""
+        return self.database.place
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
+
+    # --- the list -------------------------------------------------------------------------
+
+    def create(
+        self, owner: str, *, system: str = "", params: SamplingParams | None = None
+    ) -> ConversationInfo:
+        """A new, empty conversation."""
+        now = self._clock()
+        new = SavedConversation(system=system, params=params, created=now, updated=now)
+        with self.database.write() as connection:
+            return info_of(add_conversation(connection, owner, new, now))
+
+    def conversations(
+        self, owner: str, limit: int = 50, after: Cursor | None = None, *, deleted: bool = False
+    ) -> Page:
+        """A part of the list: pinned ones first, then by their last change, the newest first."""
+        with self.database.read() as connection:
+            return listed(connection, owner, limit, after, deleted=deleted)
+
+    def search(self, owner: str, query: str, limit: int = 50) -> tuple[Hit, ...]:
+        """The conversations with all words of the query in the title or in one turn."""
+        with self.database.read() as connection:
+            return found(connection, owner, query, limit)
+
+    def rename(self, owner: str, conversation_id: str, title: str) -> None:
+        """Give it another title."""
+        title = " ".join(title.split())[:200]
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.touch(connection, row.number, None, title=title)
+            index_title(connection, row.number, owner, title)
+
+    def pin(self, owner: str, conversation_id: str, pinned: bool = True) -> None:
+        """Keep it at the head of the list, or no longer."""
+        self._set(owner, conversation_id, pinned=pinned)
+
+    def set_system(self, owner: str, conversation_id: str, system: str) -> None:
+        """Give it another system prompt."""
+        self._set(owner, conversation_id, system=system)
+
+    def set_params(self, owner: str, conversation_id: str, params: SamplingParams) -> None:
+        """Give it other settings."""
+        self._set(owner, conversation_id, params=packed_params(params))
+
+    def delete(self, owner: str, conversation_id: str) -> None:
+        """Hide it; `restore` undoes that until `clear_up`."""
+        self._set(owner, conversation_id, deleted=self._clock())
+
+    def restore(self, owner: str, conversation_id: str) -> None:
+        """Undo `delete`."""
+        self._set(owner, conversation_id, deleted=None)
+
+    def clear_up(self, before: int) -> int:
+        """Remove for good what was deleted before that time; how many conversations that were."""
+        with self.database.write() as connection:
+            old = conversations.c.deleted < before
+            numbers = list(connection.scalars(select(conversations.c.number).where(old)))
+            here = select(turns_table.c.number).where(turns_table.c.conversation.in_(numbers))
+            unindex_turns(connection, list(connection.scalars(here)))
+            unindex_titles(connection, numbers)
+            connection.execute(delete(conversations).where(conversations.c.number.in_(numbers)))
+            # A branch's words are gone already; what is below it goes with it.
+            connection.execute(delete(turns_table).where(turns_table.c.deleted < before))
+            return len(numbers)
+
+    # --- one conversation -----------------------------------------------------------------
+
+    def info(self, owner: str, conversation_id: str) -> ConversationInfo:
+        """Its line of the list; cheap enough to ask for again and again."""
+        with self.database.read() as connection:
+            return info_of(owned(connection, owner, conversation_id))
+
+    def load(self, owner: str, conversation_id: str) -> SavedConversation:
+        """The whole conversation. A reply whose writer was killed is `interrupted` from now on."""
+        with self.database.read() as connection:
+            row = owned(connection, owner, conversation_id)
+            left = [
+                run
+                for run in replies.unended(connection, row.number)
+                if given_up(run.writer, run.heartbeat, self._clock())
+            ]
+            if not left:
+                return loaded(connection, row)
+        with self.database.write() as connection:
+            replies.interrupt(connection, left, self._clock())
+            return loaded(connection, owned(connection, owner, conversation_id))
+
+    def add(self, owner: str, conversation: SavedConversation) -> ConversationInfo:
+        """Add a whole conversation, as an import has it; under another id if its own is taken.
+
+        A reply that was still growing where it came from is `interrupted` here.
+        """
+        with self.database.write() as connection:
+            if taken(connection, conversation.id):
+                conversation = replace(conversation, id=token_urlsafe(16))
+            return info_of(add_conversation(connection, owner, conversation, self._clock()))
+
+    def add_turn(self, owner: str, conversation_id: str, node: Node) -> None:
+        """Add a user turn, or a reply from elsewhere, as its parent's newest child, and open it."""
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.add_turn(connection, row, node)
+            self._touch_with_title(connection, row, node)
+
+    def select(self, owner: str, conversation_id: str, turn_id: str) -> None:
+        """Lead the open path through that turn."""
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.open_turn(connection, row, turn_id)
+            turns.touch(connection, row.number, None)
+
+    def delete_branch(self, owner: str, conversation_id: str, turn_id: str) -> None:
+        """Hide a turn and what is below it; `restore_branch` undoes that until `clear_up`."""
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.mark_branch(connection, row, turn_id, self._clock())
+            turns.touch(connection, row.number, None)
+
+    def restore_branch(self, owner: str, conversation_id: str, turn_id: str) -> None:
+        """Undo `delete_branch`."""
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.mark_branch(connection, row, turn_id, None)
+            turns.touch(connection, row.number, None)
+
+    # --- growing replies; ReplyWriter does the rest ---------------------------------------
+
+    def begin_reply(
+        self, owner: str, conversation_id: str, reply: Node, *, asked: Node | None = None
+    ) -> StoredReply:
+        """Store a reply, and the user turn that it answers, before its first token.
+
+        `reply` is as `Tree.reply` or `Tree.go_on` made it: its last run has no ending.
+        """
+        with self._changing(owner, conversation_id) as (connection, row):
+            if asked is not None:
+                turns.add_turn(connection, row, asked)
+                self._touch_with_title(connection, row, asked)
+            now = self._clock()
+            return replies.begin(connection, row, reply, writer=self._writer, now=now)
+
+    def withdraw_reply(self, reply: StoredReply) -> None:
+        """Take back a reply that the engine refused; the user turn stays."""
+        with self.database.write() as connection:
+            replies.withdraw(connection, reply)
+
+    def interrupt_given_up(self) -> None:
+        """End every reply whose writer is no longer there."""
+        with self.database.read() as connection:
+            left = replies.unended(connection)
+            if not any(given_up(row.writer, row.heartbeat, self._clock()) for row in left):
+                return
+        with self.database.write() as connection:
+            replies.interrupt(connection, left, self._clock())
+
+    @contextmanager
+    def _changing(self, owner: str, conversation_id: str) -> Iterator[tuple[Connection, Row[Any]]]:
+        with self.database.write() as connection:
+            yield connection, owned(connection, owner, conversation_id)
+
+    def _set(self, owner: str, conversation_id: str, **values: Any) -> None:
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.touch(connection, row.number, None, **values)
+
+    def _touch_with_title(self, connection: Connection, row: Row[Any], node: Node) -> None:
+        title = turns.title_for(row, node)
+        turns.touch(connection, row.number, self._clock(), **title)
+        if title:
+            index_title(connection, row.number, row.owner, title["title"])

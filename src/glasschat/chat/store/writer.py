@@ -1,0 +1,174 @@
+"""Writes growing replies to the store, from a thread of its own.
+
+It watches the engine's handles as a page does, so that the engine never waits for a disk. What
+grew since the last time is committed for all replies at once; where that fails it is tried again,
+and as the handles keep every token, nothing is lost as long as the process lives.
+"""
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+
+from glasschat.chat.node import Ending, Run
+from glasschat.chat.store import replies
+from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
+from glasschat.chat.store.replies import Chunk, StoredReply
+from glasschat.chat.store.store import Store, wall_clock_ms
+from glasschat.engine import Generation, Step
+from glasschat.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 0.5
+LONGEST_PAUSE_S = 5.0
+
+
+@dataclass(slots=True)
+class Following:
+    """A reply on its way to the store: how many steps and chunks are there already."""
+
+    reply: StoredReply
+    generation: Generation
+    steps: int = 0
+    chunks: int = 0
+    signed_at: int = 0
+
+
+class ReplyWriter:
+    """Keeps replies as they grow, at most `every_s` seconds behind. Safe to use from any thread."""
+
+    def __init__(self, store: Store, *, every_s: float = EVERY_S) -> None:
+        self._store = store
+        self._every_s = every_s
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._following: dict[str, Following] = {}
+        self._trouble: StoreError | None = None
+        self._thread = threading.Thread(target=self._run, name="glasschat-store", daemon=True)
+        self._thread.start()
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why replies cannot be kept at the moment; None while they are."""
+        return self._trouble
+
+    @property
+    def waiting(self) -> int:
+        """How many replies are growing, or have ended and are not kept yet."""
+        with self._lock:
+            return len(self._following)
+
+    def follow(self, reply: StoredReply, generation: Generation) -> None:
+        """Keep `generation` as it grows, until its end is kept."""
+        with self._lock:
+            self._following[generation.id] = Following(reply, generation)
+        self._wake.set()
+
+    def flush(self) -> None:
+        """Keep now what there is. Raises StoreError; all of it is then tried again."""
+        with self._writing:
+            self._write()
+
+    def close(self) -> None:
+        """Keep what there is and end the thread; a reply that has not ended is interrupted.
+
+        Raises StoreError if something could not be kept.
+        """
+        self._closing.set()
+        self._wake.set()
+        self._thread.join()
+        with self._writing:
+            self._write(closing=True)
+
+    def _run(self) -> None:
+        pause = self._every_s
+        while True:
+            self._wake.wait()
+            if self._closing.wait(pause):
+                return
+            with self._lock:
+                if not self._following:
+                    self._wake.clear()
+                    continue
+            try:
+                self.flush()
+                pause = self._every_s
+            except StoreError as error:
+                if self._trouble is None or str(self._trouble) != str(error):
+                    log.error("replies are not being kept: %s", error)
+                self._trouble = error
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+            except Exception:
+                log.exception("replies are not being kept")
+                self._trouble = StoreError("replies are not being kept: the log says why")
+                pause = LONGEST_PAUSE_S
+
+    def _write(self, *, closing: bool = False) -> None:
+        with self._lock:
+            following = list(self._following.values())
+        ended = [f for f in following if closing or f.generation.finished]
+        chunks = [(f, *_chunk(f)) for f in following if f not in ended]
+        now = wall_clock_ms()
+        due = [
+            (f, chunk, steps)
+            for f, chunk, steps in chunks
+            if chunk.ids or now - f.signed_at >= SIGN_OF_LIFE_MS
+        ]
+        if not ended and not due:
+            return
+        with self._store.database.write() as connection:
+            lost = replies.append(connection, [chunk for _, chunk, _ in due], now)
+            for f in ended:
+                text, ids, run = _whole(f)
+                replies.end(connection, f.reply, text, ids, run, now)
+        # Committed: only now is it known that nothing has to be written again.
+        self._trouble = None
+        for f, chunk, steps in due:
+            f.steps, f.signed_at = steps, now
+            f.chunks += bool(chunk.ids)
+        gone = {f.generation.id for f in ended}
+        gone |= {f.generation.id for f in following if f.reply.run in lost}
+        with self._lock:
+            for generation_id in gone:
+                self._following.pop(generation_id, None)
+
+
+def _chunk(f: Following) -> tuple[Chunk, int]:
+    """What the reply has grown by, and how many steps there are with it."""
+    steps = _released(f.generation, f.steps)
+    text = "".join(step.text for step in steps)
+    ids = tuple(step.token_id for step in steps)
+    return Chunk(f.reply, f.chunks, text, ids), f.steps + len(steps)
+
+
+def _released(generation: Generation, start: int) -> list[Step]:
+    """The steps from `start` on, up to the last that released text.
+
+    Those behind it wait for theirs: ids and text that are kept belong together.
+    """
+    steps = list(generation.steps(start))
+    while steps and not steps[-1].text:
+        steps.pop()
+    return steps
+
+
+def _whole(f: Following) -> tuple[str, tuple[int, ...] | None, Run]:
+    """The reply with its earlier runs, and the run with its ending and figures."""
+    snapshot = f.generation.snapshot()
+    reason = snapshot.finish_reason
+    text, ids = f.generation.message().text, f.generation.message().ids
+    if reason is None:
+        steps = _released(f.generation, 0)
+        text, ids = "".join(s.text for s in steps), tuple(s.token_id for s in steps)
+    before = f.reply.ids
+    run = replace(
+        f.reply.started,
+        ending=Ending.INTERRUPTED if reason is None else Ending(reason.value),
+        error=snapshot.error,
+        seed=snapshot.seed,
+        usage=snapshot.usage,
+        timings=snapshot.timings,
+    )
+    return f.reply.text + text, None if before is None or ids is None else (*before, *ids), run
