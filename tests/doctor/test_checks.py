@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from glasschat.doctor import Finding, Mark
 from glasschat.doctor.case import Case
-from glasschat.doctor.checks import about, content, ends, template, vocabulary
+from glasschat.doctor.checks import about, content, ends, template, vocabulary, weights
 from glasschat.doctor.checks.memory import memory
 from glasschat.doctor.facts import Claim, Facts, Rope
 from glasschat.doctor.gguf_facts import bits_of, gguf_facts
@@ -339,6 +340,24 @@ def test_settings_that_a_gguf_recommends(tmp_path: Path) -> None:
     finding = one(about.sampling(gguf_facts(tmp_path / "x.gguf")))
     assert finding.mark is Mark.PASS
     assert "temp 0.5, top_k 20" in finding.found
+
+
+def test_a_model_in_several_files_is_read_whole(tmp_path: Path) -> None:
+    """What is wrong may be wrong in the last of them."""
+    import gguf
+
+    writer = gguf.GGUFWriter(tmp_path / "Small.gguf", "llama", split_max_tensors=1)
+    for name, value in (("token_embd.weight", 1.0), ("output.weight", np.nan)):
+        writer.add_tensor(name, np.full((8, 4), value, dtype=np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    facts = gguf_facts(tmp_path / "Small-00001-of-00002.gguf")
+    assert (facts.name, facts.files, facts.parameters) == ("Small", 2, 64)
+    assert (facts.embedding_rows, facts.output_rows) == (8, 8)
+    finding = one(weights.weights(facts))
+    assert finding.mark is Mark.FAIL and finding.details["broken"] == ["output.weight"]
 
 
 def test_memory_there_and_memory_needed(
