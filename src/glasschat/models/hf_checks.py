@@ -10,8 +10,9 @@ from glasschat.models.base import Logits
 from glasschat.models.hf_attention import IMPLEMENTATION, Seen
 from glasschat.models.hf_library import torch
 
-# How far logits may lie apart, as a share of their spread: seen are 1e-5 and 2e-2.
-_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.1}
+# How far logits may lie apart, as a share of their spread, both as root mean squares. SmolLM2 on
+# ids without sense: 4e-6, 0.04, 0.03.
+_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.15, torch.float16: 0.15}
 _PROBE = 24
 
 
@@ -97,7 +98,7 @@ def probe_ids(vocab_size: int) -> list[int]:
 def check_agreement(kind: str, ours: Logits, theirs: torch.Tensor) -> None:
     """Raise InvalidModel when logits from slots are not transformers' own."""
     known = theirs.float().cpu().numpy()[: len(ours)]
-    apart = float(np.abs(ours - known).max() / known.std())
+    apart = float(np.sqrt(np.square(ours - known).mean()) / known.std())
     # Written so that a NaN fails too.
     if not apart <= _TOLERANCE[theirs.dtype]:
         raise InvalidModel(
