@@ -26,7 +26,7 @@ def postgres_server() -> Iterator[str]:
     if user:
         shutil.chown(folder, user)
     data, log = folder / "data", folder / "log"
-    initdb = [programs / "initdb", "-D", data, "-U", USER, "-A", "trust", "-E", "UTF8"]
+    initdb = [f"{programs}/initdb", "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8"]
     try:
         done = subprocess.run(
             [*initdb, "--locale=C", "--no-sync"],

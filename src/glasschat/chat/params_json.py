@@ -1,10 +1,11 @@
-"""Settings of a reply as plain JSON, and back."""
+"""Settings and origin of a reply as plain JSON, and back."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from glasschat.chat.node import Origin
 from glasschat.sampling import SamplingParams
 
 NAMES = frozenset(item.name for item in fields(SamplingParams))
@@ -30,9 +31,22 @@ def params_from_json(plain: Mapping[str, Any]) -> SamplingParams:
     bias = known.get("logit_bias")
     if isinstance(bias, Mapping):
         known["logit_bias"] = {
-            int(token_id) if str(token_id).isdecimal() else token_id: -math.inf
-            if value == "-inf"
-            else value
+            _token_id(token_id): -math.inf if value == "-inf" else value
             for token_id, value in bias.items()
         }
     return SamplingParams(**known)
+
+
+def origin_as_json(origin: Origin) -> dict[str, Any]:
+    """Where a reply comes from."""
+    return {
+        "model": origin.model,
+        "model_fingerprint": origin.model_fingerprint,
+        "template_fingerprint": origin.template_fingerprint,
+        "versions": dict(origin.versions),
+    }
+
+
+def _token_id(name: Any) -> Any:
+    """JSON's names are texts; what is no id is left for SamplingParams to refuse."""
+    return int(name) if str(name).isdecimal() and len(str(name)) < 20 else name

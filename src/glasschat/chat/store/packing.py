@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from glasschat.chat.node import Ending, Origin, Run
-from glasschat.chat.params_json import params_as_json, params_from_json
+from glasschat.chat.params_json import origin_as_json, params_as_json, params_from_json
 from glasschat.engine import Timings, Usage
 from glasschat.sampling import SamplingParams
 
@@ -39,7 +39,7 @@ def run_columns(run: Run) -> dict[str, Any]:
         "first_token": run.first_token,
         "created": run.created,
         "params": packed_params(run.params),
-        "origin": _json(asdict(run.origin)),
+        "origin": _json(origin_as_json(run.origin)),
         **ending_columns(run),
     }
 

@@ -1,0 +1,35 @@
+"""Any file that we read: what it is, is seen from what is in it."""
+
+import time
+from collections.abc import Mapping
+
+from glasschat.chat.exchange.chatgpt import from_chatgpt, is_chatgpt
+from glasschat.chat.exchange.messages import from_messages, is_messages
+from glasschat.chat.exchange.own_format import FORMAT, from_json
+from glasschat.chat.exchange.plain import MOST_BYTES, parsed
+from glasschat.chat.exchange.report import Imported
+from glasschat.errors import InvalidImport
+
+
+def import_file(data: bytes, *, now: int | None = None, most_bytes: int = MOST_BYTES) -> Imported:
+    """The conversations of a file: our own, ChatGPT's, or lists of messages as OpenAI has them.
+
+    `now`, in milliseconds since 1970, is when conversations without a time of their own began.
+    Raises InvalidImport for a file that is none of these.
+    """
+    now = time.time_ns() // 1_000_000 if now is None else now
+    plain = parsed(data, most_bytes)
+    if isinstance(plain, Mapping) and plain.get("format") == FORMAT:
+        return from_json(plain)
+    listed = plain if isinstance(plain, list) and not is_messages(plain) else [plain]
+    if any(is_chatgpt(entry) for entry in listed[:20]):
+        return from_chatgpt(listed, now)
+    if any(
+        is_messages(entry.get("messages") if isinstance(entry, Mapping) else entry)
+        for entry in listed[:20]
+    ):
+        return from_messages(listed, now)
+    raise InvalidImport(
+        "the file holds no chats that are known here: choose an export of glasschat, ChatGPT's "
+        "conversations.json, or a list of messages with role and content"
+    )
