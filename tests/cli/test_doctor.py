@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from glasschat.cli import main
+from glasschat.doctor.against.measuring import Distance, Say
+from glasschat.doctor.against.pair import Pair
 from tests.doctor.breaking import untried
 
 PROGRAM = Path(sys.executable).with_name("glasschat")
@@ -102,15 +104,17 @@ def test_wrong_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 def test_progress_goes_to_standard_error(
     capsys: pytest.CaptureFixture[str], builtin_model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glasschat.doctor.against.measuring.PASSAGES", ("One, two, three, four",))
-    monkeypatch.setattr("glasschat.doctor.against.measuring.QUESTIONS", ("Hi",))
-    monkeypatch.setattr("glasschat.doctor.against.measuring.REPLY", 2)
+    def measure(pair: Pair, say: Say) -> Distance:
+        say(f"loading {pair.reference.facts.path.name}")
+        return Distance(kl=[0.0], same=[True], worst="Hi")
+
+    monkeypatch.setattr("glasschat.doctor.against.distance.measure", measure)
     path = str(builtin_model_path)
     assert main(["doctor", path, "--against", path, "--json"]) == 0
     said = capsys.readouterr()
     comparison = json.loads(said.out)["comparison"]
     assert {"same-vocabulary", "divergence", "top-1", "replies"} <= {f["check"] for f in comparison}
-    assert "loading" in said.err and "100%" in said.err
+    assert said.err == f"glasschat: loading {builtin_model_path.name}\n"
 
 
 @pytest.mark.parametrize(("no_color", "coloured"), [(None, True), ("1", False)])

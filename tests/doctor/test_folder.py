@@ -202,8 +202,14 @@ def test_a_family_that_slots_cannot_serve(make: Make) -> None:
     assert "GGUF" in supported.remedy
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff", b'{"eos_token_id": {"a": []}}'])
-@pytest.mark.parametrize("name", ["config", "generation_config", "tokenizer_config", "tokenizer"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("config", b""), ("config", b"{"), ("generation_config", b"[]"),
+        ("generation_config", b'{"eos_token_id": {"a": []}}'), ("tokenizer_config", b"\xff"),
+        ("tokenizer_config", b'{"eos_token": 5, "chat_template": [1]}'), ("tokenizer", b"{}"),
+    ],
+)  # fmt: skip
 def test_damaged_json_is_told_and_survived(make: Make, name: str, damage: bytes) -> None:
     path = make()
     (path / f"{name}.json").write_bytes(damage)
