@@ -15,6 +15,7 @@ from glasschat.models.hf_attention import Rules
 from glasschat.models.hf_checks import layer_windows
 from glasschat.models.hf_runner import HfRunner
 from tests.support.hf_families import (
+    FOUR,
     MIXED,
     SMALL,
     TOLERANCE,
@@ -71,6 +72,7 @@ def test_a_layer_that_does_not_say_its_window_is_refused() -> None:
         ("falcon", {"alibi": False}),
         ("gptj", {"n_embd": 32, "n_head": 4, "n_layer": 2, "rotary_dim": 8}),
         ("opt", {"ffn_dim": 48, "word_embed_proj_dim": 32}),
+        ("gemma4_text", {**FOUR, "num_kv_shared_layers": 2}),
         ("gpt_oss", {"num_local_experts": 4, "head_dim": 8}),
     ],
 )

@@ -29,6 +29,10 @@ LLAMA = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
         ({**LLAMA, "attention_chunk_size": 8192}, "in chunks"),
         ({"model_type": "new", "layer_types": ["full_attention", "mamba"]}, "kind 'mamba'"),
         ({"model_type": "see", "text_config": {"layer_types": ["conv"]}}, "kind 'conv'"),
+        (
+            {"model_type": "gemma4", "text_config": {"num_kv_shared_layers": 20}},
+            "layers that share",
+        ),
         ({"model_type": "gptj"}, "a way of its own"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "encoder-decoder"),
         ({"model_type": "bart", "is_encoder_decoder": True}, "encoder-decoder"),

@@ -69,6 +69,11 @@ class SlotCache:
         self._stores: dict[int, tuple[_Store, _Store]] = {}
         self._places: Places | None = None
 
+    @property
+    def layers(self) -> frozenset[int]:
+        """The layers that have written."""
+        return frozenset(self._stores)
+
     def head_shape(self, layer: int) -> tuple[int, int]:
         """How many heads of keys a layer has in the cache, and how wide they are."""
         _, heads, _, width = self._stores[layer][0].view.shape

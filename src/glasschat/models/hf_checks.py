@@ -1,6 +1,6 @@
 """What shows whether slots are right for a model, once it is there and has run."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,18 +29,21 @@ def layer_windows(config: Any) -> list[int | None]:
     return [window if kind == "sliding_attention" else None for kind in kinds]
 
 
-def check_layers(config: Any, seen: Mapping[int, Seen], context: int) -> None:
+def check_layers(
+    config: Any, seen: Mapping[int, Seen], cached: Collection[int], context: int
+) -> None:
     """Compare what each layer asked of attention with what `config` says it should.
 
-    Raises InvalidModel when a layer keeps its past elsewhere, or does not say its window: it
-    would be silently wrong in slots.
+    `cached` are the layers that have written to the cache. Raises InvalidModel when a layer keeps
+    its past elsewhere, or does not say its window: it would be silently wrong in slots.
     """
     expected = layer_windows(config)
     kind = config.model_type
-    if sorted(seen) != list(range(len(expected))):
+    own = set(seen) & set(cached)
+    if own != set(range(len(expected))):
         raise InvalidModel(
-            f"{kind} has {len(expected)} layers and {len(seen)} of them attend by keys and "
-            "values of their own: glasschat cannot serve what the others do"
+            f"{kind} has {len(expected)} layers and {len(own)} of them attend by keys and values "
+            "of their own: glasschat cannot serve what the others do"
         )
     for layer, window in enumerate(expected):
         said = seen[layer].rules.window

@@ -49,6 +49,14 @@ def _cached_per_token(folder: HfFolder) -> int:
     latent = _latent(folder)
     if latent is not None:
         return folder.layers * (latent["kv_lora_rank"] + latent["qk_rope_head_dim"])
+    part = hf_config.text_config(folder.config)
+    wide = part.get("global_head_dim")
+    kinds = part.get("layer_types")
+    if isinstance(wide, int) and isinstance(kinds, list) and folder.layers:
+        # Gemma 4: what sees everything has wider heads.
+        usual = folder.kv_elements_per_token // folder.layers
+        full = 2 * wide * hf_config.kv_heads(folder.config)
+        return sum(full if kind == "full_attention" else usual for kind in kinds)
     return folder.kv_elements_per_token
 
 

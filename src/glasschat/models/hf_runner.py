@@ -210,7 +210,7 @@ class HfRunner:
         seen: dict[int, Seen] = {}
         with torch.inference_mode():
             self._compute(lay_out([ForwardRow(0, 0, ids, True)], self._device), seen)
-        hf_checks.check_layers(config, seen, self.context)
+        hf_checks.check_layers(config, seen, self._cache.layers, self.context)
         hf_checks.settle_rope(self._module, self.context)
         # Where a model unpacks its cache before it attends, a part of it at a time is enough.
         self._unpacks = any(

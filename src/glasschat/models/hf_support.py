@@ -20,11 +20,12 @@ def _names(text: str) -> frozenset[str]:
 
 TESTED = _names(
     """
-    apertus arcee cohere cohere2 cwm deepseek_v2 deepseek_v3 diffllama dots1 ernie4_5 exaone4 gemma
-    gemma2 gemma3 gemma3_text glm glm4 gpt2 gpt_bigcode gpt_neox granite granitemoe helium
-    hunyuan_v1_dense jais2 llama minicpm3 ministral ministral3 mistral mixtral nanochat nemotron
-    olmo olmo2 olmo3 olmoe persimmon phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss smollm3
-    stablelm starcoder2 vaultgemma
+    apertus arcee cohere cohere2 cwm deepseek_v2 deepseek_v3 diffllama dots1 ernie4_5 ernie4_5_moe
+    exaone4 flex_olmo gemma gemma2 gemma3 gemma3_text gemma4 gemma4_text glm glm4 glm4_moe
+    glm4_moe_lite gpt2 gpt_bigcode gpt_neox granite granitemoe granitemoeshared helium
+    hunyuan_v1_dense jais2 llama minicpm3 minimax_m2 ministral ministral3 mistral mixtral nanochat
+    nemotron olmo olmo2 olmo3 olmoe persimmon phi phi3 qwen2 qwen2_moe qwen3 qwen3_moe seed_oss
+    smollm3 stablelm starcoder2 vaultgemma
     """
 )
 
@@ -102,6 +103,8 @@ def _refusal(part: Mapping[str, Any]) -> str | None:
             return f"has layers of the kind {others[0]!r}"
     if part.get("attention_chunk_size"):
         return _CHUNKED
+    if part.get("num_kv_shared_layers"):
+        return "has layers that share their keys and values"
     return None
 
 
