@@ -74,6 +74,22 @@ def test_a_short_list_and_the_whole_row_choose_and_tell_alike(
             assert a.mass == pytest.approx(b.mass, rel=1e-5)
 
 
+def test_a_penalty_after_a_cut_and_a_temperature_finds_its_tokens() -> None:
+    # The tokens of the prompt, of which the cut has left one, not where it stood.
+    row = make_row(3, 5000, "peaked", 2.0, 0.0)
+    row[[0, 1]] = -3.0, row.max() + 1.0
+    order = ("top_k", "temperature", "repetition_penalty")
+    rest = tuple(name for name in SamplingParams().stages if name not in order)
+    settings = {"top_k": 20, "temperature": 0.5, "repetition_penalty": 1.5, "top_p": 1.0}
+    stages = build_stages(SamplingParams(**settings, stages=order + rest))
+    quick = sampler(row, stages=stages, **settings)
+    slow = sampler(row, stages=[WholeRowOnly(s) for s in stages], **settings)
+    for _ in range(5):
+        found, expected = quick.sample(row), slow.sample(row)
+        assert found.token_id == expected.token_id
+        assert told(found).probability == pytest.approx(told(expected).probability, rel=1e-5)
+
+
 def test_an_ordinary_row_at_the_default_settings_never_needs_the_whole_row(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

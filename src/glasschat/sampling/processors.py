@@ -131,7 +131,7 @@ class _Processor:
         ids = self.touched(context)
         if not len(ids):
             return shortlist
-        if shortlist.is_best:
+        if shortlist.cut:
             return None
         places = shortlist.places(ids)
         scores = shortlist.scores.copy()

@@ -57,7 +57,7 @@ class Shortlist:
     is not changed: each stage makes the next one.
     """
 
-    __slots__ = ("_best", "_places", "_total", "ids", "others", "scores")
+    __slots__ = ("_best", "_places", "_total", "cut", "ids", "others", "scores")
 
     def __init__(
         self,
@@ -66,22 +66,28 @@ class Shortlist:
         others: Others | None,
         places: slice | None = None,
         best: Best | None = None,
+        *,
+        cut: bool = False,
     ) -> None:
-        """`places` are those of the touched ids, if they are known; `best` likewise."""
+        """`places` are those of the touched ids, if they are known; `best` likewise.
+
+        `cut` tells that a cut came before: touched ids may be gone, and `ids` in any order.
+        """
         self.ids = ids
         self.scores = scores
         self.others = others
+        self.cut = cut
         self._places = places
         self._best = best
         self._total: float | None = None
 
     def places(self, ids: Ids) -> NDArray[np.intp] | slice:
-        """Where in the list `ids` stand; all of them are listed."""
+        """Where in the list `ids` stand; all of them are, while nothing was cut."""
         return np.searchsorted(self.ids, ids) if self._places is None else self._places
 
     def with_scores(self, scores: Row) -> "Shortlist":
         """The same list with other scores."""
-        return Shortlist(self.ids, scores, self.others, self._places)
+        return Shortlist(self.ids, scores, self.others, self._places, cut=self.cut)
 
     def tempered(self, temperature: float) -> "Shortlist":
         """Listed and others alike divided by `temperature`."""
@@ -92,14 +98,14 @@ class Shortlist:
                 bound=float(np.float32(others.bound) / divisor),
                 temperature=others.temperature * temperature,
             )
-        return Shortlist(self.ids, self.scores / divisor, others, self._places)
+        scores = self.scores / divisor
+        return Shortlist(self.ids, scores, others, self._places, cut=self.cut)
 
     def keep(self, count: int) -> "Shortlist":
         """The best `count` alone."""
         ids, scores = self.best.ids[:count], self.best.scores[:count]
-        return Shortlist(
-            np.array(ids, np.intp), np.array(scores, np.float32), None, best=Best(ids, scores)
-        )
+        left, values = np.array(ids, np.intp), np.array(scores, np.float32)
+        return Shortlist(left, values, None, best=Best(ids, scores), cut=True)
 
     @property
     def is_best(self) -> bool:
