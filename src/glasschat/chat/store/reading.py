@@ -10,7 +10,7 @@ from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store.packing import unpacked_ids, unpacked_params, unpacked_run
 from glasschat.chat.store.schema import chunks, conversations, runs, turns
 from glasschat.chat.tree import Tree
-from glasschat.errors import ConversationNotFound
+from glasschat.errors import ConversationNotFound, InvalidMessage, StoreDamaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,26 @@ def listed(
 
 
 def loaded(connection: Connection, row: Row[Any]) -> SavedConversation:
-    """The whole conversation of a row of `conversations`, growing replies as far as they are."""
-    return SavedConversation(
-        id=row.id,
-        title=row.title,
-        pinned=row.pinned,
-        created=row.created,
-        updated=row.updated,
-        system=row.system,
-        params=unpacked_params(row.params),
-        tree=_tree(connection, row),
-    )
+    """The whole conversation of a row of `conversations`, growing replies as far as they are.
+
+    Raises StoreDamaged for rows that no version of glasschat has written.
+    """
+    try:
+        return SavedConversation(
+            id=row.id,
+            title=row.title,
+            pinned=row.pinned,
+            created=row.created,
+            updated=row.updated,
+            system=row.system,
+            params=unpacked_params(row.params),
+            tree=_tree(connection, row),
+        )
+    except (InvalidMessage, ValueError, KeyError, TypeError) as error:
+        raise StoreDamaged(
+            f"this chat is damaged, what is stored of it makes no sense ({error}): put a backup of "
+            f"the store in its place; other chats are not harmed"
+        ) from error
 
 
 def grown(connection: Connection, turn: int) -> tuple[str, tuple[int, ...] | None]:
