@@ -1,6 +1,5 @@
 """Models that would be silently wrong in slots are refused when they are started."""
 
-import copy
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def other(kind: str, **changes: Any) -> Any:
 
 
 def start(model: Any, **options: Any) -> HfRunner:
-    return HfRunner(copy.deepcopy(model), **{"slots": 2, "context": 64, "device": "cpu", **options})
+    return ours(model, **{"slots": 2, **options})
 
 
 def test_a_layer_that_does_not_say_its_window_is_refused() -> None:

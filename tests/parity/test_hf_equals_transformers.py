@@ -15,6 +15,7 @@ from glasschat.models.hf_folder import read_folder
 from glasschat.models.hf_runner import HfRunner
 from glasschat.models.hf_tokenizer import HfTokenizer
 from glasschat.models.hf_weights import load_weights
+from glasschat.models.memory import usable_cores
 from glasschat.prompt import ChatMessage, ChatTemplate
 from glasschat.sampling import SamplingParams
 
@@ -49,6 +50,15 @@ def engine(smollm2_folder_f32: Path) -> Iterator[Engine]:
     runner = HfRunner(module, slots=8, context=512, device="cpu", vocab_size=tokenizer.vocab_size)
     with Engine(Model(info, tokenizer, runner)) as engine:
         yield engine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_cores() -> Iterator[None]:
+    """For this thread, whatever tests of tiny models have set."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(usable_cores())
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -126,10 +126,9 @@ def stock(kind: str, **changes: Any) -> Any:
 
 
 def ours(model: Any, **options: Any) -> HfRunner:
-    """A runner over a copy of `model`."""
-    return HfRunner(
-        copy.deepcopy(model), **{"slots": 4, "context": CONTEXT, "device": "cpu", **options}
-    )
+    """A runner over a copy of `model`; one thread, since two would only wait for each other."""
+    usual = {"slots": 4, "context": CONTEXT, "device": "cpu", "threads": 1}
+    return HfRunner(copy.deepcopy(model), **{**usual, **options})
 
 
 class Conversations:
