@@ -73,7 +73,7 @@ def killed_again_and_again(url: str, times: int) -> list[list[Any]]:
     told = []
     with helper("killed", url) as process:
         for _ in range(times):
-            say(process, str(random.uniform(0, 90)))
+            say(process, str(random.uniform(0, 50)))
             safe = json.loads(hear(process))
             store = open_store(url)
             check(store, safe)
@@ -102,7 +102,7 @@ def test_fifty_kills_lose_nothing_that_was_committed(tmp_path: Path) -> None:
 
 
 def test_kills_beside_postgresql_lose_nothing_either(postgres: str) -> None:
-    killed_again_and_again(new_database(postgres), 8)
+    killed_again_and_again(new_database(postgres), 6)
 
 
 def test_two_processes_on_one_database_lose_no_update(url: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from glasschat.chat.node import Node
+from glasschat.chat.node import Ending, Node
 from glasschat.chat.store import Store, location, open_store
 from glasschat.errors import (
     StoreDamaged,
@@ -21,6 +21,7 @@ from glasschat.errors import (
     StoreUnavailable,
 )
 from tests.chat.store.conftest import ME, asked, new_database
+from tests.chat.store.writing import begun
 
 
 def full_store(path: Path) -> str:
@@ -127,6 +128,22 @@ def test_a_file_that_may_only_be_read_is_read() -> None:
         with pytest.raises(StoreReadOnly, match="may not be written: mend") as caught:
             store.add_turn(ME, conversation, Node("x", None, "user", "more"))
         assert one_line(caught.value, str(path))
+        store.close()
+
+
+def test_a_reply_cut_by_a_crash_is_offered_even_where_nothing_can_be_written() -> None:
+    with somebody_else() as folder:
+        path = folder / "conversations.db"
+        store = open_store(path)
+        conversation = store.create(ME).id
+        reply, _ = begun(store, conversation)
+        with store.database.write() as connection:
+            connection.exec_driver_sql("UPDATE runs SET heartbeat = 0")
+        store.close()
+        path.chmod(0o400)
+        store = open_store(path)
+        node = store.load(ME, conversation).tree[reply]
+        assert node.cut and node.runs[-1].ending is Ending.INTERRUPTED
         store.close()
 
 

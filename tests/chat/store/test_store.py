@@ -11,7 +11,7 @@ from glasschat.chat.store import Store, open_store
 from glasschat.chat.store.store import wall_clock_ms
 from glasschat.chat.tree import Tree
 from glasschat.engine import Timings, Usage
-from glasschat.errors import ConversationNotFound, StoreConflict
+from glasschat.errors import ConversationNotFound, InvalidMessage, StoreConflict
 from glasschat.sampling import SamplingParams
 from tests.chat.store.conftest import ME, answered, asked, running
 
@@ -185,3 +185,11 @@ def test_a_reply_that_the_engine_refused_leaves_nothing(store: Store) -> None:
     kept = store.load(ME, conversation).tree
     assert "r" not in kept and kept.path == tree.path
     assert answered(kept, "at last").last is not None
+
+
+def test_half_a_character_never_reaches_the_database(store: Store) -> None:
+    conversation = store.create(ME).id
+    with pytest.raises(InvalidMessage, match="surrogate"):
+        store.set_system(ME, conversation, "be \ud800")
+    store.rename(ME, conversation, "to be \ud800")
+    assert store.info(ME, conversation).title == "to be ?"

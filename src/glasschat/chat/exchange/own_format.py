@@ -29,6 +29,7 @@ FORMAT = "glasschat"
 VERSION = 1
 MOST_CONVERSATIONS = 100_000
 MOST_IDS = 2_000_000
+LONGEST_TITLE = 1000
 
 
 def as_json(conversations: Iterable[SavedConversation]) -> str:
@@ -117,12 +118,14 @@ def _read_conversation(plain: Mapping[str, Any]) -> SavedConversation:
     for parent, child in chosen.items():
         if child not in tree or tree[child].parent != parent:
             raise InvalidImport(f"the open turn {child[:80]!r} is not where it is said to be")
-    conversation_id = text_of(plain, "id")
+    conversation_id, title = text_of(plain, "id"), text_of(plain, "title")
+    if len(title) > LONGEST_TITLE:
+        raise InvalidImport(f"a title has at most {LONGEST_TITLE:,} characters")
     if not 0 < len(conversation_id) <= LONGEST_ID:
         raise InvalidImport(f"an id has 1 to {LONGEST_ID} characters")
     return SavedConversation(
         id=conversation_id,
-        title=text_of(plain, "title"),
+        title=title,
         pinned=plain.get("pinned") is True,
         created=whole_of(plain, "created", LATEST_MS),
         updated=whole_of(plain, "updated", LATEST_MS),

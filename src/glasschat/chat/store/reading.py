@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, tuple_
 
-from glasschat.chat.node import Node, Run
+from glasschat.chat.node import Ending, Node, Run
 from glasschat.chat.saved import ConversationInfo, SavedConversation
+from glasschat.chat.store.liveness import given_up
 from glasschat.chat.store.packing import unpacked_ids, unpacked_params, unpacked_run
 from glasschat.chat.store.schema import chunks, conversations, runs, turns
 from glasschat.chat.tree import Tree
@@ -73,9 +74,10 @@ def listed(
     return Page(items, more)
 
 
-def loaded(connection: Connection, row: Row[Any]) -> SavedConversation:
+def loaded(connection: Connection, row: Row[Any], now: int) -> SavedConversation:
     """The whole conversation of a row of `conversations`, growing replies as far as they are.
 
+    A run that was given up by `now` is `interrupted`, though nobody may have written so yet.
     Raises StoreDamaged for rows that no version of glasschat has written.
     """
     try:
@@ -87,7 +89,7 @@ def loaded(connection: Connection, row: Row[Any]) -> SavedConversation:
             updated=row.updated,
             system=row.system,
             params=unpacked_params(row.params),
-            tree=_tree(connection, row),
+            tree=_tree(connection, row, now),
         )
     except (InvalidMessage, ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(
@@ -116,7 +118,7 @@ def _joined(text: str, ids: tuple[int, ...] | None, more: Any) -> tuple[str, Any
     return joined, ids
 
 
-def _tree(connection: Connection, row: Row[Any]) -> Tree:
+def _tree(connection: Connection, row: Row[Any], now: int) -> Tree:
     here = turns.c.conversation == row.number
     turn_rows = connection.execute(select(turns).where(here).order_by(turns.c.number)).all()
     runs_of: dict[int, list[Run]] = {}
@@ -126,7 +128,10 @@ def _tree(connection: Connection, row: Row[Any]) -> Tree:
         .where(here)
         .order_by(runs.c.turn, runs.c.place)
     ):
-        runs_of.setdefault(run.turn, []).append(unpacked_run(run))
+        read = unpacked_run(run)
+        if read.ending is None and given_up(run.writer, run.heartbeat, now):
+            read = replace(read, ending=Ending.INTERRUPTED)
+        runs_of.setdefault(run.turn, []).append(read)
     chunks_of: dict[int, list[Any]] = {}
     for chunk in connection.execute(
         select(runs.c.turn, chunks.c.text, chunks.c.ids)

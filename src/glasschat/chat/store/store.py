@@ -7,7 +7,7 @@ that two pages, or two processes on one database, lose nothing of each other's.
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from secrets import token_urlsafe
 from typing import Any
@@ -27,6 +27,8 @@ from glasschat.chat.store.replies import StoredReply
 from glasschat.chat.store.schema import conversations
 from glasschat.chat.store.schema import turns as turns_table
 from glasschat.chat.store.searching import Hit, found
+from glasschat.errors import StoreError
+from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 
 LOCAL_OWNER = "local"
@@ -60,7 +62,8 @@ class Store:
     def create(
         self, owner: str, *, system: str = "", params: SamplingParams | None = None
     ) -> ConversationInfo:
-        """A new, empty conversation."""
+        """A new, empty conversation. Raises InvalidMessage as `set_system` does."""
+        ChatMessage("system", system)
         now = self._clock()
         new = SavedConversation(system=system, params=params, created=now, updated=now)
         with self.database.write() as connection:
@@ -80,7 +83,7 @@ class Store:
 
     def rename(self, owner: str, conversation_id: str, title: str) -> None:
         """Give it another title."""
-        title = " ".join(title.split())[:200]
+        title = " ".join(title.encode(errors="replace").decode().split())[:200]
         with self._changing(owner, conversation_id) as (connection, row):
             turns.touch(connection, row.number, None, title=title)
             index_title(connection, row.number, owner, title)
@@ -90,7 +93,8 @@ class Store:
         self._set(owner, conversation_id, pinned=pinned)
 
     def set_system(self, owner: str, conversation_id: str, system: str) -> None:
-        """Give it another system prompt."""
+        """Give it another system prompt. Raises InvalidMessage for a text that none can have."""
+        ChatMessage("system", system)
         self._set(owner, conversation_id, system=system)
 
     def set_params(self, owner: str, conversation_id: str, params: SamplingParams) -> None:
@@ -126,19 +130,17 @@ class Store:
             return info_of(owned(connection, owner, conversation_id))
 
     def load(self, owner: str, conversation_id: str) -> SavedConversation:
-        """The whole conversation. A reply whose writer was killed is `interrupted` from now on."""
+        """The whole conversation. A reply whose writer was killed has been `interrupted`."""
+        now = self._clock()
         with self.database.read() as connection:
             row = owned(connection, owner, conversation_id)
-            left = [
-                run
-                for run in replies.unended(connection, row.number)
-                if given_up(run.writer, run.heartbeat, self._clock())
-            ]
-            if not left:
-                return loaded(connection, row)
-        with self.database.write() as connection:
-            replies.interrupt(connection, left, self._clock())
-            return loaded(connection, owned(connection, owner, conversation_id))
+            left = replies.unended(connection, row.number)
+            found = loaded(connection, row, now)
+        if any(given_up(run.writer, run.heartbeat, now) for run in left):
+            # Where nothing can be written it is read all the same.
+            with suppress(StoreError), self.database.write() as connection:
+                replies.interrupt(connection, left, now)
+        return found
 
     def add(self, owner: str, conversation: SavedConversation) -> ConversationInfo:
         """Add a whole conversation, as an import has it; under another id if its own is taken.
