@@ -199,3 +199,12 @@ def test_a_base_model_says_that_it_is_one_and_continues_plain_text_when_asked() 
         assert backend.start([ChatMessage("user", "Once")], GREEDY).result(10).text == (
             " upon a time"
         )
+
+
+def test_recommendations_that_no_reply_can_be_made_with_are_passed_over() -> None:
+    odd = {"temperature": float("nan"), "top_p": -1, "top_k": 20.0, "min_p": 0.1}
+    model = scripted_model("Hi!", slots=1, context=128)
+    model = replace(model, info=replace(model.info, recommended=odd))
+    with backend_of(model) as backend:
+        backend.load()
+        assert backend.describe().recommended == {"top_k": 20, "min_p": 0.1}

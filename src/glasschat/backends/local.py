@@ -2,12 +2,12 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from glasschat.backends.base import Description, Readiness
 from glasschat.engine import Engine, EngineStats, Generation
-from glasschat.errors import EngineStopped, GlasschatError
+from glasschat.errors import EngineStopped, GlasschatError, ParameterError
 from glasschat.models.base import Model
 from glasschat.prompt import ChatMessage, ChatTemplate, PlainText, PromptEncoding, with_turn_end
 from glasschat.sampling import SamplingParams
@@ -75,7 +75,7 @@ class LocalBackend:
                 Readiness.READY,
                 model.info.name,
                 detail=model.info.quantization,
-                recommended=model.info.recommended,
+                recommended=_usable(model.info.recommended),
                 context=model.runner.context,
                 slots=model.runner.slots,
                 progress=1.0,
@@ -160,3 +160,18 @@ class LocalBackend:
 
     def _describe(self, description: Description) -> None:
         self._description = description
+
+
+def _usable(recommended: Mapping[str, float]) -> dict[str, float]:
+    """The recommendations that a reply can be made with; a stranger wrote them."""
+    usable: dict[str, float] = {}
+    for name, value in recommended.items():
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        for candidate in (value, number):
+            try:
+                SamplingParams(**{name: candidate})
+            except ParameterError:
+                continue
+            usable[name] = candidate
+            break
+    return usable

@@ -23,6 +23,8 @@ def ask(options: argparse.Namespace) -> int:
         raise ParameterError("trace", "given together with --json", True)
     params = sampling_params(options)
     plan = plan_model(model_options(options, slots=1))
+    if warning := getattr(plan, "warning", None):
+        print(f"glasschat: {warning}", file=sys.stderr)
     if options.max_length is None:
         # The context was chosen for this reply alone: nothing less is meant.
         params = replace(params, max_length=plan.context)

@@ -1,5 +1,6 @@
 """The settings of one visitor."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,19 +15,22 @@ DEFAULTS = SamplingParams()
 ORIGINAL, MODELS_OWN = "Original", "Model's own"
 
 
-# What a preset sets; lengths, stops and the seed are not a matter of taste.
-PRESET = (
-    "top_p",
-    "temperature",
-    "top_k",
-    "min_p",
-    "typical_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "no_repeat_ngram_size",
-    "do_sample",
-)
+# What a preset sets, with the limits of its widget; lengths, stops and the seed are not a matter of
+# taste.
+PRESET: dict[str, tuple[float, float]] = {
+    "top_p": (0.0, 1.0),
+    "temperature": (0.0, math.inf),
+    "top_k": (0, 1000),
+    "min_p": (0.0, 1.0),
+    "typical_p": (0.01, 1.0),
+    "repetition_penalty": (0.5, 2.0),
+    "presence_penalty": (-2.0, 2.0),
+    "frequency_penalty": (-2.0, 2.0),
+    "no_repeat_ngram_size": (0, 100),
+    "do_sample": (False, True),
+}
+# What a model's makers leave out is off, as transformers has it.
+UNNAMED = {"top_p": 1.0, "temperature": 1.0, "repetition_penalty": 1.0}
 
 
 def restore(settings: Settings | None) -> None:
@@ -95,11 +99,11 @@ def _presets(recommended: Mapping[str, float]) -> None:
     named = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in recommended.items())
 
     def use() -> None:
-        own = recommended if st.session_state.preset == MODELS_OWN else {}
-        for name in PRESET:
+        own = {**UNNAMED, **recommended} if st.session_state.preset == MODELS_OWN else {}
+        for name, (low, high) in PRESET.items():
             value = getattr(DEFAULTS, name)
             # The widgets' numbers are of the settings' own types.
-            st.session_state[name] = type(value)(own.get(name, value))
+            st.session_state[name] = type(value)(min(max(own.get(name, value), low), high))
 
     st.session_state.setdefault("preset", ORIGINAL)
     st.segmented_control(
