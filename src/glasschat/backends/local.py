@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from glasschat.backends.base import Description, Readiness
 from glasschat.engine import Engine, EngineStats, Generation
@@ -168,8 +169,9 @@ def _usable(recommended: Mapping[str, float]) -> dict[str, float]:
     for name, value in recommended.items():
         number = int(value) if isinstance(value, float) and value.is_integer() else value
         for candidate in (value, number):
+            setting: dict[str, Any] = {name: candidate}
             try:
-                SamplingParams(**{name: candidate})
+                SamplingParams(**setting)
             except ParameterError:
                 continue
             usable[name] = candidate
