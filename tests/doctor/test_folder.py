@@ -16,8 +16,6 @@ from glasschat.models.hf_folder import read_folder
 from tests.doctor.breaking import found, marks
 from tests.support.hf_parts import smollm2_tokenizer
 
-pytest_plugins = ["tests.support.hf_folders"]
-
 CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",

@@ -9,7 +9,6 @@ from glasschat.doctor import Mark, examine
 from glasschat.doctor.against import measuring
 from tests.doctor.breaking import found, untried
 
-pytest_plugins = ["tests.support.hf_folders"]
 pytestmark = pytest.mark.parity
 
 

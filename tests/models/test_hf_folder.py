@@ -14,8 +14,6 @@ from safetensors.numpy import save_file
 from glasschat.errors import InvalidModel, ModelError, ModelNotFound
 from glasschat.models.hf_folder import HfFolder, read_folder
 
-pytest_plugins = ["tests.support.hf_folders"]
-
 CONFIG: dict[str, Any] = {
     "architectures": ["LlamaForCausalLM"],
     "model_type": "llama",

@@ -20,8 +20,6 @@ from glasschat.prompt import ChatMessage, ChatTemplate
 from glasschat.sampling import SamplingParams
 
 pytestmark = pytest.mark.parity
-pytest_plugins = ["tests.support.hf_folders"]
-
 QUESTIONS = (
     "What is the capital of France?",
     "Write a haiku about the sea.",

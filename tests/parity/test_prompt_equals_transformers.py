@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from glasschat.models.gguf import read_header
 from glasschat.models.llama_tokenizer import LlamaTokenizer, open_vocabulary
 from glasschat.prompt import ChatMessage, ChatTemplate, decode
 from tests.prompt.families import MAKERS, open_family
+from tests.support.hf_parts import smollm2_tokenizer
 
 CONVERSATIONS = [
     [ChatMessage("user", "Hello")],
@@ -45,36 +45,8 @@ def converted(builtin_model_path: Path, tmp_path_factory: pytest.TempPathFactory
     """SmolLM2's own tokenizer.json, written from the vocabulary and merges in the GGUF."""
     from transformers import PreTrainedTokenizerFast
 
-    keys = ("tokenizer.ggml.tokens", "tokenizer.ggml.merges")
-    metadata = read_header(builtin_model_path, keys).metadata
-    tokens, merges = metadata[keys[0]], metadata[keys[1]]
-    assert isinstance(tokens, tuple) and isinstance(merges, tuple)
-    split = {"type": "Digits", "individual_digits": True}
-    levels = {
-        "type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True
-    }  # fmt: skip
-    added = [
-        {
-            "id": index, "content": tokens[index], "special": True, "single_word": False,
-            "lstrip": False, "rstrip": False, "normalized": False,
-        }
-        for index in range(17)
-    ]  # fmt: skip
-    document = {
-        "version": "1.0",
-        "added_tokens": added,
-        "normalizer": None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, levels]},
-        "post_processor": None,
-        "decoder": levels,
-        "model": {
-            "type": "BPE",
-            "vocab": {token: index for index, token in enumerate(tokens)},
-            "merges": [str(merge) for merge in merges],
-        },
-    }
     path = tmp_path_factory.mktemp("hf") / "tokenizer.json"
-    path.write_text(json.dumps(document))
+    path.write_text(json.dumps(smollm2_tokenizer(builtin_model_path)))
     return PreTrainedTokenizerFast(
         tokenizer_file=str(path), bos_token="<|im_start|>", eos_token="<|im_end|>"
     )

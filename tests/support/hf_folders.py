@@ -3,8 +3,6 @@
 The tiny Llama-3 has Meta's true vocabulary of 128,256 tokens, its template and its end tokens, and
 random weights: right for whatever depends on tokens. SmolLM2 has the weights of the built-in GGUF:
 right for whatever depends on what a model says, and for comparing the two formats.
-
-A test module that wants the fixtures has this line: pytest_plugins = ["tests.support.hf_folders"]
 """
 
 import json

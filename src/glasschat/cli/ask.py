@@ -9,11 +9,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from glasschat.backends import LocalBackend
-from glasschat.cli.arguments import model_options, question_text, sampling_params
+from glasschat.cli.arguments import question_text, sampling_params
+from glasschat.cli.planning import planned
 from glasschat.cli.terminal import json_text, printable_here
 from glasschat.engine import FinishReason, Generation
 from glasschat.errors import ParameterError, ReplyFailed
-from glasschat.models.load import load_model, plan_model
+from glasschat.models.load import load_model
 from glasschat.prompt import ChatMessage
 
 
@@ -22,9 +23,7 @@ def ask(options: argparse.Namespace) -> int:
     if options.trace and not options.json:
         raise ParameterError("trace", "given together with --json", True)
     params = sampling_params(options)
-    plan = plan_model(model_options(options, slots=1))
-    if warning := getattr(plan, "warning", None):
-        print(f"glasschat: {warning}", file=sys.stderr)
+    plan = planned(options, slots=1)
     if options.max_length is None:
         # The context was chosen for this reply alone: nothing less is meant.
         params = replace(params, max_length=plan.context)

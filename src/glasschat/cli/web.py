@@ -4,15 +4,16 @@ import argparse
 import sys
 
 from glasschat.backends import LocalBackend
-from glasschat.cli.arguments import model_options, web_options
-from glasschat.models.load import load_model, plan_model
+from glasschat.cli.arguments import web_options
+from glasschat.cli.planning import planned
+from glasschat.models.load import load_model
 from glasschat.web.server import check_address, serve
 
 
 def web(options: argparse.Namespace) -> int:
     """Check what can be checked at once, then serve; 0 when the server was ended."""
     where = web_options(options)
-    plan = plan_model(model_options(options))
+    plan = planned(options)
     check_address(where, open_to_all=options.open)
     backend = LocalBackend(
         lambda progress: load_model(plan, progress),
@@ -21,8 +22,6 @@ def web(options: argparse.Namespace) -> int:
         exact=options.exact,
         raw=options.raw,
     )
-    if warning := getattr(plan, "warning", None):
-        print(f"glasschat: {warning}", file=sys.stderr)
     host = f"[{where.host}]" if ":" in where.host else where.host
     print(
         f"glasschat: {plan.info.name}, {plan.slots} slots of {plan.context:,} tokens, "

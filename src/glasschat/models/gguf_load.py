@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from glasschat.config import ModelOptions
 from glasschat.errors import InvalidModel, NotEnoughMemory, ParameterError
@@ -36,6 +36,7 @@ class GgufPlan:
     threads: int
     adaptive: bool
     gpu_layers: int
+    warning: ClassVar[None] = None
 
     @property
     def info(self) -> ModelInfo:
