@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -167,13 +168,9 @@ def _usable(recommended: Mapping[str, float]) -> dict[str, float]:
     """The recommendations that a reply can be made with; a stranger wrote them."""
     usable: dict[str, float] = {}
     for name, value in recommended.items():
+        # A whole number is often written as a float.
         number = int(value) if isinstance(value, float) and value.is_integer() else value
-        for candidate in (value, number):
-            setting: dict[str, Any] = {name: candidate}
-            try:
-                SamplingParams(**setting)
-            except ParameterError:
-                continue
-            usable[name] = candidate
-            break
+        setting: dict[str, Any] = {name: number}
+        with suppress(ParameterError):
+            usable[name] = getattr(SamplingParams(**setting), name)
     return usable
