@@ -11,7 +11,7 @@ from pathlib import Path
 from glasschat.bench.gpu import measure_gpu
 from glasschat.bench.gpu_report import Plan
 from glasschat.errors import GlasschatError
-from glasschat.models.hf_device import choose_device
+from glasschat.models.hf.device import choose_device
 
 
 def main(arguments: list[str] | None = None) -> int:

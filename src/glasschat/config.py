@@ -19,7 +19,7 @@ class ModelOptions:
     Unset values are chosen when the model is known: the context is the model's own, at most
     8,192; slots are 4, fewer where memory is short; threads are the cores; layers go to a GPU
     when llama.cpp was built for one. `device` and `dtype` are for model folders: see
-    `models.hf_device`.
+    `models.hf.device`.
     """
 
     path: Path | None = None

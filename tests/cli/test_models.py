@@ -61,7 +61,7 @@ def test_more_context_than_there_is_memory_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The way out that it names is one that works."""
-    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: 700 * 2**20)
+    monkeypatch.setattr("glasschat.models.llama_cpp.load.available_bytes", lambda: 700 * 2**20)
     said = refused(capsys, "ask", "--context", "8192", "--slots", "8", "Hi")
     assert "would fit" in said
     words = said.split()
@@ -74,7 +74,7 @@ def test_defaults_give_way_where_memory_is_short(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What nobody asked for is no reason to refuse."""
-    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: 500 * 2**20)
+    monkeypatch.setattr("glasschat.models.llama_cpp.load.available_bytes", lambda: 500 * 2**20)
     assert main(["ask", "--json", "--max-new-tokens", "2", "Hi"]) == 0
     assert json.loads(capsys.readouterr().out)["usage"]["completion_tokens"] == 2
 
@@ -82,7 +82,7 @@ def test_defaults_give_way_where_memory_is_short(
 def test_no_memory_at_all(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: 50 * 2**20)
+    monkeypatch.setattr("glasschat.models.llama_cpp.load.available_bytes", lambda: 50 * 2**20)
     assert "smaller model" in refused(capsys, "ask", "Hi")
 
 

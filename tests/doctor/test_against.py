@@ -29,7 +29,7 @@ from glasschat.doctor.checks import template
 from glasschat.doctor.facts import Claim
 from glasschat.doctor.gguf_facts import gguf_facts
 from glasschat.models.base import Logits
-from glasschat.models.llama_tokenizer import open_vocabulary
+from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 from glasschat.models.scripted import ScriptedRunner
 from tests.doctor.breaking import altered, found, marks, number, renamed, replaced, untried
 from tests.support.models import real_model
@@ -52,7 +52,7 @@ def shorter() -> Iterator[None]:
         patch.setattr(measuring, "REPLY", 8)
         patch.setattr("glasschat.doctor.reading.try_gguf", untried)
         # One thread waits for no other, whatever else the machine does.
-        patch.setattr("glasschat.models.gguf_load.usable_cores", lambda: 1)
+        patch.setattr("glasschat.models.llama_cpp.load.usable_cores", lambda: 1)
         yield
 
 

@@ -17,7 +17,7 @@ from glasschat.doctor.checks import about, content, ends, template, vocabulary, 
 from glasschat.doctor.checks.memory import memory
 from glasschat.doctor.facts import Claim, Facts, Rope
 from glasschat.doctor.gguf_facts import bits_of, gguf_facts
-from glasschat.models.llama_tokenizer import open_vocabulary
+from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 from tests.doctor.breaking import found
 from tests.prompt.families import MAKERS, source_of
 from tests.support import ggufs
@@ -364,7 +364,9 @@ def test_memory_there_and_memory_needed(
     builtin_model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def with_mib(count: int) -> Finding:
-        monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: count * 2**20)
+        monkeypatch.setattr(
+            "glasschat.models.llama_cpp.load.available_bytes", lambda: count * 2**20
+        )
         return one(memory(gguf_facts(builtin_model_path)))
 
     assert with_mib(8000).mark is Mark.PASS

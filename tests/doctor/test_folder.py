@@ -11,8 +11,8 @@ from safetensors.numpy import save_file
 
 from glasschat.doctor import Mark, Report, examine
 from glasschat.doctor.folder_facts import folder_facts, rope_of
-from glasschat.models.gguf import read_header
-from glasschat.models.hf_folder import read_folder
+from glasschat.models.gguf.header import read_header
+from glasschat.models.hf.folder import read_folder
 from tests.doctor.breaking import found, marks
 from tests.support.hf_parts import smollm2_tokenizer
 

@@ -21,8 +21,8 @@ def shorter() -> Iterator[None]:
         patch.setattr(measuring, "REPLY", 12)
         patch.setattr("glasschat.doctor.reading.try_gguf", untried)
         # One thread waits for no other, whatever else the machine does.
-        patch.setattr("glasschat.models.gguf_load.usable_cores", lambda: 1)
-        patch.setattr("glasschat.models.hf_load.usable_cores", lambda: 1)
+        patch.setattr("glasschat.models.llama_cpp.load.usable_cores", lambda: 1)
+        patch.setattr("glasschat.models.hf.load.usable_cores", lambda: 1)
         yield
 
 

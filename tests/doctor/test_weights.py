@@ -11,7 +11,7 @@ import pytest
 from glasschat.doctor import Mark
 from glasschat.doctor.checks.weights import _SCALES, PLACE_BYTES, weights
 from glasschat.doctor.facts import Facts, TensorPlace
-from glasschat.models.gguf_types import TENSOR_TYPES
+from glasschat.models.gguf.types import TENSOR_TYPES
 
 _BLOCKS = {name: (elements, size) for name, elements, size in TENSOR_TYPES.values()}
 NOT_A_NUMBER = np.array([np.nan], dtype="<f2").tobytes()

@@ -8,7 +8,7 @@ import pytest
 
 from glasschat.config import ModelOptions
 from glasschat.errors import EngineStopped, InvalidModel, NotEnoughMemory
-from glasschat.models.llama_library import llama_cpp
+from glasschat.models.llama_cpp.library import llama_cpp
 from glasschat.models.load import load_model, plan_model
 
 
@@ -63,7 +63,7 @@ def test_a_tokenizer_that_is_refused_leaves_no_model(
     monkeypatch: pytest.MonkeyPatch, builtin_model_path: Path, kept: list[int]
 ) -> None:
     monkeypatch.setattr(
-        "glasschat.models.gguf_load.LlamaTokenizer", failing(InvalidModel("no bytes"))
+        "glasschat.models.llama_cpp.load.LlamaTokenizer", failing(InvalidModel("no bytes"))
     )
     with pytest.raises(InvalidModel, match="no bytes"):
         load_model(plan_model(ModelOptions(path=builtin_model_path)))
@@ -73,7 +73,9 @@ def test_a_tokenizer_that_is_refused_leaves_no_model(
 def test_a_runner_that_cannot_start_leaves_no_model(
     monkeypatch: pytest.MonkeyPatch, builtin_model_path: Path, kept: list[int]
 ) -> None:
-    monkeypatch.setattr("glasschat.models.gguf_load.LlamaCppRunner", failing(KeyboardInterrupt()))
+    monkeypatch.setattr(
+        "glasschat.models.llama_cpp.load.LlamaCppRunner", failing(KeyboardInterrupt())
+    )
     with pytest.raises(KeyboardInterrupt):
         load_model(plan_model(ModelOptions(path=builtin_model_path)))
     assert kept == []

@@ -9,7 +9,7 @@ import pytest
 
 from glasschat.config import ModelOptions
 from glasschat.errors import NotEnoughMemory
-from glasschat.models.llama_library import llama_cpp
+from glasschat.models.llama_cpp.library import llama_cpp
 from glasschat.models.load import plan_model
 from glasschat.models.memory import available_bytes, quota_cores, usable_cores
 
@@ -80,7 +80,7 @@ def test_a_model_that_stays_in_main_memory_in_part_must_fit_there(
     layers: int, monkeypatch: pytest.MonkeyPatch, builtin_model_path: Path
 ) -> None:
     monkeypatch.setattr(llama_cpp, "llama_supports_gpu_offload", lambda: True)
-    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: 50 * 2**20)
+    monkeypatch.setattr("glasschat.models.llama_cpp.load.available_bytes", lambda: 50 * 2**20)
     with pytest.raises(NotEnoughMemory):
         plan_model(ModelOptions(path=builtin_model_path, gpu_layers=layers))
 
@@ -90,6 +90,6 @@ def test_a_model_that_is_all_on_the_gpu_is_not_measured_against_main_memory(
     layers: int | None, monkeypatch: pytest.MonkeyPatch, builtin_model_path: Path
 ) -> None:
     monkeypatch.setattr(llama_cpp, "llama_supports_gpu_offload", lambda: True)
-    monkeypatch.setattr("glasschat.models.gguf_load.available_bytes", lambda: 50 * 2**20)
+    monkeypatch.setattr("glasschat.models.llama_cpp.load.available_bytes", lambda: 50 * 2**20)
     plan = plan_model(ModelOptions(path=builtin_model_path, gpu_layers=layers))
     assert plan.gpu_layers >= 30

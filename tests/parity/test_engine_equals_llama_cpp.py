@@ -11,7 +11,7 @@ import pytest
 from glasschat.engine import Engine, FinishReason
 from glasschat.errors import ReplyFailed
 from glasschat.models.base import ForwardRow, Model
-from glasschat.models.llama_cpp import MOST_SEPARATE
+from glasschat.models.llama_cpp.runner import MOST_SEPARATE
 from glasschat.prompt import ChatMessage, ChatTemplate
 from glasschat.sampling import SamplingParams
 from tests.support.float_model import write_float_model

@@ -11,10 +11,10 @@ from transformers import AutoModelForCausalLM
 
 from glasschat.engine import Engine, FinishReason
 from glasschat.models.base import ForwardRow, Model, ModelInfo
-from glasschat.models.hf_folder import read_folder
-from glasschat.models.hf_runner import HfRunner
-from glasschat.models.hf_tokenizer import HfTokenizer
-from glasschat.models.hf_weights import load_weights
+from glasschat.models.hf.folder import read_folder
+from glasschat.models.hf.runner import HfRunner
+from glasschat.models.hf.tokenizer import HfTokenizer
+from glasschat.models.hf.weights import load_weights
 from glasschat.models.memory import usable_cores
 from glasschat.prompt import ChatMessage, ChatTemplate
 from glasschat.sampling import SamplingParams

@@ -12,8 +12,8 @@ from llama_models.llama3.chat_format import ChatFormat
 from llama_models.llama3.tokenizer import Tokenizer as MetaTokenizer
 
 from glasschat.models.base import Tokenizer
-from glasschat.models.hf_tokenizer import HfTokenizer
-from glasschat.models.llama_tokenizer import open_vocabulary
+from glasschat.models.hf.tokenizer import HfTokenizer
+from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 from glasschat.prompt import ChatMessage, ChatTemplate, describe
 from tests.support import ggufs
 from tests.support.hf_folders import LLAMA3_TEMPLATE, tiny_llama3_folder

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from glasschat.models.llama_tokenizer import LlamaTokenizer, open_vocabulary
+from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer, open_vocabulary
 from glasschat.prompt import ChatMessage, ChatTemplate, decode
 from tests.prompt.families import MAKERS, open_family
 from tests.support.hf_parts import smollm2_tokenizer

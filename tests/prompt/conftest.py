@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from glasschat.models.llama_tokenizer import LlamaTokenizer, open_vocabulary
+from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer, open_vocabulary
 from tests.prompt.families import FOLDERS, MAKERS, Family, open_family
 
 

@@ -11,8 +11,8 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from glasschat.models.base import Tokenizer
-from glasschat.models.hf_tokenizer import HfTokenizer
-from glasschat.models.llama_tokenizer import open_vocabulary
+from glasschat.models.hf.tokenizer import HfTokenizer
+from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 from glasschat.prompt import ChatMessage, ChatTemplate, PromptEncoding, describe
 from tests.support import ggufs
 from tests.support.ggufs import CONTROL, NORMAL, USER_DEFINED

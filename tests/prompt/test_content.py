@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasschat.errors import InvalidMessage
-from glasschat.models.llama_tokenizer import LlamaTokenizer
+from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
 from glasschat.prompt import encode_content
 from tests.prompt.families import Family
 from tests.support.ggufs import SMOLLM_CHARACTERS

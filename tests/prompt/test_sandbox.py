@@ -7,7 +7,7 @@ import time
 import pytest
 
 from glasschat.errors import TemplateError
-from glasschat.models.llama_tokenizer import LlamaTokenizer
+from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
 from glasschat.prompt import ChatTemplate, user
 
 DOUBLE = "{% set n = namespace(x=SEED) %}{% for i in range(60) %}{% set n.x = STEP %}{% endfor %}"

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from glasschat.errors import InvalidMessage, TemplateError
-from glasschat.models.llama_tokenizer import LlamaTokenizer
+from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
 from glasschat.prompt import ChatMessage, ChatTemplate, decode, describe, user
 from tests.prompt.conftest import Families
 from tests.prompt.families import Family, render_plainly, source_of

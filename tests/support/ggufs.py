@@ -11,7 +11,7 @@ from typing import Any
 
 import gguf
 
-from glasschat.models.gguf import read_header
+from glasschat.models.gguf.header import read_header
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 RESERVED = 17

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from glasschat.models.base import ForwardRow, Logits
-from glasschat.models.hf_runner import HfRunner
+from glasschat.models.hf.runner import HfRunner
 
 VOCAB = 160
 CONTEXT = 64

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from glasschat.models.gguf import read_header
+from glasschat.models.gguf.header import read_header
 from tests.support.hf_parts import (
     Dtype,
     llama3_tokenizer,

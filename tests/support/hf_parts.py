@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from glasschat.models.gguf import read_header
+from glasschat.models.gguf.header import read_header
 
 Dtype = Literal["float32", "bfloat16"]
 _BLOCK = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from glasschat.models.gguf import read_header
+from glasschat.models.gguf.header import read_header
 from tests.support.ggufs import BYTE, CONTROL, UNKNOWN, USER_DEFINED
 
 _KEYS = tuple(f"tokenizer.ggml.{name}" for name in ("tokens", "token_type", "merges", "scores"))

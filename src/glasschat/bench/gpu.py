@@ -85,8 +85,8 @@ def _ours(
 
     One row of logits for comparison goes to `logits`.
     """
-    from glasschat.models.hf_graphs import recompute
-    from glasschat.models.hf_runner import HfRunner
+    from glasschat.models.hf.graphs import recompute
+    from glasschat.models.hf.runner import HfRunner
 
     capture = recompute if graphs and not _on_cuda(plan) else None
     runner = HfRunner(
@@ -196,7 +196,7 @@ def _bandwidth(plan: Plan) -> float:
 def _memory_may_end() -> Iterator[None]:
     """A cell for which there is not enough memory stays empty."""
     from glasschat.errors import ReplyFailed
-    from glasschat.models.hf_failures import is_out_of_memory
+    from glasschat.models.hf.failures import is_out_of_memory
 
     try:
         yield

@@ -12,7 +12,7 @@ from glasschat.bench.report import Report
 from glasschat.bench.setting import Setting
 from glasschat.config import ModelOptions
 from glasschat.errors import MissingExtra, ParameterError
-from glasschat.models.hf_load import HfPlan
+from glasschat.models.hf.load import HfPlan
 from glasschat.models.load import plan_model
 
 Part = Callable[[Setting, Report, Callable[[str], None]], None]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from glasschat.backends import LocalBackend
 from glasschat.bench.rivals import LlamaServer, llama_server
 from glasschat.engine import Generation
-from glasschat.models.hf_load import HfPlan
+from glasschat.models.hf.load import HfPlan
 from glasschat.models.load import LoadPlan, load_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 
 if TYPE_CHECKING:
-    from glasschat.models.gguf_load import GgufPlan
+    from glasschat.models.llama_cpp.load import GgufPlan
 
 QUESTIONS = (
     "Why is the sky blue?",

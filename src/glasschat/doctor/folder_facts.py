@@ -9,12 +9,12 @@ from typing import Any
 from glasschat.doctor.facts import Claim, Facts, Rope, TensorPlace
 from glasschat.doctor.gguf_facts import bits_of
 from glasschat.errors import ModelError
-from glasschat.models import hf_config
-from glasschat.models.hf_folder import CONFIG, GENERATION_CONFIG, TOKENIZER_CONFIG, HfFolder
-from glasschat.models.hf_json import TOKENIZER_BYTES, entries, read_object
-from glasschat.models.hf_safetensors import HEADER_BYTES, TYPES
-from glasschat.models.hf_shards import embedding_of
-from glasschat.models.hf_support import check_supported, is_tested
+from glasschat.models.hf import config_json
+from glasschat.models.hf.bounded_json import TOKENIZER_BYTES, entries, read_object
+from glasschat.models.hf.folder import CONFIG, GENERATION_CONFIG, TOKENIZER_CONFIG, HfFolder
+from glasschat.models.hf.safetensors import HEADER_BYTES, TYPES
+from glasschat.models.hf.shards import embedding_of
+from glasschat.models.hf.support import check_supported, is_tested
 
 # What transformers writes there that is no setting of sampling.
 _SAMPLING = (
@@ -38,10 +38,10 @@ def folder_facts(folder: HfFolder) -> Facts:
     path, config = folder.path, folder.config
     tokenizer_config = document(path / TOKENIZER_CONFIG)
     tensors = tuple(tensor for shard in folder.shards for tensor in _places(shard))
-    part = hf_config.text_config(config)
+    part = config_json.text_config(config)
     embedding = embedding_of(folder.tensors)
     output = folder.tensors.get(_OUTPUT)
-    vocab = hf_config.number(config, "vocab")
+    vocab = config_json.number(config, "vocab")
     added, words = _tokens(path / "tokenizer.json")
     dtype = folder.dtype if folder.tensors else ""
     return Facts(
@@ -141,7 +141,7 @@ def _bits(config: Mapping[str, Any], dtype: str) -> int:
 
 def _shape(config: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float | None] = {
-        name: hf_config.number(config, what) or None for name, what in _SHAPE.items()
+        name: config_json.number(config, what) or None for name, what in _SHAPE.items()
     }
     found |= {name: _figure(part.get(name)) for name in _MORE_SHAPE}
     found["rope_theta"] = rope_of(part).base
@@ -149,7 +149,7 @@ def _shape(config: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, floa
 
 
 def _claims(folder: HfFolder, key: str) -> Iterator[Claim]:
-    part = hf_config.text_config(folder.config)
+    part = config_json.text_config(folder.config)
     documents = {
         GENERATION_CONFIG: folder.generation_config.get(key),
         CONFIG: folder.config.get(key, part.get(key)),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from glasschat.doctor.facts import Claim, Facts, Rope, TensorPlace
 from glasschat.doctor.gguf_table import read_table
-from glasschat.models.gguf import GgufHeader
-from glasschat.models.gguf_load import display_name
-from glasschat.models.gguf_reader import Value
+from glasschat.models.gguf.header import GgufHeader
+from glasschat.models.gguf.reader import Value
+from glasschat.models.llama_cpp.load import display_name
 
 _TYPES = "tokenizer.ggml.token_type"
 _NORMAL = 1

@@ -9,8 +9,8 @@ from math import prod
 from pathlib import Path
 
 from glasschat.doctor.facts import TensorPlace
-from glasschat.models.gguf import MAGIC
-from glasschat.models.gguf_reader import (
+from glasschat.models.gguf.header import MAGIC
+from glasschat.models.gguf.reader import (
     MOST_FIELDS,
     MOST_TENSORS,
     MOST_TEXTS,
@@ -20,7 +20,7 @@ from glasschat.models.gguf_reader import (
     Reader,
     Value,
 )
-from glasschat.models.gguf_types import TENSOR_TYPES
+from glasschat.models.gguf.types import TENSOR_TYPES
 
 _MOST_DIMENSIONS = 4
 

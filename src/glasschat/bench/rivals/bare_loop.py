@@ -59,10 +59,10 @@ def measure_bare_loop(
             "n_tokens", f"1 to {context - len(prompt_ids) - 1} after this prompt", n_tokens
         )
     # The very library that glasschat's runner uses, with its settings for threads.
-    from glasschat.models import llama_library, llama_log
+    from glasschat.models.llama_cpp import library, log
 
-    lib: Any = llama_library.llama_cpp
-    llama_log.silence()
+    lib: Any = library.llama_cpp
+    log.silence()
     lib.llama_backend_init()
     model_params = lib.llama_model_default_params()
     model_params.n_gpu_layers = gpu_layers

@@ -7,8 +7,8 @@ from glasschat.doctor.facts import Facts
 from glasschat.doctor.finding import Finding, failed, passed, warned
 from glasschat.doctor.words import parted, size
 from glasschat.errors import ModelError
-from glasschat.models.hf_load import HfPlan
-from glasschat.models.hf_memory import hf_memory_need
+from glasschat.models.hf.load import HfPlan
+from glasschat.models.hf.memory import hf_memory_need
 from glasschat.models.load import LoadPlan, plan_model
 from glasschat.models.memory import MemoryNeed, available_bytes, memory_need
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from glasschat.doctor.facts import Facts, TensorPlace
 from glasschat.doctor.finding import Finding, failed, passed, warned
 from glasschat.doctor.words import plural, size, some
-from glasschat.models.gguf_types import TENSOR_TYPES
+from glasschat.models.gguf.types import TENSOR_TYPES
 
 # Of each tensor so many places are read, each of so many bytes: a quarter of a megabyte in all.
 PLACES = 16

@@ -1,0 +1,1 @@
+"""GGUF files: their headers, read without a library."""

@@ -1,0 +1,239 @@
+"""The header of a GGUF file: what the model is, and whether the file is all there.
+
+Reads no weights. See docs/decisions/gguf-header.md for why this is not gguf-py's reader.
+"""
+
+import stat
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from glasschat.errors import InvalidModel, ModelNotFound
+from glasschat.models.gguf.reader import (
+    MOST_FIELDS,
+    MOST_TENSORS,
+    MOST_TEXTS,
+    CutOffError,
+    DamagedError,
+    GgufArray,
+    Reader,
+    Value,
+)
+from glasschat.models.gguf.types import FILE_TYPES, TENSOR_TYPES
+
+MAGIC = b"GGUF"
+SHORTEST = 24
+_AGAIN = "download or copy it again"
+
+
+@dataclass(frozen=True, slots=True)
+class GgufHeader:
+    """What a GGUF file says of itself.
+
+    `needed_bytes` is how long the file must be to hold every tensor of a known type;
+    `tensor_bytes` is how much of it each tensor type takes.
+    """
+
+    path: Path
+    version: int
+    metadata: Mapping[str, Value]
+    tensor_count: int
+    parameters: int
+    tensor_bytes: Mapping[str, int]
+    needed_bytes: int
+    file_bytes: int
+
+    @property
+    def name(self) -> str:
+        """The model's own name; empty if it has none."""
+        return self._text("general.name")
+
+    @property
+    def architecture(self) -> str:
+        """The family as llama.cpp names it, such as `llama`; empty if the file does not say."""
+        return self._text("general.architecture")
+
+    @property
+    def quantization(self) -> str:
+        """How the weights are stored, such as `Q4_K_M`; failing that, what most of them are."""
+        known = FILE_TYPES.get(self._number("general.file_type", -1) & ~1024)
+        return known or max(
+            self.tensor_bytes, key=lambda t: self.tensor_bytes[t], default="unknown"
+        )
+
+    @property
+    def train_context(self) -> int:
+        """The longest context that the model was made for, in tokens; 0 if it does not say."""
+        return self._number(f"{self.architecture}.context_length", 0)
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are; 0 if the file does not say."""
+        tokens = self.metadata.get("tokenizer.ggml.tokens")
+        if isinstance(tokens, GgufArray):
+            return tokens.length
+        if isinstance(tokens, tuple):
+            return len(tokens)
+        return self._number(f"{self.architecture}.vocab_size", 0)
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of f16 KV cache for one position, over all layers; 0 if the file does not say.
+
+        An upper bound where layers share their cache or attend to a window only.
+        """
+        layers = self._number(f"{self.architecture}.block_count", 0)
+        heads = self._per_layer("head_count", layers, 0)
+        kv_heads = self._per_layer("head_count_kv", layers, None) or heads
+        most = max(heads, default=0)
+        width = self._number(f"{self.architecture}.embedding_length", 0) // most if most else 0
+        key = self._number(f"{self.architecture}.attention.key_length", width)
+        value = self._number(f"{self.architecture}.attention.value_length", width)
+        return sum(kv_heads) * (key + value) * 2
+
+    def _text(self, key: str) -> str:
+        value = self.metadata.get(key)
+        return value if isinstance(value, str) else ""
+
+    def _number(self, key: str, default: int) -> int:
+        value = self.metadata.get(key)
+        return value if isinstance(value, int) and value >= 0 else default
+
+    def _per_layer(self, key: str, layers: int, default: int | None) -> list[int]:
+        value = self.metadata.get(f"{self.architecture}.attention.{key}", default)
+        if isinstance(value, tuple):
+            return [count for count in value if isinstance(count, int) and count >= 0]
+        # A layer count that no model has is damage; it must not become a list of that length.
+        return [value] * min(layers, 100_000) if isinstance(value, int) and value >= 0 else []
+
+
+def read_header(path: Path | str, arrays: Collection[str] = ()) -> GgufHeader:
+    """Read the header of the GGUF file at `path`, in milliseconds, and check that it is whole.
+
+    Arrays of more than 1,024 entries come as a `GgufArray`, unless `arrays` names them.
+    Raises ModelNotFound where there is no file, InvalidModel for a file that is no GGUF, is
+    damaged, is cut off, or is of a version that is not read.
+    """
+    path = Path(path)
+    size = _file_size(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+            if start != MAGIC[:size] or not size:
+                raise _not_gguf(path, start, size)
+            if size < SHORTEST:
+                raise CutOffError(SHORTEST)
+            reader = Reader(file, size)
+            reader.skip_scalars("B", len(MAGIC))
+            header = _read(path, reader, size, arrays)
+    except OSError as error:
+        raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}") from None
+    except CutOffError as cut:
+        raise InvalidModel(
+            f"{path.name} is cut off: it has {size:,} bytes and needs at least {cut.needed:,}: "
+            f"{_AGAIN}"
+        ) from None
+    except DamagedError as damage:
+        raise InvalidModel(
+            f"{path.name} is damaged: it claims {damage}, and has {size:,} bytes in all: {_AGAIN}"
+        ) from None
+    if header.needed_bytes > size:
+        raise InvalidModel(
+            f"{path.name} is cut off: it has {size:,} bytes and needs {header.needed_bytes:,}: "
+            f"{_AGAIN}"
+        )
+    return header
+
+
+def _file_size(path: Path) -> int:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            inside = sorted(p.name for p in path.iterdir() if p.suffix == ".gguf")
+            found = (
+                f"name a file in it, such as {path / inside[0]}"
+                if inside
+                else ("it holds no .gguf file: name one")
+            )
+            raise ModelNotFound(f"{path} is a folder, and a model is one .gguf file: {found}")
+    except FileNotFoundError:
+        raise ModelNotFound(f"there is no file {path}: check the path") from None
+    except (OSError, ValueError) as error:
+        raise ModelNotFound(f"{str(path)!r} cannot be read: {error}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelNotFound(f"{path} is not a regular file: name a .gguf file")
+    return status.st_size
+
+
+def _not_gguf(path: Path, start: bytes, size: int) -> InvalidModel:
+    if not size:
+        return InvalidModel(
+            f"{path.name} is empty: it has 0 bytes and needs at least {SHORTEST}: {_AGAIN}"
+        )
+    return InvalidModel(
+        f"{path.name} is not a GGUF file: its {size:,} bytes begin with {start!r} and not with "
+        f"{MAGIC!r}: name a .gguf file, or convert the model to one"
+    )
+
+
+def _read(path: Path, reader: Reader, size: int, arrays: Collection[str]) -> GgufHeader:
+    version = reader.number("I")
+    if version and not version & 0xFFFF:
+        raise InvalidModel(
+            f"{path.name} is a big-endian GGUF, for another kind of machine: get the "
+            f"little-endian one"
+        )
+    if version not in (2, 3):
+        raise InvalidModel(
+            f"{path.name} is a GGUF of version {version}, and 2 and 3 can be read: convert it anew"
+        )
+    tensors, fields = reader.number("Q"), reader.number("Q")
+    if tensors > MOST_TENSORS or fields > MOST_FIELDS:
+        raise DamagedError(f"{tensors:,} tensors and {fields:,} metadata fields")
+    metadata: dict[str, Value] = {}
+    texts = 0
+    for _ in range(fields):
+        key = reader.text()
+        value = reader.value(key in arrays, MOST_TEXTS - texts)
+        texts += value.length if isinstance(value, GgufArray) else 0
+        if key in metadata:
+            raise DamagedError(f"the field {key[:80]!r} twice")
+        metadata[key] = value
+    parameters, end, tensor_bytes = _tensors(reader, tensors)
+    alignment = metadata.get("general.alignment", 32)
+    if (
+        not isinstance(alignment, int)
+        or not 0 < alignment <= 1 << 20
+        or alignment & (alignment - 1)
+    ):
+        raise DamagedError(f"an alignment of {str(alignment)[:80]}, which is no power of two")
+    data = -(-reader.position // alignment) * alignment
+    needed = data + end if end else reader.position
+    return GgufHeader(path, version, metadata, tensors, parameters, tensor_bytes, needed, size)
+
+
+def _tensors(reader: Reader, count: int) -> tuple[int, int, dict[str, int]]:
+    """Parameters, bytes of the data section, and how many of them each type takes."""
+    parameters = end = 0
+    by_type: Counter[str] = Counter()
+    for _ in range(count):
+        name = reader.text()
+        rank = reader.number("I")
+        if rank > 4:
+            raise DamagedError(f"a tensor {name[:80]!r} of {rank:,} dimensions")
+        shape = [reader.number("Q") for _ in range(rank)]
+        kind, offset = reader.number("I"), reader.number("Q")
+        elements = prod(shape)
+        parameters += elements
+        if kind not in TENSOR_TYPES:
+            end = max(end, offset)
+            continue
+        type_name, block, block_bytes = TENSOR_TYPES[kind]
+        if elements >> 50 or offset >> 60 or (shape and shape[0] % block):
+            raise DamagedError(f"a tensor {name[:80]!r} of shape {shape} at byte {offset:,}")
+        size = elements // block * block_bytes
+        by_type[type_name] += size
+        end = max(end, offset + size)
+    return parameters, end, dict(by_type)

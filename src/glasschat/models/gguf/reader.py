@@ -1,0 +1,144 @@
+"""A reader of GGUF's values that believes no length it reads."""
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from glasschat.models.gguf.types import ARRAY, SCALARS, TEXT
+
+WINDOW = 1 << 20
+# No real file comes near these. They bound the time that a damaged or hostile one can take.
+LONGEST_TEXT = 16 << 20
+MOST_FIELDS = 100_000
+MOST_TENSORS = 200_000
+MOST_TEXTS = 8_000_000
+# Longer arrays (the vocabulary) are passed over; per-layer ones are shorter.
+SHORT_ARRAY = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class GgufArray:
+    """An array that was passed over: how long it is."""
+
+    length: int
+
+
+Value = int | float | bool | str | tuple[int | float | bool | str, ...] | GgufArray
+
+
+class CutOffError(Exception):
+    """The file ends before `needed` bytes, as far as its header has been read."""
+
+    def __init__(self, needed: int) -> None:
+        self.needed = needed
+
+
+class DamagedError(Exception):
+    """What the file says cannot be."""
+
+
+class Reader:
+    """Reads forward through `file`, of `size` bytes, a window at a time."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+        self._start = 0
+        self._window = b""
+        self._at = 0
+
+    @property
+    def position(self) -> int:
+        """Bytes from the beginning of the file."""
+        return self._start + self._at
+
+    def number(self, letter: str) -> int:
+        """One little-endian integer of struct's type `letter`."""
+        return int(self.scalar(letter))
+
+    def scalar(self, letter: str) -> int | float | bool:
+        """One little-endian value of struct's type `letter`."""
+        size = struct.calcsize("<" + letter)
+        self._need(size)
+        value: int | float | bool = struct.unpack_from("<" + letter, self._window, self._at)[0]
+        self._at += size
+        return value
+
+    def scalars(self, letter: str, count: int) -> tuple[int | float | bool, ...]:
+        """`count` values, when that many are there."""
+        self._claim(count * struct.calcsize("<" + letter))
+        return tuple(self.scalar(letter) for _ in range(count))
+
+    def text(self) -> str:
+        """A length and so many bytes of UTF-8."""
+        length = self.number("Q")
+        if length > LONGEST_TEXT:
+            raise DamagedError(f"a text of {length:,} bytes at byte {self.position:,}")
+        self._need(length)
+        data = self._window[self._at : self._at + length]
+        self._at += length
+        return data.decode("utf-8", errors="replace")
+
+    def skip_scalars(self, letter: str, count: int) -> None:
+        """Pass over `count` values."""
+        size = count * struct.calcsize("<" + letter)
+        self._claim(size)
+        self._at += size
+
+    def skip_texts(self, count: int) -> None:
+        """Pass over `count` texts, at a few million a second."""
+        self._claim(8 * count)
+        unpack = struct.Struct("<Q").unpack_from
+        while count:
+            self._need(8)
+            window, at, last = self._window, self._at, len(self._window) - 8
+            while count and at <= last:
+                at += 8 + unpack(window, at)[0]
+                count -= 1
+            length = self._start + at - self.position
+            self._claim(length)
+            self._at = at
+
+    def value(self, whole: bool, most_texts: int) -> Value:
+        """A metadata value. A long array is passed over, unless it is wanted `whole`."""
+        kind = self.number("I")
+        if kind in SCALARS:
+            return self.scalar(SCALARS[kind])
+        if kind == TEXT:
+            return self.text()
+        if kind != ARRAY:
+            raise DamagedError(f"a value of the unknown type {kind} at byte {self.position:,}")
+        entries, count = self.number("I"), self.number("Q")
+        if entries not in SCALARS and entries != TEXT:
+            raise DamagedError(f"an array of the unknown type {entries} at byte {self.position:,}")
+        if entries == TEXT and count > most_texts:
+            raise DamagedError(f"an array of {count:,} texts at byte {self.position:,}")
+        if entries == TEXT and (whole or count <= SHORT_ARRAY):
+            return tuple(self.text() for _ in range(count))
+        if entries == TEXT:
+            self.skip_texts(count)
+        elif whole or count <= SHORT_ARRAY:
+            return self.scalars(SCALARS[entries], count)
+        else:
+            self.skip_scalars(SCALARS[entries], count)
+        return GgufArray(count)
+
+    def _claim(self, length: int) -> None:
+        """Refuse to go past the end of the file."""
+        needed = self.position + length
+        if needed > self._size:
+            # The end of a file that was cut off lies within reach; that of nonsense does not.
+            if needed > 1 << 50:
+                raise DamagedError(f"a length of {length:,} bytes at byte {self.position:,}")
+            raise CutOffError(needed)
+
+    def _need(self, length: int) -> None:
+        """Have the next `length` bytes in the window; `length` is at most LONGEST_TEXT."""
+        if self._at + length <= len(self._window):
+            return
+        self._claim(length)
+        self._start, self._at = self.position, 0
+        self._file.seek(self._start)
+        self._window = self._file.read(max(length, WINDOW))
+        if len(self._window) < length:
+            raise CutOffError(self._start + length)

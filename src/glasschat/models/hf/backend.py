@@ -1,0 +1,175 @@
+"""A folder's tokenizer as an object of the `tokenizers` library, made fit for a chat.
+
+tokenizer.json is read by that library alone. transformers would rebuild some of them by the class
+that the folder names, and loses parts of what the file says; it is asked only where a folder has
+neither that nor a sentencepiece file, and never runs code of the folder.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from glasschat.errors import InvalidModel, MissingExtra, ModelError
+from glasschat.models.hf.bounded_json import TOKENIZER_BYTES, read_bytes
+from glasschat.models.hf.sentencepiece import build, read_pieces
+from glasschat.models.hf.settings import TokenizerSettings
+
+TOKENIZER = "tokenizer.json"
+PIECES = "tokenizer.model"
+# Files of which transformers can make a tokenizer.
+_OTHERS = (PIECES, "tekken.json", "vocab.json", "tiktoken.model")
+# A message keeps its bytes, so it is not brought into another form of the same characters.
+_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_LISTS = ("decoders", "pretokenizers", "normalizers")
+
+
+def open_backend(path: Path, settings: TokenizerSettings) -> tuple[Any, Mapping[str, str]]:
+    """A `tokenizers.Tokenizer` for the folder at `path`, and the pieces of bos_token and its like.
+
+    It has no truncation, padding or dropout, and what `settings` declare is added. Raises
+    InvalidModel when there is no tokenizer or a damaged one, MissingExtra when the library is not
+    installed.
+    """
+    try:
+        import tokenizers
+    except ImportError as error:
+        raise MissingExtra(
+            f"a model folder needs tokenizers, which is not installed ({error}): "
+            f"pip install 'glasschat[hf]'"
+        ) from None
+    data = read_bytes(path / TOKENIZER, TOKENIZER_BYTES)
+    named = settings.named
+    with explained(f"{TOKENIZER} of {path.name} cannot be read"):
+        if data is None:
+            backend, assumed = _from_pieces(path, settings.legacy) or _converted(path)
+            named = {**assumed, **named}
+        else:
+            backend = tokenizers.Tokenizer.from_buffer(data)
+        backend.no_truncation()
+        backend.no_padding()
+        if getattr(backend.model, "dropout", None):
+            backend.model.dropout = None
+        kept = [n for n in _leaves(backend.normalizer) if parts(n)[0]["type"] not in _FORMS]
+        backend.normalizer = tokenizers.normalizers.Sequence(kept) if kept else None
+        _add(backend, settings, named, tokenizers.AddedToken)
+    return backend, named
+
+
+def _add(
+    backend: Any, settings: TokenizerSettings, named: Mapping[str, str], added_token: Any
+) -> None:
+    """Make tokens of their own of what tokenizer_config.json declares, as transformers does."""
+    for token in settings.declared:
+        if backend.token_to_id(token.piece) is not None:
+            continue
+        # The library gives the next free number; any other is not this folder's.
+        backend.add_tokens([added_token(token.piece, **token.flags)])
+        if backend.token_to_id(token.piece) != token.token_id:
+            raise InvalidModel(
+                f"tokenizer_config.json gives {token.piece[:80]!r} the number {token.token_id}, "
+                f"for which {TOKENIZER} has no place: download both again"
+            )
+    added = {token.content for token in backend.get_added_tokens_decoder().values()}
+    names = {name for name in (*named.values(), *settings.special) if name not in added}
+    backend.add_special_tokens(
+        [
+            added_token(name, special=True, normalized=False)
+            for name in sorted(names)
+            if backend.token_to_id(name) is not None
+        ]
+    )
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn whatever the library raises into an InvalidModel of one line, its panics too."""
+    try:
+        yield
+    except (ModelError, KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        # A panic of the library's is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        words = " ".join(str(error)[:300].split())
+        raise InvalidModel(f"{what} ({words}): download the folder again") from None
+
+
+def parts(component: Any) -> list[dict[str, Any]]:
+    """What a normalizer, pre-tokenizer or decoder consists of, in order."""
+    if component is None:
+        return []
+    waiting = [json.loads(component.__getstate__())]
+    found: list[dict[str, Any]] = []
+    while waiting:
+        part = waiting.pop()
+        inner = next((part[key] for key in _LISTS if key in part), None)
+        if inner is None:
+            found.append(part)
+        else:
+            waiting.extend(reversed(inner))
+    return found
+
+
+def _leaves(normalizer: Any) -> list[Any]:
+    """The normalizers that a sequence of them consists of."""
+    if normalizer is None:
+        return []
+    if not hasattr(normalizer, "__len__"):
+        return [normalizer]
+    return [leaf for i in range(len(normalizer)) for leaf in _leaves(normalizer[i])]
+
+
+def _from_pieces(path: Path, legacy: bool) -> tuple[Any, dict[str, str]] | None:
+    """The tokenizer of the folder's sentencepiece file; None when there is none."""
+    found = read_pieces(read_bytes(path / PIECES, TOKENIZER_BYTES) or b"")
+    if found is None:
+        return None
+    named = {name: found.pieces[token_id][0] for name, token_id in found.named.items()}
+    return build(found, legacy=legacy), named
+
+
+def _converted(path: Path) -> tuple[Any, dict[str, str]]:
+    """The tokenizer that transformers makes of the folder's other files."""
+    there = [name for name in _OTHERS if (path / name).exists()]
+    if not there:
+        raise InvalidModel(
+            f"{path.name} holds no tokenizer (no {TOKENIZER} and no tokenizer.model): download "
+            f"the whole folder"
+        )
+    import tokenizers
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    loudness = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        made = AutoTokenizer.from_pretrained(
+            str(path), trust_remote_code=False, local_files_only=True
+        )
+    except Exception as error:
+        words = " ".join(str(error)[:200].split())
+        raise InvalidModel(
+            f"{path.name} has no {TOKENIZER}, and transformers cannot make one of {there[0]} "
+            f"({words}): add a {TOKENIZER}, or pip install sentencepiece protobuf tiktoken"
+        ) from None
+    finally:
+        logging.set_verbosity(loudness)
+    backend = getattr(made, "backend_tokenizer", None)
+    if backend is None:
+        raise InvalidModel(
+            f"{path.name} has no {TOKENIZER}, and its tokenizer is of a kind of its own "
+            f"({type(made).__name__}): add a {TOKENIZER}"
+        )
+    if not backend.get_added_tokens_decoder():
+        # As in Meta's own file, whose control tokens are in a program.
+        raise InvalidModel(
+            f"{there[0]} of {path.name} has no control tokens, without which no turn ends: add a "
+            f"{TOKENIZER}"
+        )
+    names = {name: getattr(made, name, None) for name in ("bos_token", "eos_token", "unk_token")}
+    return tokenizers.Tokenizer.from_str(backend.to_str()), {
+        n: str(p) for n, p in names.items() if p
+    }

@@ -1,0 +1,147 @@
+"""The KV caches of all slots, as transformers' modelling code meets them.
+
+Once attention and positions are ours, it asks a cache for one thing only: `update`. A model that
+asks for more, such as one length of all rows, would be wrong here, and fails.
+"""
+
+from dataclasses import dataclass
+
+from glasschat.errors import InvalidModel
+from glasschat.models.hf.library import Tensor, torch
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """One tensor of one layer: as it lies, and as [slots, kv_heads, context, width]."""
+
+    lines: Tensor
+    view: Tensor
+
+
+class Places:
+    """Where the tokens of one forward go: `slots` and `positions`, both int64 [tokens].
+
+    `extent` is how many slots and how many positions, counted from the first, the forward has to
+    do with; None for all. Padding of a captured graph has the slot number `cache.slots`, which is
+    no slot's.
+    """
+
+    def __init__(
+        self, slots: Tensor, positions: Tensor, extent: tuple[int, int] | None = None
+    ) -> None:
+        self.slots = slots
+        self.positions = positions
+        self.extent = extent
+        # The lines of a tensor depend on its number of heads only; most layers have the same.
+        self._lines: dict[int, Tensor] = {}
+
+    def lines(self, cache: "SlotCache", heads: int) -> Tensor:
+        """The lines to write, [tokens * heads]."""
+        if heads not in self._lines:
+            head = torch.arange(heads, device=self.slots.device)
+            if cache.by_token:
+                first = (self.slots * cache.context + self.positions) * heads
+                lines = first.unsqueeze(1) + head
+            else:
+                first = self.slots * (heads * cache.context) + self.positions
+                lines = first.unsqueeze(1) + head * cache.context
+            self._lines[heads] = lines.flatten()
+        return self._lines[heads]
+
+
+class SlotCache:
+    """Keys and values of `slots` sequences, `context` positions each, allocated once.
+
+    A layer's tensors are made when it is first written to, in the shape that it writes. With
+    `by_token` a token's heads lie together, as flash attention on CUDA wants them, and there is
+    room for `padding` tokens that belong to nobody; without, a head's positions lie together,
+    which is quicker on a CPU.
+    """
+
+    def __init__(
+        self, *, slots: int, context: int, by_token: bool = False, padding: int = 0
+    ) -> None:
+        self.slots = slots
+        self.context = context
+        self.by_token = by_token
+        self.lengths = [0] * slots
+        self.padding = padding
+        self._stores: dict[int, tuple[_Store, _Store]] = {}
+        self._places: Places | None = None
+
+    @property
+    def layers(self) -> frozenset[int]:
+        """The layers that have written."""
+        return frozenset(self._stores)
+
+    def head_shape(self, layer: int) -> tuple[int, int]:
+        """How many heads of keys a layer has in the cache, and how wide they are."""
+        _, heads, _, width = self._stores[layer][0].view.shape
+        return heads, width
+
+    @property
+    def bytes(self) -> int:
+        """Memory that the tensors take."""
+        return sum(s.lines.nbytes for pair in self._stores.values() for s in pair)
+
+    def begin(self, places: Places) -> None:
+        """The next forward writes to these places."""
+        self._places = places
+
+    def update(
+        self, keys: Tensor, values: Tensor, layer_idx: int, *_: object, **__: object
+    ) -> tuple[Tensor, Tensor]:
+        """Write a layer's new keys and values, [1, kv_heads, tokens, width] each.
+
+        Returns the layer's cache, [slots, kv_heads, context, width] each, as far as the forward
+        has to do with it: some models (DeepSeek) unpack all that they get.
+        """
+        assert self._places is not None
+        pair = self._stores.get(layer_idx)
+        if pair is None:
+            pair = self._stores[layer_idx] = (self._store(keys), self._store(values))
+        for store, new in zip(pair, (keys, values), strict=True):
+            lines = self._places.lines(self, new.shape[1])
+            store.lines.index_copy_(0, lines, new[0].transpose(0, 1).reshape(-1, new.shape[3]))
+        if self._places.extent is None:
+            return pair[0].view, pair[1].view
+        slots, length = self._places.extent
+        return pair[0].view[:slots, :, :length], pair[1].view[:slots, :, :length]
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        """Make `target` begin with the first `length` positions of `source`."""
+        for pair in self._stores.values():
+            for store in pair:
+                store.view[target, :, :length] = store.view[source, :, :length]
+        self.lengths[target] = length
+
+    def clean(self, slot: int) -> None:
+        """Write zeros over a slot."""
+        for pair in self._stores.values():
+            for store in pair:
+                store.view[slot] = 0
+
+    def _store(self, new: Tensor) -> _Store:
+        _, heads, _, width = new.shape
+        tokens = self.slots * self.context
+        lines = torch.zeros(
+            ((tokens + self.padding) * heads, width), dtype=new.dtype, device=new.device
+        )
+        held = lines[: tokens * heads]
+        if self.by_token:
+            view = held.view(self.slots, self.context, heads, width).transpose(1, 2)
+        else:
+            view = held.view(self.slots, heads, self.context, width)
+        return _Store(lines, view)
+
+    def drop(self) -> None:
+        """Forget the tensors."""
+        self._stores.clear()
+        self._places = None
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """What a model asks that would put all rows at one position. Raises InvalidModel."""
+        raise InvalidModel(
+            "the model wants one length for all sequences, and slots have their own: "
+            "glasschat cannot serve it"
+        )

@@ -1,0 +1,75 @@
+"""Where a Hugging Face model computes, and with which numbers."""
+
+from glasschat.errors import ParameterError
+from glasschat.models.hf.library import torch
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+
+
+def choose_device(asked: str) -> str:
+    """The device for `asked`: auto, cpu, cuda, cuda:1 and so on, or mps.
+
+    auto is CUDA where there is one, then Apple's GPU, then the CPU. Raises ParameterError for a
+    device that is not there, with what torch sees.
+    """
+    kind, _, number = asked.partition(":")
+    if kind not in DEVICES or (number and (kind != "cuda" or not number.isdecimal())):
+        raise ParameterError("device", "auto, cpu, cuda, cuda:N or mps", asked)
+    if kind == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    if kind == "cuda":
+        _check_cuda(asked, int(number or 0))
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise ParameterError("device", f"cpu: torch {torch.__version__} sees no Apple GPU", asked)
+    return asked
+
+
+def choose_dtype(asked: str, device: str, stored: str) -> str:
+    """The numbers to compute with: `asked`, or what suits `device` and weights `stored` so.
+
+    On a GPU that is what is stored, where the GPU can; on a CPU bfloat16 where the CPU computes
+    with it by itself and the weights are in it, float32 otherwise. float16 is slow on a CPU and
+    never chosen there. Raises ParameterError for numbers that are none of DTYPES.
+    """
+    if asked not in DTYPES:
+        raise ParameterError("dtype", ", ".join(DTYPES), asked)
+    if asked != "auto":
+        return asked
+    if device == "cpu":
+        return "bfloat16" if stored == "bfloat16" and cpu_has_bfloat16() else "float32"
+    if device.startswith("cuda"):
+        halves = "bfloat16" if torch.cuda.is_bf16_supported(False) else "float16"
+        return "float16" if stored == "float16" else halves
+    return stored if stored in ("bfloat16", "float16") else "float16"
+
+
+def dtype_warning(device: str, dtype: str) -> str | None:
+    """One line on a choice that works and that nobody would want; None for the others."""
+    if device == "cpu" and dtype == "float16":
+        return "float16 is several times slower than float32 on a CPU: choose another --dtype"
+    if device == "cpu" and dtype == "bfloat16" and not cpu_has_bfloat16():
+        return (
+            "this CPU does not compute with bfloat16 by itself, which makes it slow: "
+            "choose --dtype float32 if the memory allows"
+        )
+    return None
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU has instructions for bfloat16."""
+    return any(there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
+
+
+def _check_cuda(asked: str, number: int) -> None:
+    if torch.version.cuda is None and torch.version.hip is None:
+        sees = f"torch {torch.__version__} is built without CUDA: install a build with it"
+    elif not torch.cuda.is_available():
+        sees = f"torch {torch.__version__} finds no CUDA driver or no GPU"
+    elif number >= torch.cuda.device_count():
+        sees = f"torch sees {torch.cuda.device_count()} GPU"
+    else:
+        return
+    raise ParameterError("device", f"one that is there ({sees}), such as cpu", asked)

@@ -1,0 +1,64 @@
+"""What torch raises, as the errors that a user meets."""
+
+import gc
+from typing import Any
+
+from glasschat.errors import GlasschatError, InvalidModel, NotEnoughMemory, ReplyFailed
+from glasschat.models.hf.library import torch
+
+# What torch says when memory is short, beside the error that it has for it.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cublas_status_alloc_failed",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether that is what happened, in any of the ways in which torch says it."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        words in str(error).lower() for words in _OUT_OF_MEMORY
+    )
+
+
+def release_memory(device: Any) -> None:
+    """Give back to the system what no tensor uses any more."""
+    gc.collect()
+    if torch.device(device).type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def first_line(error: BaseException) -> str:
+    """The kind of the error and the first line of what it says; torch adds pages."""
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
+def reply_failure(error: Exception, device: torch.device) -> ReplyFailed:
+    """Why a forward failed, and what to do."""
+    if is_out_of_memory(error):
+        return ReplyFailed(
+            f"{device.type} ran out of memory: ask again with a shorter prompt, or start with "
+            "fewer --slots or a smaller --context"
+        )
+    if isinstance(error, GlasschatError):
+        return ReplyFailed(str(error))
+    return ReplyFailed(f"the model failed ({first_line(error)}): ask again")
+
+
+def start_failure(
+    error: Exception, kind: str, device: torch.device, slots: int, context: int
+) -> GlasschatError:
+    """Why a model of the class `kind` cannot be served, and what to do."""
+    if is_out_of_memory(error):
+        return NotEnoughMemory(
+            f"{device.type} has no room for {slots} slots of {context:,} tokens beside the "
+            "weights: choose fewer --slots or a smaller --context"
+        )
+    if isinstance(error, GlasschatError):
+        return error
+    return InvalidModel(
+        f"{kind} does not run in slots of glasschat ({first_line(error)}): choose another model"
+    )

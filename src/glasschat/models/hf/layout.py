@@ -1,0 +1,84 @@
+"""How the rows of one forward are laid end to end, and which of them attend together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from glasschat.models.base import ForwardRow
+from glasschat.models.hf.attention import Chunk, Group, Run
+from glasschat.models.hf.cache import Places
+from glasschat.models.hf.library import torch
+
+# Slots that decode in one call all read as far as the longest; beyond this factor two calls read
+# less, and the second costs little.
+MOST_UNEVEN = 2.0
+SHORTEST_UNEVEN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The tokens of all rows, one row after the other.
+
+    `ids` and `positions` are int64 [1, tokens]; `wanted` has the index of the last token of each
+    row that wants logits, in the order of the rows as they came.
+    """
+
+    ids: torch.Tensor
+    positions: torch.Tensor
+    places: Places
+    groups: Sequence[Group]
+    wanted: torch.Tensor
+
+
+def lay_out(rows: Sequence[ForwardRow], device: Any) -> Layout:
+    """Lay the rows out: those of one token by their slots first, then the longer ones."""
+    order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ids) > 1, rows[i].slot))
+    ids: list[int] = []
+    positions: list[int] = []
+    slots: list[int] = []
+    last = [0] * len(rows)
+    groups: list[Group] = []
+    single: list[ForwardRow] = []
+    for index in order:
+        row = rows[index]
+        if len(row.ids) == 1:
+            single.append(row)
+        else:
+            tokens = slice(len(ids), len(ids) + len(row.ids))
+            groups.append(Chunk(tokens, row.slot, row.start))
+        ids.extend(row.ids)
+        positions.extend(range(row.start, row.start + len(row.ids)))
+        slots.extend([row.slot] * len(row.ids))
+        last[index] = len(ids) - 1
+    wanted = [last[index] for index, row in enumerate(rows) if row.wants_logits]
+    # One transfer to the device for all that is of one length.
+    table = torch.tensor([ids, positions, slots], dtype=torch.int64).to(device)
+    return Layout(
+        ids=table[0:1],
+        positions=table[1:2],
+        places=Places(table[2], table[1], (max(slots) + 1, max(positions) + 1)),
+        groups=[*runs(single), *groups],
+        wanted=torch.tensor(wanted, dtype=torch.int64).to(device),
+    )
+
+
+def runs(rows: Sequence[ForwardRow]) -> list[Run]:
+    """Rows of one token, ordered by slot, in as few runs of neighbouring slots as is quick."""
+    found: list[list[ForwardRow]] = []
+    for row in rows:
+        if found and row.slot == found[-1][-1].slot + 1 and _even([*found[-1], row]):
+            found[-1].append(row)
+        else:
+            found.append([row])
+    at = 0
+    result = []
+    for run in found:
+        lengths = [row.start + 1 for row in run]
+        result.append(Run(slice(at, at + len(run)), run[0].slot, lengths))
+        at += len(run)
+    return result
+
+
+def _even(rows: Sequence[ForwardRow]) -> bool:
+    lengths = [row.start + 1 for row in rows]
+    return max(lengths) <= max(SHORTEST_UNEVEN, MOST_UNEVEN * min(lengths))

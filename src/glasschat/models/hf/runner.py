@@ -1,0 +1,228 @@
+"""The Hugging Face runner: transformers' stock modelling code over our slots."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from glasschat.errors import GlasschatError, ReplyFailed
+from glasschat.models.base import ForwardRow, Logits
+from glasschat.models.hf import attention, checks, flash
+from glasschat.models.hf.attention import Seen
+from glasschat.models.hf.cache import SlotCache
+from glasschat.models.hf.failures import release_memory, reply_failure, start_failure
+from glasschat.models.hf.graphs import Capture, CudaCapture, GraphDecoder
+from glasschat.models.hf.layout import Layout, lay_out
+from glasschat.models.hf.library import torch
+from glasschat.models.threads import ThreadTuner
+
+# The most rows that a captured graph serves at once.
+LARGEST_GRAPH = 64
+
+
+class HfRunner:
+    """Implements ModelRunner over a causal language model of transformers, which it owns.
+
+    `module` is in evaluation mode, on `device`. `vocab_size` cuts the logits where the embedding
+    was padded to more. On a CPU at most `threads` compute, as many as torch likes by default;
+    with `adaptive` their number follows what else the machine does. On CUDA single tokens go
+    through captured graphs unless `graphs` is off; elsewhere they do with a `capture` of one's
+    own. With `check` the model must first prove that its logits are transformers' own, for
+    families that no test covers.
+
+    Raises InvalidModel for a model that glasschat cannot serve, NotEnoughMemory where the slots
+    do not fit; what was allocated is given back then.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        *,
+        slots: int,
+        context: int,
+        device: str,
+        vocab_size: int | None = None,
+        threads: int | None = None,
+        adaptive: bool = False,
+        graphs: bool = True,
+        capture: Capture | None = None,
+        check: bool = False,
+    ) -> None:
+        self.slots = slots
+        self.context = context
+        self._module = module
+        self._device = torch.device(device)
+        self._known_ids = int(module.get_input_embeddings().weight.shape[0])
+        self.vocab_size = min(vocab_size or self._known_ids, self._known_ids)
+        self._threads = threads
+        self._tuner = (
+            ThreadTuner(threads) if adaptive and threads and self._device.type == "cpu" else None
+        )
+        # torch's number of threads is partly a thread's own: which thread it was set for.
+        self._threads_set: tuple[int, int] | None = None
+        # Slots whose logits were not numbers: what they hold would spoil longer neighbours.
+        self._tainted: set[int] = set()
+        on_cuda = self._device.type == "cuda"
+        if on_cuda and graphs and capture is None:
+            capture = CudaCapture(self._device)
+        self._cache = SlotCache(
+            slots=slots,
+            context=context,
+            by_token=on_cuda or capture is not None,
+            padding=LARGEST_GRAPH if capture is not None else 0,
+        )
+        self._flash = False
+        self._unpacks = False
+        self._graphs: GraphDecoder | None = None
+        attention.register()
+        failure: GlasschatError | None = None
+        try:
+            self._begin(check)
+        except Exception as error:
+            kind = type(module).__name__
+            failure = start_failure(error, kind, self._device, slots, context)
+        if failure is not None:
+            # Not within the handler: the traceback holds on to the tensors.
+            self.close()
+            raise failure
+        if capture is not None and not self._unpacks:
+            self._graphs = GraphDecoder(
+                self._compute, self._cache, self._device, flash=self._flash, capture=capture
+            )
+
+    def forward(self, rows: Sequence[ForwardRow]) -> Logits:
+        """See ModelRunner.forward."""
+        for row in rows:
+            self._check_row(row)
+        started = self._set_threads(sum(len(row.ids) for row in rows))
+        failure: ReplyFailed | None = None
+        try:
+            with torch.inference_mode():
+                logits = self._run(rows)
+        except Exception as error:
+            failure = reply_failure(error, self._device)
+        if failure is not None:
+            # Not within the handler: the traceback holds on to the tensors.
+            release_memory(self._device)
+            raise failure
+        if self._tuner is not None:
+            tokens = sum(len(row.ids) for row in rows)
+            self._tuner.measured(tokens, time.perf_counter() - started)
+        for row in rows:
+            self._cache.lengths[row.slot] = row.start + len(row.ids)
+        wanting = [row.slot for row in rows if row.wants_logits]
+        for slot, most in zip(wanting, logits.max(axis=1, initial=-np.inf), strict=True):
+            if np.isnan(most):
+                self._tainted.add(slot)
+        return logits
+
+    def truncate(self, slot: int, length: int) -> bool:
+        """See ModelRunner.truncate."""
+        if slot in self._tainted:
+            self._tainted.remove(slot)
+            with torch.inference_mode():
+                self._cache.clean(slot)
+            self._cache.lengths[slot] = 0
+            return length == 0
+        self._cache.lengths[slot] = min(length, self._cache.lengths[slot])
+        return True
+
+    def copy_prefix(self, source: int, target: int, length: int) -> bool:
+        """See ModelRunner.copy_prefix."""
+        with torch.inference_mode():
+            self._cache.copy(source, target, length)
+        return True
+
+    def cached_length(self, slot: int) -> int:
+        """See ModelRunner.cached_length."""
+        return self._cache.lengths[slot]
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory that the KV caches take."""
+        return self._cache.bytes
+
+    def close(self) -> None:
+        """See ModelRunner.close."""
+        self._module = None
+        self._graphs = None
+        self._cache.drop()
+        release_memory(self._device)
+
+    # --- computing ------------------------------------------------------------------------
+
+    def _run(self, rows: Sequence[ForwardRow]) -> Logits:
+        decoded = self._graphs.decode(rows) if self._graphs is not None else None
+        if decoded is None:
+            layout = lay_out(rows, self._device)
+            if self._flash:
+                layout = flash.by_flash(layout, self.context)
+            decoded = self._compute(layout)
+        return self._to_host(decoded)
+
+    def _compute(self, layout: Layout, seen: dict[int, Seen] | None = None) -> torch.Tensor:
+        """Run the model: logits [wanted, width] on the device."""
+        self._cache.begin(layout.places)
+        with attention.attending(layout.groups, seen):
+            output = self._module(
+                input_ids=layout.ids,
+                position_ids=layout.positions,
+                past_key_values=self._cache,
+                use_cache=True,
+                logits_to_keep=layout.wanted,
+            )
+        return output.logits[0]
+
+    def _to_host(self, logits: torch.Tensor) -> Logits:
+        # The one place where results leave the device: whole rows, [n, vocabulary].
+        rows: Logits = logits[:, : self.vocab_size].float().cpu().numpy()
+        return rows
+
+    def _set_threads(self, tokens: int) -> float:
+        wanted = self._threads if self._tuner is None else self._tuner.choose(tokens)
+        if wanted and self._threads_set != (here := (threading.get_ident(), wanted)):
+            torch.set_num_threads(wanted)
+            self._threads_set = here
+        return time.perf_counter()
+
+    # --- what can go wrong ----------------------------------------------------------------
+
+    def _check_row(self, row: ForwardRow) -> None:
+        held = self._cache.lengths[row.slot]
+        if row.start != held or not row.ids or row.start + len(row.ids) > self.context:
+            raise ReplyFailed(
+                f"slot {row.slot} holds {held} of {self.context} positions and {len(row.ids)} "
+                f"were to be put at {row.start}"
+            )
+        # On CUDA an id beyond the embedding would end the whole process's use of the GPU.
+        if not 0 <= min(row.ids) <= max(row.ids) < self._known_ids:
+            raise ReplyFailed(
+                f"the model has {self._known_ids:,} tokens and was given one outside of them"
+            )
+
+    def _begin(self, check: bool) -> None:
+        """Run a few tokens: allocates the caches, and shows whether slots are right here."""
+        config = self._module.config.get_text_config()
+        ids = checks.probe_ids(self._known_ids)[: self.context]
+        self._module.set_attn_implementation(attention.IMPLEMENTATION)
+        seen: dict[int, Seen] = {}
+        with torch.inference_mode():
+            self._compute(lay_out([ForwardRow(0, 0, ids, True)], self._device), seen)
+        checks.check_layers(config, seen, self._cache.layers, self.context)
+        checks.settle_rope(self._module, self.context)
+        # Where a model unpacks its cache before it attends, a part of it at a time is enough.
+        self._unpacks = any(
+            self._cache.head_shape(layer) != (asked.kv_heads, asked.width)
+            for layer, asked in seen.items()
+        )
+        if not self._unpacks:
+            self._flash = flash.usable(seen.values(), self._module.dtype, self._device)
+        if check:
+            theirs = checks.own_logits(self._module, ids)
+            for start, end in ((0, 9), (9, 10), (10, len(ids))):
+                last = self.slots - 1
+                ours = self.forward([ForwardRow(last, start, ids[start:end], True)])
+                checks.check_agreement(config.model_type, ours[0], theirs[end - 1])
+            self.truncate(last, 0)

@@ -1,0 +1,164 @@
+"""The header of a safetensors file: which tensors are in it, and whether it is all there.
+
+Reads no weights and believes no length. The format: a little-endian length of 8 bytes, so many
+bytes of JSON, then the tensors, one after the other without a gap.
+"""
+
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from glasschat.errors import InvalidModel, ModelNotFound
+from glasschat.models.hf.bounded_json import parse_object
+
+HEADER_BYTES = 32 << 20
+MOST_DIMENSIONS = 16
+# Each type by torch's name, with its size in bits.
+TYPES: Mapping[str, tuple[str, int]] = {
+    "BOOL": ("bool", 8),
+    "F4": ("float4_e2m1fn_x2", 4),
+    "F6_E2M3": ("float6_e2m3", 6),
+    "F6_E3M2": ("float6_e3m2", 6),
+    "U8": ("uint8", 8),
+    "I8": ("int8", 8),
+    "F8_E5M2": ("float8_e5m2", 8),
+    "F8_E4M3": ("float8_e4m3fn", 8),
+    "F8_E5M2FNUZ": ("float8_e5m2fnuz", 8),
+    "F8_E4M3FNUZ": ("float8_e4m3fnuz", 8),
+    "F8_E8M0": ("float8_e8m0fnu", 8),
+    "I16": ("int16", 16),
+    "U16": ("uint16", 16),
+    "F16": ("float16", 16),
+    "BF16": ("bfloat16", 16),
+    "I32": ("int32", 32),
+    "U32": ("uint32", 32),
+    "F32": ("float32", 32),
+    "F64": ("float64", 64),
+    "I64": ("int64", 64),
+    "U64": ("uint64", 64),
+    "C64": ("complex64", 64),
+}
+_BITS = dict(TYPES.values())
+_LFS = b"version https://git-lfs"
+_AGAIN = "download or copy it again"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """A tensor as stored: its type by torch's name, such as `bfloat16`, and in which file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    file: str
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it holds."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """How much of the file it takes."""
+        return self.elements * _BITS[self.dtype] // 8
+
+
+def read_safetensors(path: Path) -> dict[str, TensorEntry]:
+    """The tensors in the file at `path`, by name, in milliseconds.
+
+    Raises ModelNotFound where there is no file, InvalidModel for one that is no safetensors, is
+    damaged or is cut off.
+    """
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidModel(f"{path.name} is not a regular file: {_AGAIN}")
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            if len(start) == 8 and 2 <= length <= min(HEADER_BYTES, status.st_size - 8):
+                header = file.read(length)
+            else:
+                raise _no_header(path, start + file.read(120), length, status.st_size)
+    except OSError as error:
+        raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}") from None
+    if not header.startswith(b"{"):
+        raise _foreign(path, status.st_size)
+    document = parse_object(header, path.name)
+    notes = document.pop("__metadata__", {})
+    if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
+        raise InvalidModel(f"{path.name} is damaged: its __metadata__ is no text: {_AGAIN}")
+    needed = 8 + length + _check_data(path, document)
+    if needed > status.st_size:
+        raise InvalidModel(
+            f"{path.name} is cut off: it has {status.st_size:,} bytes and needs {needed:,}: "
+            f"{_AGAIN}"
+        )
+    if needed < status.st_size:
+        raise InvalidModel(
+            f"{path.name} is damaged: it has {status.st_size:,} bytes and its tensors end at "
+            f"{needed:,}: {_AGAIN}"
+        )
+    return {
+        name: TensorEntry(TYPES[entry["dtype"]][0], tuple(entry["shape"]), path.name)
+        for name, entry in document.items()
+    }
+
+
+def _no_header(path: Path, start: bytes, length: int, size: int) -> InvalidModel:
+    if start.startswith(_LFS):
+        return InvalidModel(
+            f"{path.name} is a Git LFS pointer of {size:,} bytes and not the weights: "
+            f"run `git lfs pull` in the folder, or download the file"
+        )
+    # The header of a file that was cut off early lies within reach; that of nonsense does not.
+    near = 2 <= length <= HEADER_BYTES and start[8:9] in (b"", b"{")
+    if len(start) < 8 or near:
+        return InvalidModel(
+            f"{path.name} is cut off: it has {size:,} bytes and its header alone needs "
+            f"{8 + length:,}: {_AGAIN}"
+        )
+    return _foreign(path, size)
+
+
+def _foreign(path: Path, size: int) -> InvalidModel:
+    return InvalidModel(
+        f"{path.name} is not a safetensors file: its {size:,} bytes do not begin as one: {_AGAIN}"
+    )
+
+
+def _check_data(path: Path, document: Mapping[str, Any]) -> int:
+    """How many bytes of data there are; every entry is well formed after this."""
+    ranges = []
+    for name, entry in document.items():
+        try:
+            type_name, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+            counts = [*shape, begin, end]
+            known = type_name in TYPES
+        except (TypeError, ValueError, KeyError):
+            raise _damaged(path, name, "without type, shape and place") from None
+        if not known:
+            raise _damaged(path, name, f"of the unknown type {str(type_name)[:40]!r}")
+        if (
+            not isinstance(shape, list)
+            or len(shape) > MOST_DIMENSIONS
+            or any(type(count) is not int or not 0 <= count < 1 << 60 for count in counts)
+        ):
+            raise _damaged(path, name, f"of shape {str(shape)[:80]}")
+        if prod(shape) * TYPES[type_name][1] != (end - begin) * 8:
+            raise _damaged(path, name, f"of {type_name} and shape {shape} in {end - begin:,} bytes")
+        ranges.append((begin, end, name))
+    position = 0
+    for begin, end, name in sorted(ranges):
+        if begin != position:
+            raise _damaged(path, name, f"at byte {begin:,}, where {position:,} is due")
+        position = end
+    return position
+
+
+def _damaged(path: Path, name: str, what: str) -> InvalidModel:
+    return InvalidModel(
+        f"{path.name} is damaged: it claims a tensor {name[:80]!r} {what}: {_AGAIN}"
+    )

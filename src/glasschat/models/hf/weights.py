@@ -1,0 +1,174 @@
+"""The weights of a model folder, loaded by transformers and checked."""
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from glasschat.errors import GlasschatError, InvalidModel, NotEnoughMemory
+from glasschat.models.hf.failures import first_line, is_out_of_memory, release_memory
+from glasschat.models.hf.folder import HfFolder
+from glasschat.models.hf.library import torch, transformers
+
+# The share of the loading that reading takes; the rest is the look for numbers that are none.
+_READING = 0.95
+# transformers' hook for its progress is one for the whole process.
+_hook_lock = threading.Lock()
+# Masks that old checkpoints carry along, and that nothing reads.
+_IDLE = (".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
+
+Progress = Callable[[float], None]
+
+
+def load_weights(
+    folder: HfFolder, *, device: str, dtype: str, progress: Progress = lambda _: None
+) -> torch.nn.Module:
+    """The model of `folder` on `device`, in `dtype` ("float32" and so on), in evaluation mode.
+
+    `progress` is told shares from 0 to 1; whatever it raises ends the loading and comes out of
+    here. Raises InvalidModel for weights that are missing, left over, of another shape or not
+    finite, and for an architecture that transformers does not know; NotEnoughMemory. What was
+    allocated is given back then.
+    """
+    kind = folder.model_type
+    if kind not in transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise InvalidModel(
+            f"{folder.name} is of an unknown architecture ({kind or 'none named'}): transformers "
+            f"{transformers.__version__} has no causal language model of that name; a newer "
+            "release may have"
+        )
+    failure: GlasschatError | None = None
+    with _Reporter(progress).reporting() as reporter:
+        try:
+            return _load(folder, device, dtype, reporter)
+        except Exception as error:
+            if reporter.raised is error:
+                raise
+            failure = _explained(error, folder, device)
+    # Not within the handler: the traceback holds on to the tensors.
+    release_memory(device)
+    raise failure
+
+
+def _load(folder: HfFolder, device: str, dtype: str, reporter: "_Reporter") -> torch.nn.Module:
+    module, info = transformers.AutoModelForCausalLM.from_pretrained(
+        folder.path,
+        local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
+        dtype=getattr(torch, dtype),
+        device_map=None if device == "cpu" else {"": device},
+        # Told in info, and refused below with the names.
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+    )
+    _check_complete(folder.name, info)
+    module.requires_grad_(False)
+    _check_finite(folder.name, module, reporter)
+    reporter.tell(1.0)
+    return module.eval()
+
+
+def _check_complete(name: str, info: Mapping[str, Any]) -> None:
+    missing = _listed(info["missing_keys"])
+    if missing:
+        raise InvalidModel(f"{name} lacks weights that its config.json asks for: {missing}")
+    shapes = _listed(
+        f"{found[0]} is {tuple(found[1])} and not {tuple(found[2])}"
+        for found in info["mismatched_keys"]
+    )
+    if shapes:
+        raise InvalidModel(f"{name} has weights of another shape than config.json says: {shapes}")
+    left = [key for key in info["unexpected_keys"] if not key.endswith(_IDLE)]
+    if left:
+        raise InvalidModel(
+            f"{name} has weights that its config.json has no place for: {_listed(left)}"
+        )
+    if info.get("error_msgs"):
+        raise InvalidModel(f"{name} cannot be loaded: {info['error_msgs'][0]}")
+
+
+def _check_finite(name: str, module: torch.nn.Module, reporter: "_Reporter") -> None:
+    parameters = list(module.named_parameters())
+    for number, (key, weights) in enumerate(parameters, start=1):
+        if weights.numel() and not _is_finite(weights):
+            raise InvalidModel(
+                f"{name} is damaged: {key} holds numbers that are not finite: download or copy "
+                "it again"
+            )
+        reporter.tell(_READING + (1 - _READING) * number / len(parameters))
+
+
+def _is_finite(weights: torch.Tensor) -> bool:
+    # One pass without a copy; NaN and infinity both show in the extremes.
+    return bool(torch.isfinite(torch.stack(torch.aminmax(weights))).all())
+
+
+def _listed(names: Collection[str] | Iterator[str]) -> str:
+    """The first few names, and how many more there are."""
+    found = sorted(names)
+    more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
+    return ", ".join(found[:3]) + more
+
+
+def _explained(error: Exception, folder: HfFolder, device: str) -> GlasschatError:
+    if isinstance(error, GlasschatError):
+        return error
+    if is_out_of_memory(error):
+        return NotEnoughMemory(
+            f"{device} has not enough memory for the {folder.parameters:,} parameters of "
+            f"{folder.name}: free memory, or choose a smaller model, dtype or device"
+        )
+    return InvalidModel(f"transformers cannot load {folder.name} ({first_line(error)})")
+
+
+class _Reporter:
+    """Turns transformers' progress bar into shares, and keeps it off the terminal."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._thread = threading.get_ident()
+        self.raised: BaseException | None = None
+
+    def tell(self, share: float) -> None:
+        """Pass a share on; what the listener raises is remembered as its own."""
+        try:
+            self._progress(share)
+        except BaseException as error:
+            self.raised = error
+            raise
+
+    @contextmanager
+    def reporting(self) -> Iterator["_Reporter"]:
+        """transformers is quiet inside, and its bars come here."""
+        with _hook_lock:
+            verbosity = transformers.utils.logging.get_verbosity()
+            before = transformers.utils.logging.set_tqdm_hook(self._bar)
+            transformers.utils.logging.set_verbosity_error()
+            try:
+                yield self
+            finally:
+                transformers.utils.logging.set_tqdm_hook(before)
+                transformers.utils.logging.set_verbosity(verbosity)
+
+    def _bar(self, factory: Callable[..., Any], args: tuple[Any, ...], options: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return factory(*args, **options)
+        return _Bar(self, args[0] if args else options.get("iterable", ()))
+
+
+class _Bar:
+    """Stands in for a tqdm over the weights to load."""
+
+    def __init__(self, reporter: _Reporter, items: Any) -> None:
+        self._reporter = reporter
+        self._items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        total = len(self._items)
+        for number, item in enumerate(self._items, start=1):
+            yield item
+            self._reporter.tell(_READING * number / total)
+
+    def __getattr__(self, _: str) -> Callable[..., None]:
+        return lambda *_, **__: None

@@ -1,0 +1,88 @@
+"""Models by name from the hub, through huggingface_hub and its cache.
+
+What is complete in the cache is used without asking the network; for a newer one, remove it there
+(`hf cache rm`) or name its revision.
+"""
+
+from pathlib import Path
+
+from glasschat.errors import MissingExtra, ModelError
+from glasschat.models.hf.shards import find_shards
+from glasschat.models.hub.errors import explained
+from glasschat.models.hub.fetching import Fetching, Progress, in_cache
+from glasschat.models.hub.files import TELLING, TOKENIZERS, parts_of
+from glasschat.models.hub.reference import Reference, is_reference, parse
+
+__all__ = ["fetch", "is_reference"]
+
+
+def fetch(text: str, progress: Progress = lambda done, total: None) -> Path:
+    """The folder or the GGUF on this machine that the reference `text` means.
+
+    Fetches what is missing. `progress` is told how many bytes are there, and how many it will be
+    in all; what it raises ends the fetching and comes out of here. The next call goes on from
+    there. Raises ModelError: no such repository or file, no access, no network or no room; and
+    MissingExtra without huggingface_hub.
+    """
+    reference = parse(text)
+    try:
+        from huggingface_hub import constants
+    except ImportError as error:
+        raise MissingExtra(
+            f"{text} needs huggingface_hub, which is not installed ({error}): "
+            f"pip install 'glasschat[hf]'"
+        ) from None
+    cached = _cached(reference)
+    if cached is not None and (reference.file or _is_known(reference)):
+        return cached
+
+    def tell(done: int, total: int) -> None:
+        try:
+            progress(done, total)
+        except BaseException as error:
+            raise _Ended(error) from None
+
+    try:
+        with explained(reference, Path(constants.HF_HUB_CACHE)):
+            return Fetching(reference, tell).run()
+    except _Ended as ended:
+        raise ended.reason from None
+    except ModelError:
+        # All that it needs may be there, with small files that other programs did not ask for.
+        if cached is not None:
+            return cached
+        raise
+
+
+def _cached(reference: Reference) -> Path | None:
+    """What is in the cache already, if it is whole."""
+    if reference.file:
+        found = [in_cache(reference, part) for part in parts_of(reference.file)]
+        return found[0] if all(found) else None
+    config = in_cache(reference, "config.json")
+    if config is None:
+        return None
+    inside = sorted(path.name for path in config.parent.iterdir())
+    try:
+        find_shards(config.parent, inside, {})
+    except ModelError:
+        return None
+    return config.parent if any(name in inside for name in TOKENIZERS) else None
+
+
+def _is_known(reference: Reference) -> bool:
+    """Whether the cache says of every file that tells something that it is there, or is not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    return all(
+        try_to_load_from_cache(reference.repo, name, revision=reference.revision) is not None
+        for name in TELLING
+    )
+
+
+class _Ended(BaseException):
+    """Carries what `progress` raised past everything that handles errors of the network."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__()
+        self.reason = reason

@@ -1,0 +1,1 @@
+"""GGUF models, over llama.cpp's low-level calls."""

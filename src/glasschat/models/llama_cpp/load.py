@@ -1,0 +1,203 @@
+"""From a GGUF file to a loaded model: check that it fits, load it with llama.cpp."""
+
+import ctypes
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from glasschat.config import ModelOptions
+from glasschat.errors import InvalidModel, NotEnoughMemory, ParameterError
+from glasschat.models.base import Model, ModelInfo
+from glasschat.models.gguf.header import GgufHeader, read_header
+from glasschat.models.llama_cpp import log
+from glasschat.models.llama_cpp.library import llama_cpp
+from glasschat.models.llama_cpp.runner import LlamaCppRunner
+from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
+from glasschat.models.memory import MemoryNeed, available_bytes, memory_need, usable_cores
+from glasschat.models.sizes import settle_sizes
+
+_QUANTIZATION = re.compile(r"[-._](?:I?Q\d\w*|B?F16|F32|MXFP4)$", re.IGNORECASE)
+# The name of one file of a split model; llama.cpp finds the others by it.
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+
+
+@dataclass(frozen=True, slots=True)
+class GgufPlan:
+    """A model that was found and fits, with every choice made."""
+
+    path: Path
+    header: GgufHeader
+    context: int
+    slots: int
+    threads: int
+    adaptive: bool
+    gpu_layers: int
+    warning: ClassVar[None] = None
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the header says of the model."""
+        return ModelInfo(
+            name=display_name(self.path),
+            path=self.path,
+            architecture=self.header.architecture,
+            quantization=self.header.quantization,
+            parameters=self.header.parameters,
+            file_bytes=self.header.file_bytes,
+            train_context=self.header.train_context,
+            vocab_size=self.header.vocab_size,
+        )
+
+
+def display_name(path: Path) -> str:
+    """The file's name without its ending, part and quantisation: what its user calls it.
+
+    The name in the metadata is often that of a training run.
+    """
+    part = _PART.fullmatch(path.name)
+    stem = part[1] if part else path.stem
+    return _QUANTIZATION.sub("", stem) or stem
+
+
+def read_model(path: Path | str) -> GgufHeader:
+    """The header of the model at `path`; that of a split model counts all its files.
+
+    Raises ModelNotFound or InvalidModel, also for a split model that is not all there or that
+    is not named by its first file.
+    """
+    header = read_header(path)
+    count = header.metadata.get("split.count")
+    if not isinstance(count, int) or count < 2:
+        return header
+    name = header.path.name
+    part = _PART.fullmatch(name)
+    if not part or int(part[3]) != count:
+        raise InvalidModel(
+            f"{name} is one of the {count:,} files of a split model and its name does not end in "
+            f"-00001-of-{count:05}.gguf: give all of them their names back, or make them one file "
+            "with llama-gguf-split --merge"
+        )
+    if int(part[2]) != 1:
+        raise InvalidModel(
+            f"{name} is file {int(part[2])} of {count:,} of a split model: "
+            f"name the first, {part[1]}-00001-of-{part[3]}.gguf"
+        )
+    parts = [header]
+    for number in range(2, count + 1):
+        other = header.path.with_name(f"{part[1]}-{number:05}-of-{part[3]}.gguf")
+        if not other.is_file():
+            raise InvalidModel(
+                f"{other.name} is missing: {name} is the first of {count:,} files of a split "
+                f"model: put all of them into {header.path.parent}"
+            )
+        parts.append(read_header(other))
+    return replace(
+        header,
+        tensor_count=sum(p.tensor_count for p in parts),
+        parameters=sum(p.parameters for p in parts),
+        tensor_bytes=sum((Counter(p.tensor_bytes) for p in parts), Counter[str]()),
+        needed_bytes=sum(p.needed_bytes for p in parts),
+        file_bytes=sum(p.file_bytes for p in parts),
+    )
+
+
+def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
+    """Read the header and settle context, slots, threads and layers.
+
+    Quick: no weights are read. Raises ModelError or ParameterError.
+    """
+    header = read_model(path)
+    if options.dtype != "auto":
+        raise ParameterError("dtype", "left out for a GGUF, which brings its own", options.dtype)
+    gpu_layers = _gpu_layers(options.gpu_layers, options.device)
+    # What is on a GPU is counted by llama.cpp itself.
+    available = None if _all_on_gpu(header, gpu_layers) else available_bytes()
+
+    def need(context: int, slots: int) -> MemoryNeed | None:
+        return None if available is None else memory_need(header, context, slots, available)
+
+    context, slots = settle_sizes(options, path.name, header.train_context, need)
+    return GgufPlan(
+        path=path,
+        header=header,
+        context=context,
+        slots=slots,
+        threads=options.threads or usable_cores(),
+        # Threads that were asked for are not changed, and exact mode repeats its steps.
+        adaptive=options.threads is None and not options.exact,
+        gpu_layers=gpu_layers,
+    )
+
+
+def load_gguf(plan: GgufPlan, progress: Callable[[float], None]) -> Model:
+    """See load_model. Raises InvalidModel with llama.cpp's own words, NotEnoughMemory."""
+    model = _load_weights(plan, progress)
+    try:
+        tokenizer = LlamaTokenizer(model)
+        runner = LlamaCppRunner(
+            model,
+            slots=plan.slots,
+            context=plan.context,
+            threads=plan.threads,
+            adaptive=plan.adaptive,
+        )
+    except NotEnoughMemory:
+        # The runner has freed the model already.
+        raise
+    except BaseException:
+        llama_cpp.llama_model_free(model)
+        raise
+    return Model(plan.info, tokenizer, runner)
+
+
+def _load_weights(plan: GgufPlan, progress: Callable[[float], None]) -> Any:
+    """A llama.cpp model pointer, which the caller owns."""
+    log.silence()
+    log.forget_errors()
+    llama_cpp.llama_backend_init()
+    params = llama_cpp.llama_model_default_params()
+    params.n_gpu_layers = plan.gpu_layers
+    raised: list[BaseException] = []
+
+    @llama_cpp.llama_progress_callback  # type: ignore[untyped-decorator]
+    def report(share: float, _user_data: ctypes.c_void_p) -> bool:
+        # ctypes would swallow what is raised here, Ctrl-C too; llama.cpp stops on False.
+        try:
+            progress(share)
+        except BaseException as error:
+            raised.append(error)
+        return not raised
+
+    params.progress_callback = report
+    model = llama_cpp.llama_model_load_from_file(os.fsencode(plan.path), params)
+    if raised:
+        if model:
+            llama_cpp.llama_model_free(model)
+        raise raised[0]
+    if not model:
+        reason = log.last_errors() or "it gave no reason"
+        raise InvalidModel(f"llama.cpp cannot load {plan.path.name}: {reason}")
+    return model
+
+
+def _gpu_layers(asked: int | None, device: str) -> int:
+    supported = bool(llama_cpp.llama_supports_gpu_offload())
+    if device not in ("auto", "cpu"):
+        raise ParameterError("device", "auto or cpu for a GGUF (see --gpu-layers)", device)
+    if asked and device == "cpu":
+        raise ParameterError("gpu_layers", "0 with --device cpu", asked)
+    if asked and not supported:
+        raise ParameterError("gpu_layers", "0: this build of llama.cpp has no GPU support", asked)
+    if asked is None:
+        return 999 if supported and device == "auto" else 0
+    return asked
+
+
+def _all_on_gpu(header: GgufHeader, gpu_layers: int) -> bool:
+    """Whether no layer stays in main memory; one that is divided is counted as if all did."""
+    layers = header.metadata.get(f"{header.architecture}.block_count")
+    return gpu_layers > 0 and isinstance(layers, int) and gpu_layers >= layers

@@ -1,0 +1,31 @@
+"""llama.cpp's own log: silent, with the last errors kept for our messages."""
+
+import ctypes
+from collections import deque
+from typing import Any
+
+from glasschat.models.llama_cpp.library import llama_cpp
+
+_ERROR = 4
+_errors: deque[str] = deque(maxlen=20)
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
+def _keep(level: int, text: bytes, _user_data: Any) -> None:
+    if level == _ERROR:
+        _errors.append(text.decode("utf-8", "replace").strip())
+
+
+def silence() -> None:
+    """Send llama.cpp's log here instead of to standard error."""
+    llama_cpp.llama_log_set(_keep, ctypes.c_void_p(0))
+
+
+def forget_errors() -> None:
+    """Start anew: what comes after belongs to the next call."""
+    _errors.clear()
+
+
+def last_errors() -> str:
+    """What went wrong since, in llama.cpp's own words; empty if it said nothing."""
+    return "; ".join(_errors)
