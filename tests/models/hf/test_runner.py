@@ -143,6 +143,57 @@ def test_numbers_that_are_none_do_not_reach_another_sequence() -> None:
     assert not np.isnan(logits).any()
 
 
+@pytest.fixture
+def halfway() -> HfRunner:
+    """Slot 0 holds the first part of a prompt that overflowed, slot 1 that of a sound one."""
+    broken = copy.deepcopy(stock("llama"))
+    broken.model.embed_tokens.weight.data[7] = float("nan")
+    runner = ours(broken)
+    first, second = ForwardRow(0, 0, [5, 6, 7, 8], False), ForwardRow(1, 0, [5, 6, 9, 8], False)
+    assert runner.forward([first, second]).shape == (0, VOCAB)
+    return runner
+
+
+def is_clean(runner: HfRunner, slot: int) -> bool:
+    stores = [store for pair in runner._cache._stores.values() for store in pair]
+    return all(bool(torch.isfinite(store.view[slot]).all()) for store in stores)
+
+
+def test_a_prompt_cancelled_halfway_leaves_nothing_that_is_no_number(halfway: HfRunner) -> None:
+    """It had no logits yet that could have shown it."""
+    assert not is_clean(halfway, 0)
+    assert not halfway.truncate(0, 2)
+    assert (halfway.cached_length(0), is_clean(halfway, 0)) == (0, True)
+
+
+def test_a_sound_prompt_cancelled_halfway_is_gone_on_with(halfway: HfRunner) -> None:
+    assert halfway.truncate(1, 3)
+    logits = halfway.forward([ForwardRow(1, 3, [4], True)])
+    alone = ours(stock("llama")).forward([ForwardRow(0, 0, [5, 6, 9, 4], True)])
+    assert np.abs(logits - alone).max() < TOLERANCE
+
+
+def test_nothing_is_copied_out_of_a_prompt_that_overflowed(halfway: HfRunner) -> None:
+    assert not halfway.copy_prefix(0, 2, 4)
+    assert (halfway.cached_length(2), is_clean(halfway, 2)) == (0, True)
+    assert halfway.copy_prefix(1, 2, 4)
+    assert halfway.cached_length(2) == 4
+
+
+def test_a_copy_leaves_nothing_of_what_was_there(halfway: HfRunner) -> None:
+    assert halfway.copy_prefix(1, 0, 2)
+    assert (halfway.cached_length(0), is_clean(halfway, 0)) == (2, True)
+
+
+def test_logits_prove_the_prompt_before_them(
+    halfway: HfRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a reply leaves is not looked through: that would cost each turn a pass over it."""
+    halfway.forward([ForwardRow(1, 4, [4], True)])
+    monkeypatch.setattr(halfway._cache, "is_finite", lambda _: pytest.fail("looked through"))
+    assert halfway.truncate(1, 4)
+
+
 def test_logits_of_a_padded_embedding_are_cut() -> None:
     """A row that is longer than the vocabulary would offer tokens without a text."""
     model = stock("llama")

@@ -116,10 +116,21 @@ class SlotCache:
         self.lengths[target] = length
 
     def clean(self, slot: int) -> None:
-        """Write zeros over a slot."""
+        """Empty a slot and write zeros over it."""
         for pair in self._stores.values():
             for store in pair:
                 store.view[slot] = 0
+        self.lengths[slot] = 0
+
+    def is_finite(self, slot: int) -> bool:
+        """Whether all that a slot holds are numbers. Reads all of it."""
+        held = [
+            store.view[slot, :, : self.lengths[slot]]
+            for pair in self._stores.values()
+            for store in pair
+        ]
+        # One answer for all layers: each that comes from a GPU is waited for.
+        return bool(torch.stack([torch.isfinite(part).all() for part in held]).all())
 
     def _store(self, new: Tensor) -> _Store:
         _, heads, _, width = new.shape

@@ -62,8 +62,10 @@ class HfRunner:
         )
         # torch's number of threads is partly a thread's own: which thread it was set for.
         self._threads_set: tuple[int, int] | None = None
-        # Slots whose logits were not numbers: what they hold would spoil longer neighbours.
+        # Slots whose logits were not numbers: what they hold would spoil longer neighbours. And
+        # those that ended on a part of a prompt, which has no logits that would show it.
         self._tainted: set[int] = set()
+        self._unproven: set[int] = set()
         on_cuda = self._device.type == "cuda"
         if on_cuda and graphs and capture is None:
             capture = CudaCapture(self._device)
@@ -110,27 +112,31 @@ class HfRunner:
         if self._tuner is not None:
             tokens = sum(len(row.ids) for row in rows)
             self._tuner.measured(tokens, time.perf_counter() - started)
+        peaks = iter(logits.max(axis=1, initial=-np.inf))
         for row in rows:
             self._cache.lengths[row.slot] = row.start + len(row.ids)
-        wanting = [row.slot for row in rows if row.wants_logits]
-        for slot, most in zip(wanting, logits.max(axis=1, initial=-np.inf), strict=True):
-            if np.isnan(most):
-                self._tainted.add(slot)
+            self._unproven.discard(row.slot)
+            if not row.wants_logits:
+                self._unproven.add(row.slot)
+            elif np.isnan(next(peaks)):
+                self._tainted.add(row.slot)
         return logits
 
     def truncate(self, slot: int, length: int) -> bool:
         """See ModelRunner.truncate."""
-        if slot in self._tainted:
-            self._tainted.remove(slot)
-            with torch.inference_mode():
-                self._cache.clean(slot)
-            self._cache.lengths[slot] = 0
-            return length == 0
-        self._cache.lengths[slot] = min(length, self._cache.lengths[slot])
-        return True
+        if self._holds_numbers(slot):
+            self._cache.lengths[slot] = min(length, self._cache.lengths[slot])
+            return True
+        self._tainted.remove(slot)
+        with torch.inference_mode():
+            self._cache.clean(slot)
+        return length == 0
 
     def copy_prefix(self, source: int, target: int, length: int) -> bool:
         """See ModelRunner.copy_prefix."""
+        self.truncate(target, 0)
+        if not self._holds_numbers(source):
+            return False
         with torch.inference_mode():
             self._cache.copy(source, target, length)
         return True
@@ -179,6 +185,15 @@ class HfRunner:
         # The one place where results leave the device: whole rows, [n, vocabulary].
         rows: Logits = logits[:, : self.vocab_size].float().cpu().numpy()
         return rows
+
+    def _holds_numbers(self, slot: int) -> bool:
+        """Whether a slot can be trusted; looked through where no logits have shown it."""
+        if slot in self._unproven:
+            self._unproven.remove(slot)
+            with torch.inference_mode():
+                if not self._cache.is_finite(slot):
+                    self._tainted.add(slot)
+        return slot not in self._tainted
 
     def _set_threads(self, tokens: int) -> float:
         wanted = self._threads if self._tuner is None else self._tuner.choose(tokens)
