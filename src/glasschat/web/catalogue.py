@@ -11,11 +11,25 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 
 _MAGIC = 0x950412DE
+_IN = "\x04"
+"""Stands between a message's context and its text."""
 
 
-def read_catalogue(text: str) -> gettext.GNUTranslations:
-    """The catalogue of a .po file's text. Raises ValueError for a line that belongs to none."""
-    return gettext.GNUTranslations(io.BytesIO(_compiled(dict(_entries(text.splitlines())))))
+class Catalogue(gettext.GNUTranslations):
+    """A .po file's messages. Raises ValueError for a line that belongs to none."""
+
+    def __init__(self, text: str = "") -> None:
+        self._messages = dict(_entries(text.splitlines()))
+        super().__init__(io.BytesIO(_compiled(self._messages)))
+
+    def of_context(self, context: str) -> dict[str, str]:
+        """The messages of a context, each with its translation."""
+        start = context + _IN
+        return {
+            key.removeprefix(start): value
+            for key, value in self._messages.items()
+            if key.startswith(start)
+        }
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -44,6 +58,8 @@ def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
 
 def _entry(entry: Mapping[str, str]) -> tuple[str, str]:
     message = entry["msgid"]
+    if "msgctxt" in entry:
+        message = entry["msgctxt"] + _IN + message
     if "msgid_plural" not in entry:
         return message, entry["msgstr"]
     forms = [entry[name] for name in sorted(entry) if name.startswith("msgstr[")]

@@ -19,7 +19,6 @@ A page outside of Streamlit asks for a `translator` and calls it `_`. Another ca
 `locale/*.po`, and a line in `Language`; `python tools/messages.py` brings them up to date.
 """
 
-import gettext
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,7 +30,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from glasschat.web.catalogue import read_catalogue
+from glasschat.web.catalogue import Catalogue
 
 COOKIE = "glasschat_language"
 """Where the browser keeps which language was chosen."""
@@ -164,7 +163,12 @@ def _accepted(header: str | None) -> Language | None:
     return max(wanted, key=lambda found: found[0])[1] if wanted else None
 
 
+def messages_of(language: Language, context: str) -> dict[str, str]:
+    """The messages of a context that have a translation, with it."""
+    return _catalogue(language).of_context(context)
+
+
 @cache
-def _catalogue(language: Language) -> gettext.NullTranslations:
+def _catalogue(language: Language) -> Catalogue:
     file = LOCALE / f"{language}.po"
-    return read_catalogue(file.read_text("utf-8")) if file.exists() else gettext.NullTranslations()
+    return Catalogue(file.read_text("utf-8") if file.exists() else "")

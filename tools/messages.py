@@ -1,0 +1,210 @@
+"""Bring the catalogues of translations up to date with the source.
+
+    python tools/messages.py            every locale/*.po gets what is new, loses what is gone
+    python tools/messages.py --check    says what is missing, changes nothing
+
+What pages say is marked with `_`, `ngettext` and `N_`. What went wrong is not: errors are raised
+in plain English, `QueueFull(f"{waiting} requests are waiting ...")`, for the command line, the log
+and the store too. Their templates are read out of the source here, each with its values by name,
+and a page finds the one that an error's line was made from (`web/explaining.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from string import Formatter
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+from glasschat import errors
+from glasschat.web.explaining import ERROR
+from glasschat.web.language import LOCALE
+
+SOURCE = Path(errors.__file__).parent
+PAGES = SOURCE / "web"
+KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
+
+# Where the errors come from that somebody who chats may meet. Those of models and of the command
+# line are for whoever runs the server, and stay English.
+ROOMS = ("errors.py", "prompt", "sampling", "engine", "backends", "chat", "web")
+OPERATORS = (errors.ModelError, errors.MissingExtra, errors.ServerError)
+ERRORS = {
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type)
+    and issubclass(kind, errors.GlasschatError)
+    and not issubclass(kind, OPERATORS)
+}
+
+
+def extracted() -> Catalog:
+    """Every message of the source."""
+    catalog = Catalog(project="glasschat", charset="utf-8", fuzzy=False)
+    found = extract_from_dir(PAGES, method_map=[("**.py", "python")], keywords=KEYWORDS)
+    for name, _line, message, _comments, _context in found:
+        catalog.add(message, locations=[(f"web/{name}", 0)])
+    for path in sorted(path for room in ROOMS for path in _files(SOURCE / room)):
+        for template in sorted(error_templates(path.read_text("utf-8"))):
+            where = path.relative_to(SOURCE).as_posix()
+            catalog.add(template, locations=[(where, 0)], context=ERROR)
+    return catalog
+
+
+def error_templates(source: str) -> set[str]:
+    """What errors are made of in a file: f-strings as `"{waiting} requests are waiting"`.
+
+    A value that is itself words (`{'context' if full else 'max length'}`, or a name that words
+    were given to) is a template of its own.
+    """
+    module = ast.parse(source)
+    found: set[str] = set()
+    functions = [n for n in ast.walk(module) if isinstance(n, ast.FunctionDef)]
+    for scope in [*functions, module]:
+        names = _Names(module, scope)
+        for call in ast.walk(scope):
+            if isinstance(call, ast.Call) and _is_error(call):
+                for argument in call.args[_is_error(call, "ParameterError") :]:
+                    found |= _templates(argument, names)
+    return {template for template in found if any(map(str.isalpha, _literal(template)))}
+
+
+class _Names:
+    """What names stand for in a function: what they were given there, in the module, or return."""
+
+    def __init__(self, module: ast.Module, scope: ast.AST) -> None:
+        self._values: dict[str, list[ast.expr]] = {}
+        for node in [*module.body, *ast.walk(scope)]:
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    for name, value in _given(target, node.value):
+                        self._values.setdefault(name, []).append(value)
+            elif isinstance(node, ast.FunctionDef) and node is not scope:
+                returned = (n.value for n in ast.walk(node) if isinstance(n, ast.Return))
+                self._values.setdefault(node.name, []).extend(v for v in returned if v)
+
+    def take(self, name: str) -> list[ast.expr]:
+        """The expressions behind a name; once, so that none goes in circles."""
+        return self._values.pop(name, [])
+
+
+def _given(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        for one, part in zip(target.elts, value.elts, strict=False):
+            yield from _given(one, part)
+
+
+def _is_error(call: ast.Call, *kinds: str) -> bool:
+    called = call.func
+    name = (
+        called.attr
+        if isinstance(called, ast.Attribute)
+        else called.id
+        if isinstance(called, ast.Name)
+        else ""
+    )
+    # An error's own __init__ hands its line on.
+    return name in (kinds or {"__init__", *ERRORS})
+
+
+def _templates(expression: ast.expr, names: _Names) -> set[str]:
+    if isinstance(expression, ast.Constant) and isinstance(expression.value, str):
+        return {expression.value.replace("{", "{{").replace("}", "}}")}
+    if isinstance(expression, ast.JoinedStr):
+        parts = expression.values
+        inner = [part.value for part in parts if isinstance(part, ast.FormattedValue)]
+        return {_template(parts)}.union(*(_templates(value, names) for value in inner))
+    if isinstance(expression, ast.IfExp):
+        return _templates(expression.body, names) | _templates(expression.orelse, names)
+    if isinstance(expression, ast.Name):
+        return set().union(*(_templates(value, names) for value in names.take(expression.id)))
+    if isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name):
+        return _templates(expression.func, names)
+    return set()
+
+
+def _template(parts: list[ast.expr]) -> str:
+    text, taken = "", set[str]()
+    for part in parts:
+        if isinstance(part, ast.FormattedValue):
+            value = part.value
+            name = (
+                value.id
+                if isinstance(value, ast.Name)
+                else value.attr
+                if isinstance(value, ast.Attribute)
+                else "value"
+            ).strip("_")
+            plain, number = name, 2
+            while name in taken:
+                name, number = f"{plain}{number}", number + 1
+            taken.add(name)
+            text += f"{{{name}}}"
+        elif isinstance(part, ast.Constant):
+            text += str(part.value).replace("{", "{{").replace("}", "}}")
+    return text
+
+
+def _literal(template: str) -> str:
+    return "".join(text for text, _name, _spec, _conversion in Formatter().parse(template))
+
+
+def _files(room: Path) -> list[Path]:
+    return [room] if room.is_file() else sorted(room.rglob("*.py"))
+
+
+def updated(catalogue: Path, messages: Catalog) -> Catalog:
+    """The catalogue of a file with the messages of the source, and no others."""
+    with catalogue.open("rb") as file:
+        catalog = read_po(file, locale=catalogue.stem)
+    catalog.update(messages, no_fuzzy_matching=True)
+    catalog.obsolete.clear()
+    return catalog
+
+
+def untranslated(catalog: Catalog) -> list[str]:
+    """The messages without a translation."""
+    return [str(message.id) for message in catalog if message.id and not _translated(message)]
+
+
+def _translated(message: Message) -> bool:
+    said = message.string
+    return all(said) if isinstance(said, list | tuple) else bool(said)
+
+
+def written(catalog: Catalog, header: str) -> str:
+    """The text of a catalogue's file; `header` is kept as its translators wrote it."""
+    file = io.BytesIO()
+    write_po(file, catalog, width=96, sort_by_file=True, include_lineno=False, omit_header=True)
+    return f"{header}\n\n{file.getvalue().decode().strip()}\n"
+
+
+def main() -> int:
+    """Write the catalogues, or look at them only."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing")
+    options = parser.parse_args()
+    messages, missing = extracted(), 0
+    for path in sorted(LOCALE.glob("*.po")):
+        catalog = updated(path, messages)
+        left = untranslated(catalog)
+        missing += len(left)
+        print(f"{path.name}: {len(catalog)} messages, {len(left)} without a translation")
+        for message in left:
+            print(f"  {message}")
+        if not options.check:
+            header, _, _ = path.read_text("utf-8").partition("\n\n")
+            path.write_text(written(catalog, header), "utf-8")
+    return 1 if missing and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
