@@ -96,7 +96,7 @@ def test_a_weight_that_is_missing_is_named(tmp_path: Path) -> None:
         del tensors["model.norm.weight"]
 
     path = changed(folder(tmp_path), drop)
-    with pytest.raises(InvalidModel, match=r"lacks .*: model\.layers\.1\.mlp\.up_proj\.weight, mo"):
+    with pytest.raises(InvalidModel, match=r"lacks .*\(model\.layers\.1\.mlp\.up_proj\.weight, mo"):
         load(path)
 
 
@@ -108,7 +108,7 @@ def test_a_weight_that_is_left_over_is_named(tmp_path: Path) -> None:
             tensors[f"model.layers.{layer}.self_attn.q_proj.bias"] = torch.ones(32)
 
     path = changed(folder(tmp_path), add)
-    with pytest.raises(InvalidModel, match=r"no place for: model\.layers\.0\..* and 1 more"):
+    with pytest.raises(InvalidModel, match=r"no place for \(model\.layers\.0\..* and 1 more"):
         load(path)
 
 
@@ -156,6 +156,34 @@ def test_an_unknown_architecture_is_told_with_the_version(tmp_path: Path) -> Non
     words = rf"unknown architecture \(llama99\): transformers {transformers.__version__}"
     with pytest.raises(InvalidModel, match=words):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (
+            {"rms_norm_eps": "small"},
+            r"config\.json .*'rms_norm_eps' expected float, got str .*: corr",
+        ),
+        (
+            {"num_attention_heads": 7},
+            r"config\.json .*not a multiple of the number .*: correct that",
+        ),
+        ({"layer_types": 5}, r"config\.json .*'int' object is not iterable\): correct that entry"),
+        ({"hidden_act": "swash"}, r"cannot load .*'swash'\): look that up in its config\.json"),
+        ({"intermediate_size": -4}, r"cannot load .*dimension -4.*\): look that up in its config"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_an_entry_that_makes_no_sense_is_named_with_the_way_out(
+    entry: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    path = folder(tmp_path)
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | entry))
+    with pytest.raises(InvalidModel, match=says) as raised:
+        load(path)
+    assert len(str(raised.value).splitlines()) == 1
 
 
 def test_out_of_memory_while_loading_gives_back_what_was_loaded(

@@ -36,6 +36,11 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
+def in_one_line(error: BaseException) -> str:
+    """The kind of the error and the beginning of what it says, where later lines tell more."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
 def reply_failure(error: Exception, device: torch.device) -> ReplyFailed:
     """Why a forward failed, and what to do."""
     if is_out_of_memory(error):

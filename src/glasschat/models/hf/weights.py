@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from glasschat.errors import GlasschatError, InvalidModel, NotEnoughMemory
-from glasschat.models.hf.failures import first_line, is_out_of_memory, release_memory
+from glasschat.models.hf.failures import in_one_line, is_out_of_memory, release_memory
 from glasschat.models.hf.folder import HfFolder
 from glasschat.models.hf.library import torch, transformers
 
@@ -16,6 +16,7 @@ _READING = 0.95
 _hook_lock = threading.Lock()
 # Masks that old checkpoints carry along, and that nothing reads.
 _IDLE = (".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
+_TOGETHER = "download config.json and weights again, from the same place"
 
 Progress = Callable[[float], None]
 
@@ -27,8 +28,8 @@ def load_weights(
 
     `progress` is told shares from 0 to 1; whatever it raises ends the loading and comes out of
     here. Raises InvalidModel for weights that are missing, left over, of another shape or not
-    finite, and for an architecture that transformers does not know; NotEnoughMemory. What was
-    allocated is given back then.
+    finite, for a config.json that transformers does not take and for an architecture that it does
+    not know; NotEnoughMemory. What was allocated is given back then.
     """
     kind = folder.model_type
     if kind not in transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
@@ -53,6 +54,7 @@ def load_weights(
 def _load(folder: HfFolder, device: str, dtype: str, reporter: "_Reporter") -> torch.nn.Module:
     module, info = transformers.AutoModelForCausalLM.from_pretrained(
         folder.path,
+        config=_config(folder),
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,
@@ -69,23 +71,42 @@ def _load(folder: HfFolder, device: str, dtype: str, reporter: "_Reporter") -> t
     return module.eval()
 
 
+def _config(folder: HfFolder) -> Any:
+    """What transformers makes of config.json, which it holds to the types of the family."""
+    try:
+        return transformers.AutoConfig.from_pretrained(
+            folder.path, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:
+        raise InvalidModel(
+            f"{folder.name} has a config.json that transformers does not take "
+            f"({in_one_line(error)}): correct that entry, or download config.json again"
+        ) from None
+
+
 def _check_complete(name: str, info: Mapping[str, Any]) -> None:
     missing = _listed(info["missing_keys"])
     if missing:
-        raise InvalidModel(f"{name} lacks weights that its config.json asks for: {missing}")
+        raise InvalidModel(
+            f"{name} lacks weights that its config.json asks for ({missing}): {_TOGETHER}"
+        )
     shapes = _listed(
         f"{found[0]} is {tuple(found[1])} and not {tuple(found[2])}"
         for found in info["mismatched_keys"]
     )
     if shapes:
-        raise InvalidModel(f"{name} has weights of another shape than config.json says: {shapes}")
+        raise InvalidModel(
+            f"{name} has weights of another shape than config.json says ({shapes}): {_TOGETHER}"
+        )
     left = [key for key in info["unexpected_keys"] if not key.endswith(_IDLE)]
     if left:
         raise InvalidModel(
-            f"{name} has weights that its config.json has no place for: {_listed(left)}"
+            f"{name} has weights that its config.json has no place for ({_listed(left)}): "
+            f"{_TOGETHER}"
         )
     if info.get("error_msgs"):
-        raise InvalidModel(f"{name} cannot be loaded: {info['error_msgs'][0]}")
+        said = " ".join(str(info["error_msgs"][0]).split())[:200]
+        raise InvalidModel(f"{name} cannot be loaded ({said}): {_TOGETHER}")
 
 
 def _check_finite(name: str, module: torch.nn.Module, reporter: "_Reporter") -> None:
@@ -119,7 +140,10 @@ def _explained(error: Exception, folder: HfFolder, device: str) -> GlasschatErro
             f"{device} has not enough memory for the {folder.parameters:,} parameters of "
             f"{folder.name}: free memory, or choose a smaller model, dtype or device"
         )
-    return InvalidModel(f"transformers cannot load {folder.name} ({first_line(error)})")
+    return InvalidModel(
+        f"transformers cannot load {folder.name} ({in_one_line(error)}): look that up in its "
+        "config.json, download the folder again, or choose another model"
+    )
 
 
 class _Reporter:
