@@ -1,0 +1,51 @@
+"""The switch between languages, and the little that the browser must be told of it."""
+
+import streamlit as st
+
+from glasschat.web.language import (
+    COOKIE,
+    Language,
+    _,
+    choose,
+    chosen_language,
+    current_language,
+)
+
+# The page's `lang` decides how Chinese characters are drawn and how all of it is read aloud.
+# The cookie is what reloads, new tabs and the page for signing in know the choice by.
+_JS = """
+export default function ({ data }) {
+  document.documentElement.lang = data.tag;
+  if (data.chosen) {
+    document.cookie = `${data.cookie}=${data.chosen}; Path=/; Max-Age=31536000; SameSite=Lax`;
+  }
+}
+"""
+_KEY = "language"
+_tell_browser = st.components.v2.component("glasschat_language", js=_JS)
+
+
+def language_switch() -> None:
+    """English or 中文, at a click; kept by the browser."""
+    # Before the page is drawn for the first time, and where another tab's choice came by cookie.
+    if st.session_state.get(_KEY) != current_language():
+        st.session_state[_KEY] = current_language()
+    with st.container(key="language_switch", gap=None):
+        st.segmented_control(
+            _("Language"),
+            list(Language),
+            key=_KEY,
+            format_func=lambda language: language.own_name,
+            label_visibility="collapsed",
+            required=True,
+            on_change=_choose,
+        )
+        _tell_browser(
+            key="language_told",
+            data={"tag": current_language().tag, "chosen": chosen_language(), "cookie": COOKIE},
+            height=1,
+        )
+
+
+def _choose() -> None:
+    choose(Language(st.session_state[_KEY]))
