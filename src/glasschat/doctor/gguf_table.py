@@ -1,11 +1,10 @@
 """A GGUF file as far as it can be read: its metadata, and where its tensors lie.
 
-`models.gguf` refuses a file that is not whole; the doctor wants to say what is left of it.
+`models.gguf.header` refuses a file that is not whole; the doctor wants to say what is left of it.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from glasschat.doctor.facts import TensorPlace
@@ -13,16 +12,12 @@ from glasschat.models.gguf.header import MAGIC
 from glasschat.models.gguf.reader import (
     MOST_FIELDS,
     MOST_TENSORS,
-    MOST_TEXTS,
     CutOffError,
     DamagedError,
-    GgufArray,
     Reader,
     Value,
 )
-from glasschat.models.gguf.types import TENSOR_TYPES
-
-_MOST_DIMENSIONS = 4
+from glasschat.models.gguf.table import data_start, read_fields, read_tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,26 +57,19 @@ def _read(
 ) -> None:
     reader.skip_scalars("I", 1)
     tensor_count, fields = reader.number("Q"), reader.number("Q")
-    texts = 0
-    for _ in range(min(fields, MOST_FIELDS)):
-        key = reader.text()
-        value = reader.value(key in arrays, MOST_TEXTS - texts)
-        texts += value.length if isinstance(value, GgufArray) else 0
+    for key, value in read_fields(reader, min(fields, MOST_FIELDS), arrays):
         metadata.setdefault(key, value)
-    found = []
-    for _ in range(min(tensor_count, MOST_TENSORS)):
-        name, rank = reader.text(), reader.number("I")
-        if rank > _MOST_DIMENSIONS:
-            raise DamagedError(f"a tensor of {rank:,} dimensions")
-        shape = tuple(reader.number("Q") for _ in range(rank))
-        found.append((name, shape, reader.number("I"), reader.number("Q")))
-    alignment = metadata.get("general.alignment", 32)
-    if not isinstance(alignment, int) or alignment < 1:
-        alignment = 32
-    start = -(-reader.position // alignment) * alignment
-    for name, shape, kind, offset in found:
-        type_name, block, block_bytes = TENSOR_TYPES.get(kind, (f"type {kind}", 1, 0))
-        size = prod(shape) // block * block_bytes
-        # GGUF names the quickest dimension first; everybody else names it last.
-        place = TensorPlace(name, type_name, shape[::-1], path, start + offset, size)
-        tensors.append(place)
+    found = list(read_tensors(reader, min(tensor_count, MOST_TENSORS)))
+    start = data_start(reader, metadata)
+    # GGUF names the quickest dimension first; everybody else names it last.
+    tensors += [
+        TensorPlace(
+            name=tensor.name,
+            type=tensor.type,
+            shape=tensor.shape[::-1],
+            path=path,
+            offset=start + tensor.offset,
+            size=tensor.size,
+        )
+        for tensor in found
+    ]

@@ -7,21 +7,20 @@ import stat
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from glasschat.errors import InvalidModel, ModelNotFound
 from glasschat.models.gguf.reader import (
     MOST_FIELDS,
     MOST_TENSORS,
-    MOST_TEXTS,
     CutOffError,
     DamagedError,
     GgufArray,
     Reader,
     Value,
 )
-from glasschat.models.gguf.types import FILE_TYPES, TENSOR_TYPES
+from glasschat.models.gguf.table import data_start, read_fields, read_tensors
+from glasschat.models.gguf.types import FILE_TYPES
 
 MAGIC = b"GGUF"
 SHORTEST = 24
@@ -193,47 +192,19 @@ def _read(path: Path, reader: Reader, size: int, arrays: Collection[str]) -> Ggu
     if tensors > MOST_TENSORS or fields > MOST_FIELDS:
         raise DamagedError(f"{tensors:,} tensors and {fields:,} metadata fields")
     metadata: dict[str, Value] = {}
-    texts = 0
-    for _ in range(fields):
-        key = reader.text()
-        value = reader.value(key in arrays, MOST_TEXTS - texts)
-        texts += value.length if isinstance(value, GgufArray) else 0
+    for key, value in read_fields(reader, fields, arrays):
         if key in metadata:
             raise DamagedError(f"the field {key[:80]!r} twice")
         metadata[key] = value
-    parameters, end, tensor_bytes = _tensors(reader, tensors)
-    alignment = metadata.get("general.alignment", 32)
-    if (
-        not isinstance(alignment, int)
-        or not 0 < alignment <= 1 << 20
-        or alignment & (alignment - 1)
-    ):
-        raise DamagedError(f"an alignment of {str(alignment)[:80]}, which is no power of two")
-    data = -(-reader.position // alignment) * alignment
-    needed = data + end if end else reader.position
-    return GgufHeader(path, version, metadata, tensors, parameters, tensor_bytes, needed, size)
-
-
-def _tensors(reader: Reader, count: int) -> tuple[int, int, dict[str, int]]:
-    """Parameters, bytes of the data section, and how many of them each type takes."""
     parameters = end = 0
-    by_type: Counter[str] = Counter()
-    for _ in range(count):
-        name = reader.text()
-        rank = reader.number("I")
-        if rank > 4:
-            raise DamagedError(f"a tensor {name[:80]!r} of {rank:,} dimensions")
-        shape = [reader.number("Q") for _ in range(rank)]
-        kind, offset = reader.number("I"), reader.number("Q")
-        elements = prod(shape)
-        parameters += elements
-        if kind not in TENSOR_TYPES:
-            end = max(end, offset)
-            continue
-        type_name, block, block_bytes = TENSOR_TYPES[kind]
-        if elements >> 50 or offset >> 60 or (shape and shape[0] % block):
-            raise DamagedError(f"a tensor {name[:80]!r} of shape {shape} at byte {offset:,}")
-        size = elements // block * block_bytes
-        by_type[type_name] += size
-        end = max(end, offset + size)
-    return parameters, end, dict(by_type)
+    tensor_bytes: Counter[str] = Counter()
+    for tensor in read_tensors(reader, tensors):
+        parameters += tensor.elements
+        end = max(end, tensor.offset + tensor.size)
+        if tensor.size:
+            tensor_bytes[tensor.type] += tensor.size
+    data = data_start(reader, metadata)
+    needed = data + end if end else reader.position
+    return GgufHeader(
+        path, version, metadata, tensors, parameters, dict(tensor_bytes), needed, size
+    )

@@ -1,0 +1,80 @@
+"""What stands in the header of a GGUF file, entry by entry: its fields, then its tensors."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+
+from glasschat.models.gguf.reader import MOST_TEXTS, DamagedError, GgufArray, Reader, Value
+from glasschat.models.gguf.types import TENSOR_TYPES
+
+_MOST_DIMENSIONS = 4
+_ALIGNMENT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class GgufTensor:
+    """A tensor as the table names it; `offset` is in bytes from the beginning of the data.
+
+    `shape` has the quickest dimension first. `size` is in bytes, and 0 for a type that is not
+    known, which is called by its number.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type: str
+    offset: int
+    size: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
+
+
+def read_fields(
+    reader: Reader, count: int, arrays: Collection[str] = ()
+) -> Iterator[tuple[str, Value]]:
+    """The metadata; arrays of more than 1,024 entries come whole where `arrays` names them.
+
+    Raises CutOffError and DamagedError.
+    """
+    texts = 0
+    for _ in range(count):
+        key = reader.text()
+        value = reader.value(key in arrays, MOST_TEXTS - texts)
+        texts += value.length if isinstance(value, GgufArray) else 0
+        yield key, value
+
+
+def read_tensors(reader: Reader, count: int) -> Iterator[GgufTensor]:
+    """The tensors, in the order of the file. Raises CutOffError and DamagedError."""
+    for _ in range(count):
+        name = reader.text()
+        rank = reader.number("I")
+        if rank > _MOST_DIMENSIONS:
+            raise DamagedError(f"a tensor {name[:80]!r} of {rank:,} dimensions")
+        shape = tuple(reader.number("Q") for _ in range(rank))
+        kind, offset = reader.number("I"), reader.number("Q")
+        if kind not in TENSOR_TYPES:
+            yield GgufTensor(name, shape, f"type {kind}", offset, 0)
+            continue
+        type_name, block, block_bytes = TENSOR_TYPES[kind]
+        elements = prod(shape)
+        if elements >> 50 or offset >> 60 or (shape and shape[0] % block):
+            raise DamagedError(f"a tensor {name[:80]!r} of shape {[*shape]} at byte {offset:,}")
+        yield GgufTensor(name, shape, type_name, offset, elements // block * block_bytes)
+
+
+def data_start(reader: Reader, metadata: Mapping[str, Value]) -> int:
+    """Where the data begins in the file, when the reader is at the end of the tensors.
+
+    Raises DamagedError for an alignment that cannot be.
+    """
+    alignment = metadata.get("general.alignment", _ALIGNMENT)
+    if (
+        not isinstance(alignment, int)
+        or not 0 < alignment <= 1 << 20
+        or alignment & (alignment - 1)
+    ):
+        raise DamagedError(f"an alignment of {str(alignment)[:80]}, which is no power of two")
+    return -(-reader.position // alignment) * alignment
