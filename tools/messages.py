@@ -70,7 +70,7 @@ def error_templates(source: str) -> set[str]:
         names = _Names(module, scope)
         for call in ast.walk(scope):
             if isinstance(call, ast.Call) and _is_error(call):
-                for argument in call.args[_is_error(call, "ParameterError") :]:
+                for argument in call.args[_has_name_first(call) :]:
                     found |= _templates(argument, names)
     return {template for template in found if any(map(str.isalpha, _literal(template)))}
 
@@ -113,6 +113,13 @@ def _is_error(call: ast.Call, *kinds: str) -> bool:
     )
     # An error's own __init__ hands its line on.
     return name in (kinds or {"__init__", *ERRORS})
+
+
+def _has_name_first(call: ast.Call) -> bool:
+    """Whether its first argument is a setting's name, which is the same in every language."""
+    first = call.args[0] if call.args else None
+    words = isinstance(first, ast.Constant) and " " in str(first.value)
+    return _is_error(call, "ParameterError") and not words
 
 
 def _templates(expression: ast.expr, names: _Names) -> set[str]:

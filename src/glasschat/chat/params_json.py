@@ -13,12 +13,20 @@ NAMES = frozenset(item.name for item in fields(SamplingParams))
 
 def params_as_json(params: SamplingParams) -> dict[str, Any]:
     """Every setting by its name; the defaults too, which another version may have otherwise."""
-    plain = {item.name: getattr(params, item.name) for item in fields(SamplingParams)}
-    # JSON has no infinity: the value that forbids a token is written as a word.
-    plain["logit_bias"] = {
-        str(token_id): "-inf" if value == -math.inf else value
-        for token_id, value in params.logit_bias.items()
-    }
+    return some_params_as_json(
+        {item.name: getattr(params, item.name) for item in fields(SamplingParams)}
+    )
+
+
+def some_params_as_json(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Some settings by their names."""
+    plain = dict(params)
+    if "logit_bias" in plain:
+        # JSON has no infinity: the value that forbids a token is written as a word.
+        plain["logit_bias"] = {
+            str(token_id): "-inf" if value == -math.inf else value
+            for token_id, value in plain["logit_bias"].items()
+        }
     return {name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()}
 
 

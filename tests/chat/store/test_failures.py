@@ -13,6 +13,7 @@ import pytest
 
 from glasschat.chat.node import Ending, Node
 from glasschat.chat.store import Store, location, open_store
+from glasschat.chat.store.schema import HEAD
 from glasschat.errors import (
     StoreDamaged,
     StoreError,
@@ -233,7 +234,7 @@ def test_a_newer_schema_is_refused_and_left_alone(url: str) -> None:
     with pytest.raises(StoreTooNew, match=r"newer glasschat.*9999.*update glasschat"):
         open_store(url)
     with store.database.write() as connection:
-        connection.exec_driver_sql("UPDATE glasschat_schema SET version_num = '0001'")
+        connection.exec_driver_sql(f"UPDATE glasschat_schema SET version_num = '{HEAD}'")
     assert len(open_store(url).load(ME, conversation).tree.path) == 2
     store.close()
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: a store at this schema needs none."""
 
 VERSION_TABLE = "glasschat_schema"
@@ -122,4 +122,15 @@ chunks = Table(
     Column("place", Integer, primary_key=True),
     Column("text", AnyText, nullable=False),
     Column("ids", LargeBinary, nullable=False),
+)
+
+presets = Table(
+    "presets",
+    metadata,
+    Column("number", NUMBER, primary_key=True, autoincrement=True),
+    Column("owner", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    UniqueConstraint("owner", "name"),
+    sqlite_autoincrement=True,
 )

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select
 
 from glasschat.chat.node import Node
+from glasschat.chat.presets import Preset
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import replies, turns
 from glasschat.chat.store.adding import add_conversation, taken
@@ -22,6 +23,7 @@ from glasschat.chat.store.database import Database
 from glasschat.chat.store.indexing import index_title, unindex_titles, unindex_turns
 from glasschat.chat.store.liveness import given_up, writer_name
 from glasschat.chat.store.packing import packed_params
+from glasschat.chat.store.presets import presets_of, put_preset, remove_preset
 from glasschat.chat.store.reading import Cursor, Page, info_of, listed, loaded, owned
 from glasschat.chat.store.replies import StoredReply
 from glasschat.chat.store.schema import conversations
@@ -205,6 +207,23 @@ class Store:
                 return
         with self.database.write() as connection:
             replies.interrupt(connection, left, self._clock())
+
+    # --- presets of one's own -------------------------------------------------------------
+
+    def presets(self, owner: str) -> tuple[Preset, ...]:
+        """All of the owner's, by name."""
+        with self.database.read() as connection:
+            return presets_of(connection, owner)
+
+    def save_preset(self, owner: str, preset: Preset) -> None:
+        """Keep it, in the place of one of the same name."""
+        with self.database.write() as connection:
+            put_preset(connection, owner, preset)
+
+    def delete_preset(self, owner: str, name: str) -> None:
+        """Delete the owner's preset of that name; none is no error."""
+        with self.database.write() as connection:
+            remove_preset(connection, owner, name)
 
     @contextmanager
     def _changing(self, owner: str, conversation_id: str) -> Iterator[tuple[Connection, Row[Any]]]:

@@ -1,0 +1,137 @@
+"""Presets: sampling settings under a name, built in or one's own, apart from any page."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from glasschat.errors import ParameterError
+from glasschat.sampling import SamplingParams
+
+LONGEST_NAME = 60
+
+TASTE = (
+    "do_sample",
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "typical_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "no_repeat_ngram_size",
+)
+"""How tokens are chosen: every preset decides all of these."""
+
+PURPOSE = ("max_length", "max_new_tokens", "min_new_tokens", "stop", "seed")
+"""What a reply is for: a preset decides those that it names, and leaves the others alone."""
+
+DEFAULTS = SamplingParams()
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Settings under a name. `params` are those that it names, by the names of SamplingParams.
+
+    A setting of TASTE that it does not name has its default. Raises ParameterError for a name that
+    is empty or too long, a setting that no preset has, or a value out of its range.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        name = " ".join(self.name.split())
+        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+            allowed = f"1 to {LONGEST_NAME} printable characters"
+            raise ParameterError("the preset's name", allowed, name[: LONGEST_NAME + 20])
+        for unknown in self.params.keys() - {*TASTE, *PURPOSE}:
+            allowed = f"settings among {', '.join((*TASTE, *PURPOSE))}"
+            raise ParameterError("a preset", allowed, str(unknown)[:80])
+        checked = SamplingParams(**self.params)
+        object.__setattr__(self, "name", name)
+        # In one order, and in the types that SamplingParams gives them.
+        object.__setattr__(
+            self,
+            "params",
+            MappingProxyType(
+                {n: getattr(checked, n) for n in (*TASTE, *PURPOSE) if n in self.params}
+            ),
+        )
+
+    @property
+    def decides(self) -> tuple[str, ...]:
+        """The settings that it has a say in."""
+        return (*TASTE, *(name for name in PURPOSE if name in self.params))
+
+    def value(self, setting: str) -> Any:
+        """What it sets, or the default of what it does not."""
+        return self.params.get(setting, getattr(DEFAULTS, setting))
+
+    def changed(self, params: SamplingParams) -> tuple[str, ...]:
+        """The settings that differ from what it decides."""
+        return tuple(
+            name for name in self.decides if not _same(getattr(params, name), self.value(name))
+        )
+
+    def applied(
+        self, params: SamplingParams, *, instead_of: "Preset | None" = None
+    ) -> SamplingParams:
+        """The settings with its own. What the one before brought along goes with that one.
+
+        What somebody has set beside the one before, such as a seed, stays.
+        """
+        values = {name: self.value(name) for name in self.decides}
+        if instead_of is not None:
+            brought = set(instead_of.decides) - set(instead_of.changed(params)) - set(values)
+            values |= {name: self.value(name) for name in brought}
+        return replace(params, **values)
+
+
+def _same(one: Any, other: Any) -> bool:
+    # Sliders count in steps, and ten times 0.1 is not 1.
+    both = isinstance(one, float) and isinstance(other, float)
+    return math.isclose(one, other, abs_tol=1e-9) if both else bool(one == other)
+
+
+def preset_of(name: str, params: SamplingParams) -> Preset:
+    """One's own: all of TASTE, and what else is not as it is by default. Raises ParameterError."""
+    kept = {setting: getattr(params, setting) for setting in TASTE}
+    for setting in PURPOSE:
+        if (value := getattr(params, setting)) != getattr(DEFAULTS, setting):
+            kept[setting] = value
+    return Preset(name, kept)
+
+
+ORIGINAL = Preset(
+    "Original",
+    {name: getattr(DEFAULTS, name) for name in (*TASTE, "max_length")},
+)
+"""What the demo sets that glasschat starts from; what it does not set is off."""
+
+PRECISE = Preset("Precise", {"temperature": 0.2, "top_p": 0.9, "repetition_penalty": 1.0})
+"""For facts, code and extraction: nearly the likeliest token throughout. No penalty, because names
+and brackets of a program have to be repeated."""
+
+CREATIVE = Preset(
+    "Creative", {"temperature": 1.0, "top_p": 1.0, "min_p": 0.05, "repetition_penalty": 1.0}
+)
+"""For stories and ideas: the model's own probabilities, cut by min-p, which keeps many tokens where
+the model hesitates and few where it is sure (Nguyen et al. 2024, "Turning Up the Heat")."""
+
+MODELS_OWN = "Model's own"
+# What a model's makers leave out is off, as transformers has it.
+_UNNAMED = {"top_p": 1.0, "temperature": 1.0, "repetition_penalty": 1.0}
+
+
+def built_in(recommended: Mapping[str, float]) -> tuple[Preset, ...]:
+    """The presets that are always there; the model's own where its makers `recommended` any."""
+    named = {name: value for name, value in recommended.items() if name in TASTE}
+    own = (Preset(MODELS_OWN, {**_UNNAMED, **named}),) if named else ()
+    return (ORIGINAL, *own, PRECISE, CREATIVE)
+
+
+RESERVED = frozenset(preset.name.casefold() for preset in (*built_in({"temperature": 1.0}),))
+"""Names that one's own cannot have, in small letters."""

@@ -1,0 +1,144 @@
+"""Presets set what they decide, and leave alone what somebody set beside them."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.presets import (
+    CREATIVE,
+    DEFAULTS,
+    ORIGINAL,
+    PRECISE,
+    PURPOSE,
+    RESERVED,
+    TASTE,
+    Preset,
+    built_in,
+    preset_of,
+)
+from glasschat.chat.presets_file import MOST_PRESETS
+from glasschat.errors import ParameterError
+from glasschat.sampling import SamplingParams
+
+shares = st.floats(0.0, 1.0)
+params = st.builds(
+    SamplingParams,
+    do_sample=st.booleans(),
+    temperature=st.floats(0.0, 100.0),
+    top_p=shares,
+    top_k=st.integers(0, 1000),
+    min_p=shares,
+    repetition_penalty=st.floats(0.1, 2.0),
+    presence_penalty=st.floats(-2.0, 2.0),
+    max_length=st.integers(8, 10_000),
+    max_new_tokens=st.none() | st.integers(1, 500),
+    stop=st.lists(st.text(min_size=1, max_size=5), max_size=3).map(tuple),
+    seed=st.none() | st.integers(0, 2**64 - 1),
+)
+presets = st.sampled_from(built_in({"temperature": 0.6, "top_k": 20})) | st.builds(
+    preset_of, st.just("mine"), params
+)
+
+
+def test_original_is_what_the_demo_sets() -> None:
+    assert ORIGINAL.value("temperature") == 0.7 and ORIGINAL.value("top_p") == 0.8
+    assert ORIGINAL.value("max_length") == 8192 and ORIGINAL.value("repetition_penalty") == 1.005
+    assert ORIGINAL.applied(SamplingParams()) == SamplingParams()
+
+
+def test_what_a_models_makers_leave_out_is_off_as_in_transformers() -> None:
+    [own] = [p for p in built_in({"temperature": 0.6, "top_k": 20}) if p.name == "Model's own"]
+    assert (own.value("temperature"), own.value("top_k"), own.value("top_p")) == (0.6, 20, 1.0)
+    assert own.value("repetition_penalty") == 1.0
+    assert [p.name for p in built_in({})] == ["Original", "Precise", "Creative"]
+
+
+@given(params, presets)
+def test_once_applied_nothing_differs(before: SamplingParams, preset: Preset) -> None:
+    after = preset.applied(before)
+    assert preset.changed(after) == ()
+    assert preset.applied(after, instead_of=preset) == after
+
+
+@given(params, presets, presets)
+def test_what_was_set_beside_a_preset_outlives_it(
+    own: SamplingParams, first: Preset, second: Preset
+) -> None:
+    beside = {name: getattr(own, name) for name in PURPOSE if name not in first.decides}
+    chosen = replace(first.applied(SamplingParams()), **beside)
+    after = second.applied(chosen, instead_of=first)
+    for name, value in beside.items():
+        assert getattr(after, name) == (second.value(name) if name in second.decides else value)
+
+
+@given(params)
+def test_what_a_preset_brought_goes_with_it(own: SamplingParams) -> None:
+    mine = preset_of("mine", own)
+    there = mine.applied(SamplingParams())
+    assert PRECISE.applied(there, instead_of=mine) == PRECISE.applied(SamplingParams())
+
+
+@given(params)
+def test_ones_own_preset_brings_everything_back(own: SamplingParams) -> None:
+    assert preset_of("mine", own).applied(SamplingParams()) == own
+
+
+def test_a_changed_setting_is_named_and_a_sliders_rounding_is_none() -> None:
+    moved = replace(CREATIVE.applied(SamplingParams()), temperature=0.9, min_p=0.05 + 1e-16)
+    assert CREATIVE.changed(moved) == ("temperature",)
+    assert ORIGINAL.changed(replace(DEFAULTS, seed=7, stop=("x",))) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("", {}, "1 to 60 printable characters"),
+        ("   ", {}, "1 to 60"),
+        ("n" * 61, {}, "1 to 60"),
+        ("half \ud800", {}, "printable"),
+        ("hot", {"temperature": "warm"}, "temperature must be"),
+        ("hot", {"temperature": float("nan")}, "temperature must be"),
+        ("far", {"top_p": 1.5}, "between 0 and 1"),
+        ("odd", {"logit_bias": {1: 1.0}}, "settings among"),
+    ],
+)
+def test_what_no_preset_can_be(name: str, values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        Preset(name, values)
+
+
+def test_without_a_store_they_last_as_long_as_the_process() -> None:
+    own = OwnPresets()
+    own.save("me", Preset("b", {"top_k": 1}))
+    own.save("me", Preset("a  calm \n one", {}))
+    own.save("me", Preset("b", {"top_k": 2}))
+    assert [(p.name, p.value("top_k")) for p in own.of("me")] == [("a calm one", 0), ("b", 2)]
+    assert own.of("you") == ()
+    own.delete("you", "b")
+    own.delete("me", "b")
+    own.delete("me", "b")
+    assert [p.name for p in own.of("me")] == ["a calm one"]
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED))
+def test_a_built_in_name_stays_theirs(name: str) -> None:
+    with pytest.raises(ParameterError, match="built-in"):
+        OwnPresets().save("me", Preset(name.title(), {}))
+
+
+def test_there_is_an_end_of_them() -> None:
+    own = OwnPresets()
+    for number in range(MOST_PRESETS):
+        own.save("me", Preset(f"p{number}", {}))
+    own.save("me", Preset("p7", {"top_k": 7}))
+    with pytest.raises(ParameterError, match="delete one first"):
+        own.save("me", Preset("one more", {}))
+
+
+def test_every_setting_is_of_one_kind_or_of_neither() -> None:
+    assert not set(TASTE) & set(PURPOSE)
+    assert all(hasattr(DEFAULTS, name) for name in (*TASTE, *PURPOSE))
