@@ -20,6 +20,12 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What glasschat remembers of models goes to a folder of this run, for its processes too."""
+    os.environ["GLASSCHAT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def builtin_model_path() -> Path:
     """The GGUF of SmolLM2-135M-Instruct that the extra `builtin` brings."""

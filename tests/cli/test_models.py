@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from glasschat.cli import main
+from tests.support import ggufs
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -50,6 +51,17 @@ def test_a_download_that_was_cut_off(
     file.write_bytes(whole[: int(len(whole) * share)])
     said = refused(capsys, "ask", "--model", str(file), "Hi")
     assert "model.gguf" in said
+
+
+def test_a_file_over_which_llama_cpp_ends_its_process(
+    command: list[str],
+    builtin_model_path: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = ggufs.with_a_token_twice(tmp_path / "twice.gguf", builtin_model_path)
+    said = refused(capsys, *command, str(file))
+    assert "llama.cpp breaks down over twice.gguf" in said and "get another conversion" in said
 
 
 def test_more_context_than_the_model_has(capsys: pytest.CaptureFixture[str]) -> None:

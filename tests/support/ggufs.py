@@ -5,6 +5,7 @@ to those of another family. The sentencepiece ones carry a vocabulary made here:
 and some words that are joined letter by letter, with and without the space before them.
 """
 
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,16 @@ def byte_level(
     for index, (piece, kind) in enumerate(special.items()):
         tokens[index], types[index] = piece, kind
     return _write(target, "gpt2", pre, tokens, types, template, bos, eos, adds_bos, merges=merges)
+
+
+def with_a_token_twice(target: Path, source: Path) -> Path:
+    """A vocabulary over which llama.cpp ends its process."""
+    file = byte_level(target, source, {"<|im_start|>": CONTROL, "<|im_end|>": CONTROL}, "{{ x }}")
+    data = file.read_bytes()
+    eight, nine = (struct.pack("<Q", 14) + b"<|reserved_%d|>" % number for number in (8, 9))
+    assert nine in data
+    file.write_bytes(data.replace(nine, eight, 1))
+    return file
 
 
 def from_tokenizer_json(

@@ -23,9 +23,9 @@ from glasschat.doctor.facts import Facts
 from glasschat.doctor.finding import Finding, Mark, failed
 from glasschat.doctor.reading import open_tokenizer, read_facts, tried
 from glasschat.doctor.report import Report
-from glasschat.doctor.trial import Trial
 from glasschat.doctor.words import parted
 from glasschat.errors import ModelError
+from glasschat.models.llama_cpp.trial import Trial
 
 Say = Callable[[str], None]
 Subject = TypeVar("Subject")

@@ -6,14 +6,12 @@ from pathlib import Path
 
 from glasschat.doctor.facts import Claim, Facts, Rope, TensorPlace
 from glasschat.doctor.gguf_table import read_table
+from glasschat.models.gguf.files import display_name, files_of
 from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.gguf.reader import Value
-from glasschat.models.llama_cpp.load import display_name
 
 _TYPES = "tokenizer.ggml.token_type"
 _NORMAL = 1
-_MOST_PARTS = 1000
-_PART = re.compile(r"(.+)-00001-of-(\d{5})\.gguf")
 # The architecture's figures under the names that a config.json has for them.
 _SHAPE = {
     "block_count": "num_hidden_layers",
@@ -33,7 +31,7 @@ _SAMPLING = "general.sampling."
 def gguf_facts(path: Path) -> Facts:
     """The facts of the file at `path`, and of its other parts; of a damaged one what is left."""
     tables = [read_table(path, [_TYPES])]
-    tables += [read_table(part) for part in _other_parts(path)]
+    tables += [read_table(part) for part in files_of(path)[1:] if part.is_file()]
     metadata = tables[0].metadata
     tensors = tuple(tensor for table in tables for tensor in table.tensors)
     header = GgufHeader(path, 3, metadata, 0, 0, _bytes_by_type(tensors), 0, 0)
@@ -86,15 +84,6 @@ def bits_of(storage: str) -> int:
     """Bits of one weight by the name of its type: 4 for `Q4_K_M`, 16 for `BF16`; 32 if unknown."""
     found = re.search(r"\d+", storage)
     return int(found[0]) if found else 32
-
-
-def _other_parts(path: Path) -> list[Path]:
-    named = _PART.fullmatch(path.name)
-    count = int(named[2]) if named else 1
-    if named is None or count > _MOST_PARTS:
-        return []
-    parts = [path.with_name(f"{named[1]}-{n:05}-of-{named[2]}.gguf") for n in range(2, count + 1)]
-    return [part for part in parts if part.is_file()]
 
 
 def _bytes_by_type(tensors: tuple[TensorPlace, ...]) -> dict[str, int]:

@@ -8,14 +8,14 @@ from glasschat.doctor.facts import Facts
 from glasschat.doctor.finding import Finding, failed, passed
 from glasschat.doctor.folder_facts import folder_facts, what_is_left
 from glasschat.doctor.gguf_facts import gguf_facts
-from glasschat.doctor.trial import Trial, try_gguf
 from glasschat.doctor.words import parted, plural, size
 from glasschat.errors import InvalidModel, ModelError, ModelNotFound
 from glasschat.models.base import Tokenizer
+from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.hf.folder import read_folder
 from glasschat.models.hf.tokenizer import HfTokenizer
-from glasschat.models.llama_cpp.load import display_name, read_model
 from glasschat.models.llama_cpp.tokenizer import open_vocabulary
+from glasschat.models.llama_cpp.trial import Trial, try_gguf
 
 _AGAIN = "get it again, and compare sizes and checksums with the publisher's"
 

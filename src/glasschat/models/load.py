@@ -75,9 +75,10 @@ def open_tokenizer(path: Path) -> Iterator[Tokenizer]:
         check_libraries()
         yield HfTokenizer(path, vocab_size=folder.vocab_size)
     else:
-        from glasschat.models.llama_cpp.load import read_model
+        from glasschat.models.gguf.files import read_model
         from glasschat.models.llama_cpp.tokenizer import open_vocabulary
+        from glasschat.models.llama_cpp.vouching import vouch
 
-        read_model(path)
+        vouch(read_model(path), weights=False)
         with open_vocabulary(path) as tokenizer:
             yield tokenizer

@@ -253,13 +253,13 @@ def test_the_file_is_in_the_users_data_folder_for_their_eyes_alone(
     for name in ("GLASSCHAT_DATA", "XDG_DATA_HOME", "LOCALAPPDATA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    monkeypatch.setattr(location.sys, "platform", "linux")
+    monkeypatch.setattr("sys.platform", "linux")
     assert location.data_folder() == tmp_path / ".local/share/glasschat"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
     assert location.data_folder() == tmp_path / ".local/share/glasschat"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
     assert location.data_folder() == tmp_path / "xdg" / "glasschat"
-    monkeypatch.setattr(location.sys, "platform", "darwin")
+    monkeypatch.setattr("sys.platform", "darwin")
     assert location.data_folder() == tmp_path / "Library/Application Support/glasschat"
     monkeypatch.setenv("GLASSCHAT_DATA", str(tmp_path / "mine"))
     store = open_store()

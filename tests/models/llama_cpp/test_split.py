@@ -9,8 +9,8 @@ import pytest
 from glasschat.cli import main
 from glasschat.config import ModelOptions
 from glasschat.errors import InvalidModel, NotEnoughMemory
+from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.gguf.header import read_header
-from glasschat.models.llama_cpp.load import display_name, read_model
 from glasschat.models.load import load_model, plan_model
 from glasschat.models.memory import memory_need
 

@@ -1,31 +1,14 @@
 """Where conversations are kept: a file in the user's data folder, unless told otherwise."""
 
-import os
-import sys
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from glasschat.errors import StoreUnavailable
+from glasschat.folders import data_folder
 
 FILE_NAME = "conversations.db"
-
-
-def data_folder() -> Path:
-    """`GLASSCHAT_DATA`, or where this platform keeps a user's data."""
-    if named := os.environ.get("GLASSCHAT_DATA"):
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support" / "glasschat"
-    if sys.platform == "win32":
-        local = os.environ.get("LOCALAPPDATA")
-        return Path(local or Path.home() / "AppData" / "Local") / "glasschat"
-    shared = os.environ.get("XDG_DATA_HOME", "")
-    # A relative path is to be ignored, says the XDG specification.
-    return (Path(shared) if Path(shared).is_absolute() else Path.home() / ".local/share") / (
-        "glasschat"
-    )
 
 
 def store_url(store: str | Path | None) -> URL:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from glasschat.doctor.finding import Finding, failed, passed
-from glasschat.doctor.trial import Trial
 from glasschat.doctor.words import parted
+from glasschat.models.llama_cpp.trial import Trial
 
 
 def loading(trial: Trial) -> Iterator[Finding]:

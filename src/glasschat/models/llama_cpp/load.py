@@ -2,27 +2,23 @@
 
 import ctypes
 import os
-import re
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from glasschat.config import ModelOptions
 from glasschat.errors import InvalidModel, NotEnoughMemory, ParameterError
 from glasschat.models.base import Model, ModelInfo
-from glasschat.models.gguf.header import GgufHeader, read_header
+from glasschat.models.gguf.files import display_name, read_model
+from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.llama_cpp import log
 from glasschat.models.llama_cpp.library import llama_cpp
 from glasschat.models.llama_cpp.runner import LlamaCppRunner
 from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
+from glasschat.models.llama_cpp.vouching import vouch
 from glasschat.models.memory import MemoryNeed, available_bytes, memory_need, usable_cores
 from glasschat.models.sizes import settle_sizes
-
-_QUANTIZATION = re.compile(r"[-._](?:I?Q\d\w*|B?F16|F32|MXFP4)$", re.IGNORECASE)
-# The name of one file of a split model; llama.cpp finds the others by it.
-_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,62 +49,11 @@ class GgufPlan:
         )
 
 
-def display_name(path: Path) -> str:
-    """The file's name without its ending, part and quantisation: what its user calls it.
-
-    The name in the metadata is often that of a training run.
-    """
-    part = _PART.fullmatch(path.name)
-    stem = part[1] if part else path.stem
-    return _QUANTIZATION.sub("", stem) or stem
-
-
-def read_model(path: Path | str) -> GgufHeader:
-    """The header of the model at `path`; that of a split model counts all its files.
-
-    Raises ModelNotFound or InvalidModel, also for a split model that is not all there or that
-    is not named by its first file.
-    """
-    header = read_header(path)
-    count = header.metadata.get("split.count")
-    if not isinstance(count, int) or count < 2:
-        return header
-    name = header.path.name
-    part = _PART.fullmatch(name)
-    if not part or int(part[3]) != count:
-        raise InvalidModel(
-            f"{name} is one of the {count:,} files of a split model and its name does not end in "
-            f"-00001-of-{count:05}.gguf: give all of them their names back, or make them one file "
-            "with llama-gguf-split --merge"
-        )
-    if int(part[2]) != 1:
-        raise InvalidModel(
-            f"{name} is file {int(part[2])} of {count:,} of a split model: "
-            f"name the first, {part[1]}-00001-of-{part[3]}.gguf"
-        )
-    parts = [header]
-    for number in range(2, count + 1):
-        other = header.path.with_name(f"{part[1]}-{number:05}-of-{part[3]}.gguf")
-        if not other.is_file():
-            raise InvalidModel(
-                f"{other.name} is missing: {name} is the first of {count:,} files of a split "
-                f"model: put all of them into {header.path.parent}"
-            )
-        parts.append(read_header(other))
-    return replace(
-        header,
-        tensor_count=sum(p.tensor_count for p in parts),
-        parameters=sum(p.parameters for p in parts),
-        tensor_bytes=sum((Counter(p.tensor_bytes) for p in parts), Counter[str]()),
-        needed_bytes=sum(p.needed_bytes for p in parts),
-        file_bytes=sum(p.file_bytes for p in parts),
-    )
-
-
 def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
     """Read the header and settle context, slots, threads and layers.
 
-    Quick: no weights are read. Raises ModelError or ParameterError.
+    No weights are read. A file that was not loaded before is tried first, which takes half a
+    second. Raises ModelError or ParameterError.
     """
     header = read_model(path)
     if options.dtype != "auto":
@@ -121,6 +66,7 @@ def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
         return None if available is None else memory_need(header, context, slots, available)
 
     context, slots = settle_sizes(options, path.name, header.train_context, need)
+    vouch(header)
     return GgufPlan(
         path=path,
         header=header,

@@ -1,8 +1,8 @@
 """Whether llama.cpp can open a GGUF at all, tried in a process of its own.
 
 llama.cpp ends the process where a damaged file breaks what it takes for granted: a token that
-occurs twice, a model of no layers. The doctor must live to tell. No weights are read: the model
-is loaded without memory for them, which checks every figure and the shape of every tensor.
+occurs twice, a model of no layers. Whoever asked must live to be told. No weights are read: the
+model is loaded without memory for them, which checks every figure and the shape of every tensor.
 """
 
 import os
@@ -31,7 +31,7 @@ class Trial:
 def try_gguf(path: Path, *, weights: bool) -> Trial:
     """Open the GGUF at `path` elsewhere; its vocabulary only, unless it has `weights`."""
     # Without -P a module in the folder that one happens to be in would be imported.
-    command = [sys.executable, "-P", "-m", "glasschat.doctor.trial", str(path)]
+    command = [sys.executable, "-P", "-m", "glasschat.models.llama_cpp.trial", str(path)]
     try:
         done = subprocess.run(
             [*command, "weights"] if weights else command,

@@ -1,0 +1,73 @@
+"""A GGUF model as its user has it: one file, or several that belong together."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from glasschat.errors import InvalidModel
+from glasschat.models.gguf.header import GgufHeader, read_header
+
+_QUANTIZATION = re.compile(r"[-._](?:I?Q\d\w*|B?F16|F32|MXFP4)$", re.IGNORECASE)
+# The name of one file of a split model; llama.cpp finds the others by it.
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
+
+
+def display_name(path: Path) -> str:
+    """The file's name without its ending, part and quantisation: what its user calls it.
+
+    The name in the metadata is often that of a training run.
+    """
+    part = _PART.fullmatch(path.name)
+    stem = part[1] if part else path.stem
+    return _QUANTIZATION.sub("", stem) or stem
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of the model of which `path` is the first, by their names: there or not."""
+    part = _PART.fullmatch(path.name)
+    if not part or int(part[2]) != 1:
+        return [path]
+    numbers = range(2, int(part[3]) + 1)
+    return [path, *(path.with_name(f"{part[1]}-{n:05}-of-{part[3]}.gguf") for n in numbers)]
+
+
+def read_model(path: Path | str) -> GgufHeader:
+    """The header of the model at `path`; that of a split model counts all its files.
+
+    Raises ModelNotFound or InvalidModel, also for a split model that is not all there or that
+    is not named by its first file.
+    """
+    header = read_header(path)
+    count = header.metadata.get("split.count")
+    if not isinstance(count, int) or count < 2:
+        return header
+    name = header.path.name
+    part = _PART.fullmatch(name)
+    if not part or int(part[3]) != count:
+        raise InvalidModel(
+            f"{name} is one of the {count:,} files of a split model and its name does not end in "
+            f"-00001-of-{count:05}.gguf: give all of them their names back, or make them one file "
+            "with llama-gguf-split --merge"
+        )
+    if int(part[2]) != 1:
+        raise InvalidModel(
+            f"{name} is file {int(part[2])} of {count:,} of a split model: "
+            f"name the first, {part[1]}-00001-of-{part[3]}.gguf"
+        )
+    parts = [header]
+    for other in files_of(header.path)[1:]:
+        if not other.is_file():
+            raise InvalidModel(
+                f"{other.name} is missing: {name} is the first of {count:,} files of a split "
+                f"model: put all of them into {header.path.parent}"
+            )
+        parts.append(read_header(other))
+    return replace(
+        header,
+        tensor_count=sum(p.tensor_count for p in parts),
+        parameters=sum(p.parameters for p in parts),
+        tensor_bytes=sum((Counter(p.tensor_bytes) for p in parts), Counter[str]()),
+        needed_bytes=sum(p.needed_bytes for p in parts),
+        file_bytes=sum(p.file_bytes for p in parts),
+    )

@@ -1,0 +1,57 @@
+"""llama.cpp is tried in a process of its own first: what ends it there ends nothing here."""
+
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from glasschat.models.llama_cpp import trial
+from glasschat.models.llama_cpp.trial import Trial, try_gguf
+from tests.doctor.breaking import altered, number
+from tests.support import ggufs
+
+
+def test_a_sound_model(builtin_model_path: Path) -> None:
+    """Its weights are not read: that a file of 40 GB is sound is known in a moment."""
+    assert try_gguf(builtin_model_path, weights=True) == Trial()
+
+
+def test_a_sound_vocabulary_without_weights(tmp_path: Path) -> None:
+    path = ggufs.sentencepiece(tmp_path / "x.gguf", {"<s>": 3, "</s>": 3}, None)
+    assert try_gguf(path, weights=False) == Trial()
+    assert "token_embd" in try_gguf(path, weights=True).model
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("llama.block_count", 0, "breaks down over x.gguf (GGML_ASSERT"),
+        ("llama.block_count", 31, "'blk.30.attn_norm.weight' not found"),
+        ("llama.attention.head_count", 0, "wrong shape"),
+    ],
+)
+def test_figures_that_llama_cpp_does_not_take(
+    key: str, value: int, says: str, builtin_model_path: Path, tmp_path: Path
+) -> None:
+    """The first of them ends its process. Without a trial they show when somebody chats."""
+    file = altered(builtin_model_path, tmp_path / "x.gguf", number(key, value))
+    tried = try_gguf(file, weights=True)
+    assert not tried.vocabulary and says in tried.model
+
+
+def test_what_llama_cpp_refuses_in_its_own_words(tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+    said = try_gguf(tmp_path / "x.gguf", weights=True).vocabulary
+    assert said.startswith("llama.cpp cannot read the vocabulary of ")
+
+
+def test_a_vocabulary_that_does_not_come_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeping = tmp_path / "python"
+    sleeping.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeping.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(sleeping))
+    monkeypatch.setattr(trial, "SECONDS", 0.1)
+    assert "was not done" in try_gguf(tmp_path / "x.gguf", weights=True).vocabulary
