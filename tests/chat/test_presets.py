@@ -1,6 +1,5 @@
 """Presets set what they decide, and leave alone what somebody set beside them."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,7 +46,7 @@ presets = st.sampled_from(built_in({"temperature": 0.6, "top_k": 20})) | st.buil
 def test_original_is_what_the_demo_sets() -> None:
     assert ORIGINAL.value("temperature") == 0.7 and ORIGINAL.value("top_p") == 0.8
     assert ORIGINAL.value("max_length") == 8192 and ORIGINAL.value("repetition_penalty") == 1.005
-    assert ORIGINAL.applied(SamplingParams()) == SamplingParams()
+    assert ORIGINAL.changed(values_of(DEFAULTS)) == ()
 
 
 def test_what_a_models_makers_leave_out_is_off_as_in_transformers() -> None:
@@ -57,40 +56,59 @@ def test_what_a_models_makers_leave_out_is_off_as_in_transformers() -> None:
     assert [p.name for p in built_in({})] == ["Original", "Precise", "Creative"]
 
 
+Values = dict[str, Any]
+
+
+def values_of(given: SamplingParams) -> Values:
+    return {name: getattr(given, name) for name in (*TASTE, *PURPOSE)}
+
+
+def applied(preset: Preset, before: Values, instead_of: Preset | None = None) -> Values:
+    return before | preset.brings(before, instead_of=instead_of)
+
+
+START = values_of(DEFAULTS)
+
+
 @given(params, presets)
 def test_once_applied_nothing_differs(before: SamplingParams, preset: Preset) -> None:
-    after = preset.applied(before)
+    after = applied(preset, values_of(before))
     assert preset.changed(after) == ()
-    assert preset.applied(after, instead_of=preset) == after
+    assert applied(preset, after, preset) == after
 
 
 @given(params, presets, presets)
 def test_what_was_set_beside_a_preset_outlives_it(
     own: SamplingParams, first: Preset, second: Preset
 ) -> None:
-    beside = {name: getattr(own, name) for name in PURPOSE if name not in first.decides}
-    chosen = replace(first.applied(SamplingParams()), **beside)
-    after = second.applied(chosen, instead_of=first)
+    beside = {n: v for n, v in values_of(own).items() if n not in first.decides}
+    after = applied(second, applied(first, START) | beside, first)
     for name, value in beside.items():
-        assert getattr(after, name) == (second.value(name) if name in second.decides else value)
+        assert after[name] == (second.value(name) if name in second.decides else value)
 
 
 @given(params)
 def test_what_a_preset_brought_goes_with_it(own: SamplingParams) -> None:
     mine = preset_of("mine", own)
-    there = mine.applied(SamplingParams())
-    assert PRECISE.applied(there, instead_of=mine) == PRECISE.applied(SamplingParams())
+    assert applied(PRECISE, applied(mine, START), mine) == applied(PRECISE, START)
 
 
 @given(params)
 def test_ones_own_preset_brings_everything_back(own: SamplingParams) -> None:
-    assert preset_of("mine", own).applied(SamplingParams()) == own
+    assert applied(preset_of("mine", own), START) == values_of(own)
 
 
 def test_a_changed_setting_is_named_and_a_sliders_rounding_is_none() -> None:
-    moved = replace(CREATIVE.applied(SamplingParams()), temperature=0.9, min_p=0.05 + 1e-16)
+    moved = applied(CREATIVE, START) | {"temperature": 0.9, "min_p": 0.05 + 1e-16}
     assert CREATIVE.changed(moved) == ("temperature",)
-    assert ORIGINAL.changed(replace(DEFAULTS, seed=7, stop=("x",))) == ()
+    assert ORIGINAL.changed(START | {"seed": 7, "stop": ("x",)}) == ()
+
+
+def test_a_small_context_is_no_change_of_a_preset() -> None:
+    small = ORIGINAL.within(1024)
+    assert small.value("max_length") == 1024 and ORIGINAL.value("max_length") == 8192
+    assert small.changed(START | {"max_length": 1024}) == ()
+    assert Preset("mine", {"max_new_tokens": None}).within(64).value("max_new_tokens") is None
 
 
 @pytest.mark.parametrize(
@@ -122,6 +140,21 @@ def test_without_a_store_they_last_as_long_as_the_process() -> None:
     own.delete("me", "b")
     own.delete("me", "b")
     assert [p.name for p in own.of("me")] == ["a calm one"]
+
+
+def test_one_from_elsewhere_takes_no_place_of_another() -> None:
+    own = OwnPresets()
+    first, other = Preset("calm", {"top_k": 3}), Preset("calm", {"top_k": 4})
+    assert [own.add("me", p).name for p in (first, other, other, first)] == [
+        "calm",
+        "calm 2",
+        "calm 2",
+        "calm",
+    ]
+    assert [p.value("top_k") for p in own.of("me")] == [3, 4]
+    long = "n" * 60
+    assert own.add("me", Preset(long, {})).name == long
+    assert own.add("me", Preset(long, {"top_k": 1})).name == "n" * 55 + " 2"
 
 
 @pytest.mark.parametrize("name", sorted(RESERVED))

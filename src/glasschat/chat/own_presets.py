@@ -2,7 +2,7 @@
 
 import threading
 
-from glasschat.chat.presets import RESERVED, Preset
+from glasschat.chat.presets import LONGEST_NAME, RESERVED, Preset
 from glasschat.chat.presets_file import MOST_PRESETS
 from glasschat.chat.store import Store
 from glasschat.errors import ParameterError
@@ -44,6 +44,19 @@ class OwnPresets:
             return
         with self._lock:
             self._here.setdefault(owner, {})[preset.name] = preset
+
+    def add(self, owner: str, preset: Preset) -> Preset:
+        """Keep one that came from elsewhere, under another name if its own is taken; as it is kept.
+
+        Raises as `save` does.
+        """
+        taken = {own.name: own for own in self.of(owner)}
+        name, number = preset.name, 2
+        while name in taken and taken[name].params != preset.params:
+            name, number = f"{preset.name[: LONGEST_NAME - 5]} {number}", number + 1
+        added = Preset(name, preset.params)
+        self.save(owner, added)
+        return added
 
     def delete(self, owner: str, name: str) -> None:
         """Delete the owner's preset of that name; none is no error."""

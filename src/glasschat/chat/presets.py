@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,8 @@ TASTE = (
 
 PURPOSE = ("max_length", "max_new_tokens", "min_new_tokens", "stop", "seed")
 """What a reply is for: a preset decides those that it names, and leaves the others alone."""
+
+LENGTHS = ("max_length", "max_new_tokens", "min_new_tokens")
 
 DEFAULTS = SamplingParams()
 
@@ -70,24 +72,28 @@ class Preset:
         """What it sets, or the default of what it does not."""
         return self.params.get(setting, getattr(DEFAULTS, setting))
 
-    def changed(self, params: SamplingParams) -> tuple[str, ...]:
-        """The settings that differ from what it decides."""
-        return tuple(
-            name for name in self.decides if not _same(getattr(params, name), self.value(name))
-        )
+    def changed(self, now: Mapping[str, Any]) -> tuple[str, ...]:
+        """The settings that are otherwise `now` than it decides. `now` has all that it decides."""
+        return tuple(name for name in self.decides if not _same(now[name], self.value(name)))
 
-    def applied(
-        self, params: SamplingParams, *, instead_of: "Preset | None" = None
-    ) -> SamplingParams:
-        """The settings with its own. What the one before brought along goes with that one.
+    def brings(
+        self, now: Mapping[str, Any], *, instead_of: "Preset | None" = None
+    ) -> dict[str, Any]:
+        """What has to be set for it. What the one before brought along goes with that one.
 
         What somebody has set beside the one before, such as a seed, stays.
         """
         values = {name: self.value(name) for name in self.decides}
         if instead_of is not None:
-            brought = set(instead_of.decides) - set(instead_of.changed(params)) - set(values)
+            brought = set(instead_of.decides) - set(instead_of.changed(now)) - set(values)
             values |= {name: self.value(name) for name in brought}
-        return replace(params, **values)
+        return values
+
+    def within(self, context: int) -> "Preset":
+        """The same where prompt and reply have at most `context` tokens."""
+        lengths = {name: self.params.get(name) for name in LENGTHS}
+        shorter = {name: min(value, context) for name, value in lengths.items() if value}
+        return Preset(self.name, {**self.params, **shorter})
 
 
 def _same(one: Any, other: Any) -> bool:
