@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from glasschat.config import ModelOptions
-from glasschat.errors import InvalidModel, NotEnoughMemory, ParameterError
+from glasschat.errors import NotEnoughMemory, ParameterError
 from glasschat.models.base import Model, ModelInfo
 from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.gguf.header import GgufHeader
@@ -125,8 +125,7 @@ def _load_weights(plan: GgufPlan, progress: Callable[[float], None]) -> Any:
             llama_cpp.llama_model_free(model)
         raise raised[0]
     if not model:
-        reason = log.last_errors() or "it gave no reason"
-        raise InvalidModel(f"llama.cpp cannot load {plan.path.name}: {reason}")
+        raise log.refusal(f"load {plan.path.name}")
     return model
 
 

@@ -4,6 +4,7 @@ import ctypes
 from collections import deque
 from typing import Any
 
+from glasschat.errors import InvalidModel
 from glasschat.models.llama_cpp.library import llama_cpp
 
 _ERROR = 4
@@ -26,6 +27,10 @@ def forget_errors() -> None:
     _errors.clear()
 
 
-def last_errors() -> str:
-    """What went wrong since, in llama.cpp's own words; empty if it said nothing."""
-    return "; ".join(_errors)
+def refusal(what: str) -> InvalidModel:
+    """That llama.cpp cannot do `what`, with the reasons that it gave since."""
+    reason = " ".join("; ".join(_errors).split()) or "it gave no reason"
+    return InvalidModel(
+        f"llama.cpp cannot {what} ({reason}): get another conversion, or a newer llama-cpp-python "
+        "where the model is new"
+    )

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from glasschat.errors import InvalidModel
 from glasschat.models.llama_cpp import log
 from glasschat.models.llama_cpp.library import llama_cpp
 from glasschat.models.llama_cpp.vocab import LlamaVocab
@@ -167,8 +166,7 @@ def open_vocabulary(path: Path | str) -> Iterator[LlamaTokenizer]:
     log.forget_errors()
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
     if not model:
-        reason = log.last_errors() or "it gave no reason"
-        raise InvalidModel(f"llama.cpp cannot read the vocabulary of {path}: {reason}")
+        raise log.refusal(f"read the vocabulary of {path}")
     try:
         yield LlamaTokenizer(model)
     finally:

@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from glasschat.errors import GlasschatError, InvalidModel
+from glasschat.errors import GlasschatError
 
 SECONDS = 300.0
 _ASSERTION = re.compile(r"GGML_A\w+\(.*\)")
@@ -92,8 +92,7 @@ def _load_without_weights(path: Path) -> None:
     log.forget_errors()
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
-        reason = log.last_errors() or "it gave no reason"
-        raise InvalidModel(f"llama.cpp cannot load {path.name}: {reason}")
+        raise log.refusal(f"load {path.name}")
     llama_cpp.llama_model_free(model)
 
 
