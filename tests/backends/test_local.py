@@ -208,3 +208,26 @@ def test_recommendations_that_no_reply_can_be_made_with_are_passed_over() -> Non
     with backend_of(model) as backend:
         backend.load()
         assert backend.describe().recommended == {"top_k": 20, "min_p": 0.1}
+
+
+def test_a_reply_that_was_cut_goes_on_from_its_message() -> None:
+    """What the page does on "go on": the handle has the new part, and the cache the old one."""
+    with backend_of(scripted_model("Grüße aus 中国!", slots=2)) as backend:
+        backend.load()
+        for cut in range(1, len("Grüße aus 中国!".encode())):
+            first = backend.start(HELLO, replace(GREEDY, max_new_tokens=cut))
+            first.result(10)
+            more = backend.start([*HELLO, first.message()], GREEDY)
+            result = more.result(10)
+            assert first.message().text + result.text == "Grüße aus 中国!"
+            assert more.prompt.spans[-1].origin == "assistant"
+            assert result.usage.cached_tokens == result.usage.prompt_tokens - 1
+
+
+def test_plain_text_goes_on_too() -> None:
+    reply = [*b" upon a time", END]
+    model = scripted_model(lambda ids: reply[len(ids) - 5], slots=1, context=128)
+    with LocalBackend(lambda _progress: model, name="a model", raw=True) as backend:
+        backend.load()
+        messages = [ChatMessage("user", "Once"), ChatMessage("assistant", " upon")]
+        assert backend.start(messages, GREEDY).result(10).text == " a time"

@@ -142,12 +142,6 @@ def test_ignore_eos_goes_on_to_the_limit() -> None:
         assert result.usage.completion_tokens == 20
 
 
-def test_a_character_that_never_became_whole_is_shown_as_such() -> None:
-    with engine_for(scripted_model(lambda _ids: 0xE4)) as engine:
-        result = engine.submit(PROMPT, SamplingParams(temperature=0.0, max_new_tokens=1)).result(5)
-        assert result.text == "�"
-
-
 def test_too_long_a_prompt_is_refused_with_both_numbers() -> None:
     with engine_for(scripted_model("abc", context=64)) as engine:
         with pytest.raises(PromptTooLong, match=r"64 tokens.*at most 63.*shorten it by 1 tokens"):

@@ -73,6 +73,21 @@ def test_chatml_ids_equal_those_of_transformers(
         assert list(encoding.ids) == expected
 
 
+@pytest.mark.parametrize("text", ["Paris", "Paris. It's on the Seine,\nand has"])
+def test_a_reply_goes_on_as_transformers_continues_it(
+    smollm: LlamaTokenizer, converted: Any, text: str
+) -> None:
+    messages = [*CONVERSATIONS[1], ChatMessage("assistant", text)]
+    expected = converted.apply_chat_template(
+        as_dicts(messages),
+        chat_template=smollm.template_source,
+        continue_final_message=True,
+        tokenize=True,
+        return_dict=False,
+    )
+    assert list(ChatTemplate(smollm).prompt_for(messages).ids) == expected
+
+
 @pytest.mark.parametrize("name", [name for name in MAKERS if "mistyped" not in name])
 def test_text_of_every_family_equals_that_of_transformers(
     name: str, tmp_path: Path, builtin_model_path: Path

@@ -1,5 +1,6 @@
 """A sampler for tests, with settings that between them take every path through it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -35,12 +36,20 @@ PARAMS = st.fixed_dictionaries(
 )
 
 
-def sampler(row: Row, *, trace: bool = True, stages: Any = None, **params: Any) -> Sampler:
+def sampler(
+    row: Row,
+    *,
+    trace: bool = True,
+    stages: Any = None,
+    reply_ids: Sequence[int] = (),
+    **params: Any,
+) -> Sampler:
     return Sampler(
         SamplingParams(**{"seed": 11} | params),
         [1, 0, 1],
         end_ids=[0],
         vocab_size=len(row),
+        reply_ids=reply_ids,
         trace=trace,
         stages=stages,
     )

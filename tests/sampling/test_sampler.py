@@ -89,15 +89,31 @@ def test_the_row_belongs_to_the_model_and_is_never_written_to(
     sampler(row, trace=trace, **settings).sample(row)
 
 
-def test_a_forced_token_joins_the_history_and_takes_no_draw() -> None:
-    """So the draws after it are those that the seed would have given the next tokens anyway."""
+def test_a_forced_token_joins_the_history_and_its_draw_goes_by() -> None:
+    """So the draws after it are those of the reply in which nothing was forced."""
     plain, steered = sampler(ROW), sampler(ROW)
-    first = told(plain.sample(ROW))
+    draws = [told(plain.sample(ROW)).u for _ in range(3)]
+    assert told(steered.sample(ROW)).u == draws[0]
     forced = steered.force(ROW, 400)
     assert forced.token_id == 400
     assert (told(forced).forced, told(forced).u) == (True, None)
-    assert steered.history.output_ids.tolist() == [400]
-    assert told(steered.sample(ROW)).u == first.u
+    assert steered.history.output_ids.tolist()[1:] == [400]
+    assert told(steered.sample(ROW)).u == draws[2]
+
+
+@pytest.mark.parametrize("settings", [*SETTINGS, {"do_sample": False}])
+def test_a_reply_goes_on_as_if_it_had_never_been_cut(settings: dict[str, Any]) -> None:
+    """The earlier part is reply, not prompt: for penalties, for lengths, for the draws."""
+    whole = sampler(ROW, **settings)
+    chosen = [whole.sample(ROW) for _ in range(8)]
+    for cut in range(1, 8):
+        earlier = [choice.token_id for choice in chosen[:cut]]
+        rest = sampler(ROW, reply_ids=earlier, **settings)
+        assert rest.history.output_length == cut
+        for choice in chosen[cut:]:
+            record = told(rest.sample(ROW))
+            assert (record.token_id, record.u) == (choice.token_id, told(choice).u)
+            assert record.probability == told(choice).probability
 
 
 def test_a_forced_token_that_the_stages_removed_has_probability_zero() -> None:

@@ -45,7 +45,11 @@ class Backend(Protocol):
         """What it is and whether it is ready; cheap, from any thread."""
 
     def start(self, messages: Sequence[ChatMessage], params: SamplingParams) -> Generation:
-        """Begin a reply to `messages`. Raises PromptError, ParameterError or EngineError."""
+        """Begin a reply to `messages`, or go on with the reply that is the last of them.
+
+        The Generation of a reply that goes on has the new tokens and their text only. Raises
+        PromptError, ParameterError or EngineError.
+        """
 
     def close(self) -> None:
         """End what is running and give back what is held."""

@@ -130,20 +130,20 @@ class LocalBackend:
         return self.engine.stats()
 
     def encode(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
-        """The prompt that `messages` become. Raises PromptError, EngineStopped."""
+        """The prompt for what comes after `messages`. Raises PromptError, EngineStopped."""
         # Close frees the vocabulary, so nobody may be reading it then.
         with self._lock:
             if self._closed:
                 raise EngineStopped("the engine has been closed")
             _ = self.engine
             assert self._template is not None
-            return self._template.encode(messages)
+            return self._template.prompt_for(messages)
 
     def start(
         self, messages: Sequence[ChatMessage], params: SamplingParams, *, trace: bool = True
     ) -> Generation:
         """See Backend.start."""
-        return self.engine.submit(self.encode(messages).ids, params, trace=trace)
+        return self.engine.submit(self.encode(messages), params, trace=trace)
 
     def close(self) -> None:
         """See Backend.close."""

@@ -22,7 +22,7 @@ def prompt(options: argparse.Namespace) -> int:
     messages = _messages(options)
     with open_tokenizer(model_path(options.model) or builtin_model()) as tokenizer:
         template = PlainText(tokenizer) if options.raw else ChatTemplate(tokenizer)
-        encoding = template.encode(messages)
+        encoding = template.prompt_for(messages)
         spans = describe(tokenizer, encoding)
     if options.json:
         print(json_text({"ids": list(encoding.ids), "spans": spans}))

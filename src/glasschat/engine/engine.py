@@ -17,6 +17,7 @@ from glasschat.engine.slots import SlotPool
 from glasschat.engine.snapshot import FinishReason
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError, QueueFull
 from glasschat.models.base import ForwardRow, Logits, Model
+from glasschat.prompt import PromptEncoding
 from glasschat.sampling import SamplingParams
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Engine:
         self._max_waiting = max_waiting
         self._slots = SlotPool(model.runner, reuse=not exact)
         self._pacer = ChunkPacer(EXACT_CHUNK if exact else None)
-        self._scheduler = Scheduler(self._slots, self._pacer)
+        self._scheduler = Scheduler(self._slots, self._pacer, exact=exact)
         self._inbox: list[Sequence] = []
         self._wake = threading.Condition()
         self._woken = False
@@ -69,15 +70,16 @@ class Engine:
         self.close()
 
     def submit(
-        self, prompt_ids: Ids[int], params: SamplingParams, *, trace: bool = True
+        self, prompt: PromptEncoding | Ids[int], params: SamplingParams, *, trace: bool = True
     ) -> Generation:
         """Queue a request and return the handle on its reply at once.
 
+        A reply that `prompt` ends with goes on; the handle is on what comes of it now.
         Raises PromptTooLong, ParameterError, QueueFull when `max_waiting` requests wait already,
         EngineStopped after `close` or a failure of the engine itself.
         """
         request = GenerationRequest.resolve(
-            prompt_ids,
+            prompt,
             params,
             tokenizer=self.model.tokenizer,
             context=self.model.runner.context,

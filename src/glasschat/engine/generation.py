@@ -9,7 +9,7 @@ from uuid import uuid4
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Usage
 from glasschat.errors import ParameterError, ReplyFailed
-from glasschat.prompt import ChatMessage
+from glasschat.prompt import ChatMessage, PromptEncoding
 
 
 class Signals:
@@ -55,6 +55,11 @@ class Generation:
         self._admitted_at: float | None = None
         self._first_at: float | None = None
         self._last_at: float | None = None
+
+    @property
+    def prompt(self) -> PromptEncoding:
+        """What the model reads."""
+        return self.request.prompt
 
     # --- watching -------------------------------------------------------------------------
 
@@ -115,14 +120,16 @@ class Generation:
         return snapshot
 
     def message(self) -> ChatMessage:
-        """The reply as a turn of the conversation.
+        """The reply as a turn of the conversation; of one that was continued, what came now.
 
         It carries its ids, without the end token, unless a stop string cut through them: then
-        the text alone goes back to the model.
+        the text alone goes back to the model. A reply that did not end by itself has the ids of
+        a last character that is not whole, and not its text; continued, it says the character.
         """
         with self._changed:
             ids = [step.token_id for step in self._steps]
-            if ids and ids[-1] in self.request.ending_ids:
+            ended = self._finish_reason is FinishReason.STOP
+            if ended and ids and ids[-1] in self.request.ending_ids:
                 ids.pop()
             return ChatMessage(
                 "assistant", self._joined_text(), tuple(ids) if self._whole else None

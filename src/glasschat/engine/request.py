@@ -5,37 +5,60 @@ from dataclasses import dataclass
 
 from glasschat.errors import PromptError
 from glasschat.models.base import Tokenizer
-from glasschat.prompt import room_for_reply
+from glasschat.prompt import PromptEncoding, Span, room_for_reply
 from glasschat.sampling import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One reply to generate.
+    """One reply to generate, or to go on with.
 
     `max_new_tokens` is what all limits together allow, `ending_ids` the tokens that end the
     reply, `vocab_size` the tokenizer's. Without `trace` no step records are written.
     """
 
-    prompt_ids: tuple[int, ...]
+    prompt: PromptEncoding
     params: SamplingParams
     max_new_tokens: int
     ending_ids: frozenset[int]
     vocab_size: int
     trace: bool = True
 
+    @property
+    def prompt_ids(self) -> tuple[int, ...]:
+        """All that the model reads before the first new token."""
+        return self.prompt.ids
+
+    @property
+    def reply_ids(self) -> tuple[int, ...]:
+        """Those of `prompt_ids`, at their end, that the reply has already."""
+        return self.prompt_ids[self.reply_start :]
+
+    @property
+    def reply_start(self) -> int:
+        """How many ids come before the reply."""
+        open_reply = self.prompt.open_reply
+        return len(self.prompt_ids) - (open_reply.tokens if open_reply else 0)
+
     @classmethod
     def resolve(
         cls,
-        prompt_ids: Sequence[int],
+        prompt: PromptEncoding | Sequence[int],
         params: SamplingParams,
         *,
         tokenizer: Tokenizer,
         context: int,
         trace: bool = True,
     ) -> "GenerationRequest":
-        """Settle the limits. Raises PromptTooLong, or PromptError for ids that do not exist."""
-        ids = tuple(prompt_ids)
+        """Settle the limits; ids alone are a prompt of the template's.
+
+        The limit of the new tokens is for those that come now; max length, and the least number
+        of tokens, are for the reply with its earlier part. Raises PromptTooLong, or PromptError
+        for ids that do not exist.
+        """
+        if not isinstance(prompt, PromptEncoding):
+            prompt = PromptEncoding(tuple(prompt), (Span(0, len(prompt), "template", None),))
+        ids = prompt.ids
         if not ids:
             raise PromptError("the prompt is empty: give at least one token")
         for token_id in ids:
@@ -45,7 +68,7 @@ class GenerationRequest:
                 )
         ends = frozenset() if params.ignore_eos else tokenizer.end_ids
         return cls(
-            prompt_ids=ids,
+            prompt=prompt,
             params=params,
             max_new_tokens=room_for_reply(len(ids), params, context),
             ending_ids=ends | frozenset(params.stop_token_ids),

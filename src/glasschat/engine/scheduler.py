@@ -16,11 +16,15 @@ class Scheduler:
     Every running sequence gets its token in every step. What is left of the step's budget goes
     to the prompts in the order of their arrival, so a long prompt delays the others by one chunk
     at most.
+
+    With `exact`, what a reply that goes on has already is computed as it was when it was
+    written, token by token: in chunks the logits would differ in their last digits.
     """
 
-    def __init__(self, slots: SlotPool, pacer: ChunkPacer) -> None:
+    def __init__(self, slots: SlotPool, pacer: ChunkPacer, *, exact: bool = False) -> None:
         self._slots = slots
         self._pacer = pacer
+        self._exact = exact
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
 
@@ -53,12 +57,18 @@ class Scheduler:
                 batch[sequence] = 1
         budget = self._pacer.chunk(alone=not batch)
         for sequence in prefilling:
-            count = min(budget, sequence.remaining)
+            count = min(budget, self._remaining(sequence))
             if count == 0:
                 break
             batch[sequence] = count
             budget -= count
         return batch
+
+    def _remaining(self, sequence: Sequence) -> int:
+        """How many ids of a prompt may be computed at once."""
+        if not self._exact:
+            return sequence.remaining
+        return max(1, sequence.request.reply_start - sequence.computed)
 
     def _admit(self) -> None:
         while self.waiting:

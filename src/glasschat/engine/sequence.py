@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence as Ids
 
-from glasschat.engine.detokenizer import IncrementalDetokenizer
 from glasschat.engine.generation import Generation
+from glasschat.engine.reply_text import ReplyText
 from glasschat.engine.slots import Slot
 from glasschat.engine.snapshot import FinishReason, State, Step
-from glasschat.engine.stopping import StopStrings
 from glasschat.models.base import Logits, Tokenizer
 from glasschat.sampling import Sampler
 
@@ -26,14 +25,14 @@ class Sequence:
         self.slot: Slot | None = None
         self.sampler = Sampler(
             request.params,
-            request.prompt_ids,
+            request.prompt_ids[: request.reply_start],
+            reply_ids=request.reply_ids,
             end_ids=tokenizer.end_ids,
             vocab_size=tokenizer.vocab_size,
             trace=request.trace,
         )
         generation._seed = self.sampler.seed
-        self._detokenizer = IncrementalDetokenizer(tokenizer.token_bytes, tokenizer.hidden_ids)
-        self._stops = StopStrings(request.params.stop)
+        self._text = ReplyText(request, tokenizer)
 
     @property
     def remaining(self) -> int:
@@ -47,7 +46,7 @@ class Sequence:
 
     @property
     def completion_tokens(self) -> int:
-        """How many tokens the reply has."""
+        """How many tokens have come."""
         return len(self.ids) - len(self.request.prompt_ids)
 
     @property
@@ -76,24 +75,30 @@ class Sequence:
         self.generation._spend_step()
         token_id = choice.token_id
         self.ids.append(token_id)
-        ends = token_id in self.request.ending_ids
-        stops_count = self.completion_tokens >= self.request.params.min_new_tokens
-        text = "" if ends else self._detokenizer.push(token_id)
-        shown, stopped = self._stops.push(text) if stops_count else (text, False)
+        may_stop = len(self.ids) - self.request.reply_start >= self.request.params.min_new_tokens
+        if may_stop and token_id in self.request.ending_ids:
+            self.generation._append(Step(token_id, "", choice.record))
+            return self.finish(FinishReason.STOP)
+        shown, stopped = self._text.push(token_id, may_stop=may_stop)
         self.generation._append(Step(token_id, shown, choice.record))
         if stopped:
             self.generation._finish(FinishReason.STOP, whole=False)
             return FinishReason.STOP
-        if ends and stops_count:
-            return self.finish(FinishReason.STOP)
         if self.completion_tokens >= self.request.max_new_tokens:
             return self.finish(FinishReason.LENGTH)
         return None
 
     def finish(self, reason: FinishReason, error: str | None = None) -> FinishReason:
-        """End the reply; what was held back of its text is shown."""
-        shown, stopped = self._stops.push(self._detokenizer.flush())
-        tail = shown if stopped else shown + self._stops.flush()
+        """End the reply; what was held back of its text is shown.
+
+        One that did not end by itself may go on later: a character that its last tokens have
+        only begun is not shown, and comes with the rest of it.
+        """
+        stopped = False
+        if reason is FinishReason.STOP:
+            tail, stopped = self._text.end()
+        else:
+            tail = self._text.break_off()
         self.generation._finish(reason, tail=tail, error=error, whole=not stopped)
         return reason
 

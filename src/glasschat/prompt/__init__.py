@@ -2,6 +2,7 @@
 
 from glasschat.prompt.content import encode_content
 from glasschat.prompt.encoding import (
+    OpenReply,
     Origin,
     PromptEncoding,
     Span,
@@ -19,6 +20,7 @@ __all__ = [
     "ROLES",
     "ChatMessage",
     "ChatTemplate",
+    "OpenReply",
     "Origin",
     "PlainText",
     "PromptEncoding",

@@ -23,15 +23,33 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenReply:
+    """The part of a reply that is there already: the last `tokens` of a prompt, shown as `text`."""
+
+    tokens: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class PromptEncoding:
     """What the model reads. The spans tile `ids`: in order, without gap, overlap or empty span.
 
     A space that the template writes just before a content often becomes one token with its
-    first word; that token counts as content.
+    first word; that token counts as content. `open_reply` is there if the prompt ends with a
+    reply that is to be continued.
     """
 
     ids: tuple[int, ...]
     spans: tuple[Span, ...]
+    open_reply: OpenReply | None = None
+
+    def going_on(self, message: int, ids: Sequence[int], text: str) -> "PromptEncoding":
+        """The prompt with the reply that it opens begun by `ids`, message number `message`."""
+        if not ids:
+            return self
+        size = len(self.ids)
+        span = Span(size, size + len(ids), "assistant", message)
+        return PromptEncoding((*self.ids, *ids), (*self.spans, span), OpenReply(len(ids), text))
 
 
 class SpanRecord(TypedDict):

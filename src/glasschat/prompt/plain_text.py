@@ -1,10 +1,11 @@
 """Messages to ids without any template: for base models, which continue a text."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from glasschat.models.base import Tokenizer
 from glasschat.prompt.content import encode_content
-from glasschat.prompt.encoding import PromptEncoding, Span
+from glasschat.prompt.encoding import OpenReply, PromptEncoding, Span
 from glasschat.prompt.messages import ChatMessage, conversation
 
 
@@ -36,3 +37,15 @@ class PlainText:
                 spans.append(Span(len(ids), len(ids) + len(part), message.role, index))
                 ids += part
         return PromptEncoding(tuple(ids), tuple(spans))
+
+    def prompt_for(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
+        """The prompt for what comes after `messages`; a last turn of the assistant goes on.
+
+        Raises InvalidMessage.
+        """
+        encoding = self.encode(messages)
+        last = messages[-1]
+        tokens = sum(s.end - s.start for s in encoding.spans if s.message == len(messages) - 1)
+        if last.role != "assistant" or not tokens:
+            return encoding
+        return replace(encoding, open_reply=OpenReply(tokens, last.text))

@@ -1,6 +1,7 @@
 """Messages to ids, by the model's own chat template."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from glasschat.errors import InvalidMessage, TemplateError
 from glasschat.models.base import Tokenizer
@@ -71,6 +72,41 @@ class ChatTemplate:
                 start = spans.pop().start
             spans.append(Span(start, len(ids), origin, message))
         return PromptEncoding(tuple(ids), tuple(spans))
+
+    def prompt_for(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
+        """What the model is given to answer `messages`, or to go on with the reply that ends them.
+
+        The reply goes on behind the very prompt that it was begun on: the turns before it, up to
+        where the assistant speaks, and then its ids, or its text encoded as any content. How the
+        template would write it as a finished turn has no say, but for a space before its text.
+        Raises as `encode` does.
+        """
+        turns = conversation(messages)
+        last = turns[-1]
+        if last.role != "assistant":
+            return self.encode(turns)
+        self._check_ids(turns)
+        ids = self._begun(last.text) if last.ids is None else last.ids
+        return self.encode(turns[:-1]).going_on(len(turns) - 1, ids, last.text)
+
+    def _begun(self, text: str) -> list[int]:
+        """Ids of a reply's text, as they follow where a reply begins."""
+        before = "" if text.startswith(" ") else self._before_reply
+        content, space = self._content(before, ChatMessage("assistant", text), text)
+        return [*(space or []), *content]
+
+    @cached_property
+    def _before_reply(self) -> str:
+        """What the template writes before a finished reply, if it is a space more than before an
+        open one; empty if not.
+        """
+        question, answer = ChatMessage("user", "x"), ChatMessage("assistant", "x")
+        try:
+            opened = self._lay_out((question,), True).texts[-1]
+            before = self._lay_out((question, answer), False).texts[1]
+        except (TemplateError, InvalidMessage):
+            return ""
+        return before if before == opened + " " else ""
 
     def _check_ids(self, turns: Sequence[ChatMessage]) -> None:
         size = self._tokenizer.vocab_size

@@ -35,9 +35,10 @@ class Choice(NamedTuple):
 class Sampler:
     """Chooses the tokens of one reply. It owns the reply's random generator and its history.
 
-    Each sampled token takes one number from the generator, whatever the settings and however
-    many candidates are left; greedy and forced tokens take none. So the i-th draw of a seed goes
-    to the i-th sampled token, whoever else is being served.
+    The i-th token of the reply has the i-th number of the seed, whatever the settings, whoever
+    else is being served; a token that is forced or simply the likeliest leaves its number unused.
+    So a reply that is continued later, or in which one token was chosen by hand, goes on with the
+    draws that it would have had.
 
     `stages`, when given, replaces those that `params` asks for; a greedy reply runs the
     processors among them.
@@ -50,10 +51,11 @@ class Sampler:
         *,
         end_ids: Iterable[int],
         vocab_size: int,
+        reply_ids: Sequence[int] = (),
         trace: bool = True,
         stages: Sequence[Stage] | None = None,
     ) -> None:
-        """`vocab_size` is the length of a row of logits.
+        """`vocab_size` is the length of a row of logits, `reply_ids` what the reply has already.
 
         Raises ParameterError when a bias or a stop token lies beyond the vocabulary.
         """
@@ -68,7 +70,10 @@ class Sampler:
         )
         self.seed = secrets.randbits(_FRESH_SEED_BITS) if params.seed is None else params.seed
         self.history = TokenHistory(prompt_ids)
-        self._generator = np.random.Generator(np.random.PCG64(self.seed))
+        for token_id in reply_ids:
+            self.history.append(token_id)
+        self._draws = np.random.PCG64(self.seed).advance(len(reply_ids))
+        self._generator = np.random.Generator(self._draws)
         self._end_ids = frozenset(end_ids)
         self._short_stages = _all_short(self.stages)
 
@@ -97,7 +102,7 @@ class Sampler:
         return Choice(token_id, record)
 
     def force(self, row: NDArray[np.float32] | None, token_id: int) -> Choice:
-        """Append a token chosen by hand. It takes no number from the generator.
+        """Append a token chosen by hand; the number that was due to it goes by.
 
         Its record has `forced` set, no draw, and the probability that the stages left it, which
         is 0 if they removed it. Without a `row` there is no record.
@@ -115,6 +120,7 @@ class Sampler:
                 likeliest = raw.candidates(TOP_CANDIDATES)
                 probability = probability_of(run.scores, token_id)
                 record = make_record(raw, likeliest, token_id, probability, None, True, run.records)
+        self._draws.advance(1)
         self.history.append(token_id)
         return Choice(token_id, record)
 
