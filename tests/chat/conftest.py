@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import pytest
 
 from glasschat.backends import LocalBackend
-from glasschat.chat import Conversation, Settings
-from glasschat.engine import Snapshot
+from glasschat.chat import Conversation, Library, Run, Settings
+from glasschat.chat.store import LOCAL_OWNER
 from glasschat.models.scripted import ScriptedRunner, says, scripted_model
 from glasschat.sampling import SamplingParams
 
@@ -41,11 +41,21 @@ def make_backend() -> Iterator[MakeBackend]:
         yield make
 
 
-def answered(conversation: Conversation) -> Snapshot:
+def alone() -> Conversation:
+    """A conversation that nothing keeps."""
+    return Library().new(LOCAL_OWNER)
+
+
+def answered(conversation: Conversation) -> Run:
     """Wait for the reply on its way, and what became of it."""
     generation = conversation.generation
     if generation is not None:
         generation.result(10)
-    reply = conversation.turns[-1].reply
-    assert reply is not None
-    return reply
+    last = conversation.tree.last
+    assert last is not None
+    return last.runs[-1]
+
+
+def texts(conversation: Conversation) -> list[str]:
+    """The texts of the open path."""
+    return [node.text for node in conversation.tree.path]

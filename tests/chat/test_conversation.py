@@ -1,177 +1,239 @@
 """What one asks and what one gets stays, whatever goes wrong in between."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 
 import pytest
 
-from glasschat.chat import Conversation, Settings
-from glasschat.engine import FinishReason
+from glasschat.chat import Conversation, Ending, Settings
 from glasschat.errors import EngineError, GlasschatError, InvalidMessage, PromptTooLong, QueueFull
 from glasschat.sampling import SamplingParams
-from tests.chat.conftest import DEFAULTS, MakeBackend, answered
+from tests.chat.conftest import DEFAULTS, MakeBackend, alone, answered, texts
+
+
+def last_id(conversation: Conversation) -> str:
+    assert conversation.tree.last is not None
+    return conversation.tree.last.id
 
 
 def test_a_question_is_answered_and_both_are_kept(make_backend: MakeBackend) -> None:
-    backend, conversation = make_backend("forty-two"), Conversation()
+    backend, conversation = make_backend("forty-two"), alone()
     conversation.ask(backend, "how many?", DEFAULTS)
-    reply = answered(conversation)
-    (turn,) = conversation.turns
-    assert (turn.question.role, turn.question.text) == ("user", "how many?")
-    assert turn.answer is not None
-    assert (turn.answer.role, turn.answer.text) == ("assistant", "forty-two")
-    assert reply.finish_reason is FinishReason.STOP
+    run = answered(conversation)
+    assert [(node.role, node.text) for node in conversation.tree.path] == [
+        ("user", "how many?"),
+        ("assistant", "forty-two"),
+    ]
+    assert run.ending is Ending.STOP
+    assert run.usage.completion_tokens == len("forty-two") + 1
     assert conversation.generation is None
+    assert conversation.saved.title == "how many?"
 
 
 def test_a_generated_reply_goes_back_as_the_ids_that_it_was(make_backend: MakeBackend) -> None:
     """Encoded anew, the same text may be other ids, and the cache would be of no use."""
-    backend, conversation = make_backend("so be it"), Conversation()
+    backend, conversation = make_backend("so be it"), alone()
     conversation.ask(backend, "first", DEFAULTS)
     answered(conversation)
-    answer = conversation.turns[0].answer
-    assert answer is not None
-    assert answer.ids == tuple(b"so be it")
+    assert conversation.tree.path[1].ids == tuple(b"so be it")
     again = conversation.ask(backend, "second", DEFAULTS)
     ids = list(again.request.prompt_ids)
     assert any(ids[i : i + 8] == list(b"so be it") for i in range(len(ids)))
-    reply = answered(conversation)
-    assert reply.usage.cached_tokens > len("so be it")
+    assert answered(conversation).usage.cached_tokens > len("so be it")
 
 
 def test_the_system_prompt_is_read_first_and_only_if_there_is_one(
     make_backend: MakeBackend,
 ) -> None:
     backend = make_backend()
-    lengths = []
+    prompts = []
     for system in ("", "  \n", "be brief"):
-        conversation = Conversation()
+        conversation = alone()
         generation = conversation.ask(backend, "hi", Settings(DEFAULTS.params, system))
-        lengths.append(bytes(i for i in generation.request.prompt_ids if i < 256))
+        prompts.append(bytes(i for i in generation.request.prompt_ids if i < 256))
         answered(conversation)
-    assert b"system" not in lengths[0] + lengths[1]
-    assert lengths[2].startswith(b"systembe brief")
+    assert b"system" not in prompts[0] + prompts[1]
+    assert prompts[2].startswith(b"systembe brief")
 
 
-def test_again_replaces_the_last_answer_only(make_backend: MakeBackend) -> None:
-    backend, conversation = make_backend(), Conversation()
+def test_again_makes_a_sibling_and_keeps_the_old_reply(make_backend: MakeBackend) -> None:
+    backend, conversation = make_backend(), alone()
     for text in ("one", "two"):
         conversation.ask(backend, text, DEFAULTS)
         answered(conversation)
-    before = conversation.turns
-    conversation.regenerate(backend, Settings(SamplingParams(max_new_tokens=2)))
-    reply = answered(conversation)
-    assert conversation.turns[0] == before[0]
-    assert conversation.turns[1].question == before[1].question
-    assert (reply.text, reply.finish_reason) == ("an", FinishReason.LENGTH)
+    old = last_id(conversation)
+    conversation.regenerate(backend, old, Settings(SamplingParams(max_new_tokens=2)))
+    assert answered(conversation).ending is Ending.LENGTH
+    assert texts(conversation) == ["one", "an answer", "two", "an"]
+    assert [node.text for node in conversation.tree.siblings(old)] == ["an answer", "an"]
+    conversation.select(old)
+    assert texts(conversation)[-1] == "an answer"
+
+
+def test_an_earlier_reply_can_be_asked_for_anew(make_backend: MakeBackend) -> None:
+    """What followed the old one stays with it."""
+    backend, conversation = make_backend(), alone()
+    conversation.ask(backend, "one", DEFAULTS)
+    answered(conversation)
+    first = last_id(conversation)
+    conversation.ask(backend, "two", DEFAULTS)
+    answered(conversation)
+    conversation.regenerate(backend, first, DEFAULTS)
+    answered(conversation)
+    assert texts(conversation) == ["one", "an answer"]
+    conversation.select(first)
+    assert texts(conversation) == ["one", "an answer", "two", "an answer"]
+
+
+def test_an_edited_question_stands_beside_the_old_one(make_backend: MakeBackend) -> None:
+    backend, conversation = make_backend(), alone()
+    conversation.ask(backend, "teh question", DEFAULTS)
+    answered(conversation)
+    asked = conversation.tree.path[0].id
+    conversation.edit(backend, asked, "the question", DEFAULTS)
+    answered(conversation)
+    assert texts(conversation) == ["the question", "an answer"]
+    conversation.select(asked)
+    assert texts(conversation) == ["teh question", "an answer"]
+
+
+def test_a_reply_that_was_cut_goes_on_where_it_was(make_backend: MakeBackend) -> None:
+    backend, conversation = make_backend("a long answer"), alone()
+    conversation.ask(backend, "go", Settings(SamplingParams(temperature=0, max_new_tokens=6)))
+    assert answered(conversation).ending is Ending.LENGTH
+    assert texts(conversation)[-1] == "a long"
+    conversation.go_on(backend, last_id(conversation), DEFAULTS)
+    assert answered(conversation).ending is Ending.STOP
+    last = conversation.tree.last
+    assert last is not None
+    assert (last.text, last.ids) == ("a long answer", tuple(b"a long answer"))
+    assert [run.first_token for run in last.runs] == [0, 6]
+    with pytest.raises(InvalidMessage, match="nothing to continue"):
+        conversation.go_on(backend, last.id, DEFAULTS)
+
+
+def test_a_deleted_branch_can_be_had_back(make_backend: MakeBackend) -> None:
+    backend, conversation = make_backend(), alone()
+    for text in ("one", "two"):
+        conversation.ask(backend, text, DEFAULTS)
+        answered(conversation)
+    second = conversation.tree.path[2].id
+    conversation.delete_branch(second)
+    assert texts(conversation) == ["one", "an answer"]
+    conversation.restore_branch(second)
+    assert texts(conversation) == ["one", "an answer", "two", "an answer"]
+
+
+def test_a_branch_that_is_deleted_in_mid_reply_frees_the_engine(
+    make_backend: MakeBackend,
+) -> None:
+    gate = threading.Semaphore(2)
+    backend, conversation = make_backend("a long answer", gate=gate), alone()
+    generation = conversation.ask(backend, "go", DEFAULTS)
+    conversation.delete_branch(conversation.tree.path[0].id)
+    assert texts(conversation) == []
+    gate.release(1000)
+    assert generation.result(10).text != "a long answer"
+    conversation.ask(backend, "anew", DEFAULTS)
+    answered(conversation)
+    assert texts(conversation) == ["anew", "a long answer"]
 
 
 def test_stop_keeps_what_is_there(make_backend: MakeBackend) -> None:
     gate = threading.Semaphore(4)
-    backend, conversation = make_backend("a long answer", gate=gate), Conversation()
+    backend, conversation = make_backend("a long answer", gate=gate), alone()
     generation = conversation.ask(backend, "go", DEFAULTS)
     version = 0
     while len(generation.snapshot().text) < 3:
         assert generation.wait(version, 10)
         version = generation.snapshot().version
+    whole = conversation.whole.tree.last
+    assert whole is not None
+    assert whole.growing
+    assert "a long answer".startswith(whole.text)
+    assert len(whole.text) >= 3
     conversation.stop()
     gate.release()
-    reply = answered(conversation)
-    assert reply.finish_reason is FinishReason.CANCELLED
-    assert "a long answer".startswith(reply.text)
-    assert len(reply.text) >= 3
-    answer = conversation.turns[0].answer
-    assert answer is not None
-    assert answer.text == reply.text
-
-
-def test_clear_ends_the_reply_and_forgets_all(make_backend: MakeBackend) -> None:
-    gate = threading.Semaphore(2)
-    backend, conversation = make_backend("a long answer", gate=gate), Conversation()
-    generation = conversation.ask(backend, "go", DEFAULTS)
-    conversation.clear()
-    assert conversation.turns == ()
-    assert conversation.generation is None
-    gate.release(2)
-    assert generation.result(10).finish_reason is FinishReason.CANCELLED
-    gate.release(1000)
-    conversation.ask(backend, "anew", DEFAULTS)
-    assert answered(conversation).text == "a long answer"
+    assert answered(conversation).ending is Ending.CANCELLED
+    assert "a long answer".startswith(texts(conversation)[-1])
+    assert len(texts(conversation)[-1]) >= 3
 
 
 @pytest.mark.parametrize("blank", ["", "  ", "\n\t", "\u2003"])
 def test_a_blank_message_is_refused(make_backend: MakeBackend, blank: str) -> None:
-    conversation = Conversation()
+    conversation = alone()
     with pytest.raises(InvalidMessage, match="type something"):
         conversation.ask(make_backend(), blank, DEFAULTS)
-    assert conversation.turns == ()
-
-
-def test_nothing_to_answer_anew_is_said(make_backend: MakeBackend) -> None:
-    with pytest.raises(InvalidMessage, match="send a message first"):
-        Conversation().regenerate(make_backend(), DEFAULTS)
+    assert conversation.tree.nodes == ()
 
 
 def test_a_message_too_long_leaves_the_conversation_as_it_was(make_backend: MakeBackend) -> None:
-    backend, conversation = make_backend(context=256), Conversation()
+    backend, conversation = make_backend(context=256), alone()
     conversation.ask(backend, "short", DEFAULTS)
     answered(conversation)
-    before = conversation.turns
+    before = conversation.saved
     with pytest.raises(PromptTooLong, match="shorten it by") as caught:
         conversation.ask(backend, "x" * 300, Settings(SamplingParams(top_p=0.5), "other"))
     assert caught.value.needed > 300
-    assert conversation.turns == before
-    assert conversation.settings == DEFAULTS
     with pytest.raises(PromptTooLong):
-        conversation.regenerate(backend, Settings(SamplingParams(max_length=8)))
-    assert conversation.turns == before
+        conversation.edit(backend, before.tree.path[0].id, "x" * 300, DEFAULTS)
+    with pytest.raises(PromptTooLong):
+        small = Settings(SamplingParams(max_length=8))
+        conversation.regenerate(backend, last_id(conversation), small)
+    assert conversation.saved == before
 
 
 def test_a_full_queue_leaves_the_conversation_as_it_was(make_backend: MakeBackend) -> None:
     gate = threading.Semaphore(0)
     backend = make_backend(max_waiting=1, gate=gate)
-    others = [Conversation() for _ in range(4)]
+    others = [alone() for _ in range(4)]
     refused = 0
     for other in others:
         try:
             other.ask(backend, "me first", DEFAULTS)
         except QueueFull:
             refused += 1
-            assert other.turns == ()
+            assert other.tree.nodes == ()
             assert other.generation is None
     assert refused >= 1
 
 
 def test_no_second_question_while_a_reply_runs(make_backend: MakeBackend) -> None:
     gate = threading.Semaphore(1)
-    backend, conversation = make_backend(gate=gate), Conversation()
+    backend, conversation = make_backend(gate=gate), alone()
     running = conversation.ask(backend, "go", DEFAULTS)
-    for action in (
+    asked, reply = (node.id for node in conversation.tree.path)
+    actions: tuple[Callable[[], object], ...] = (
         lambda: conversation.ask(backend, "and this", DEFAULTS),
-        lambda: conversation.regenerate(backend, DEFAULTS),
-    ):
+        lambda: conversation.edit(backend, asked, "and this", DEFAULTS),
+        lambda: conversation.regenerate(backend, reply, DEFAULTS),
+        lambda: conversation.go_on(backend, reply, DEFAULTS),
+    )
+    for action in actions:
         with pytest.raises(EngineError, match="stop it or wait"):
             action()
     assert conversation.generation is running
-    assert [turn.question.text for turn in conversation.turns] == ["go"]
+    assert texts(conversation) == ["go", ""]
 
 
 def test_settings_are_those_of_the_moment_of_asking(make_backend: MakeBackend) -> None:
     gate = threading.Semaphore(1)
-    backend, conversation = make_backend("abcdef", gate=gate), Conversation()
+    backend, conversation = make_backend("abcdef", gate=gate), alone()
     params = SamplingParams(max_new_tokens=3)
     generation = conversation.ask(backend, "go", Settings(params))
     with pytest.raises(FrozenInstanceError):
         params.max_new_tokens = 6  # type: ignore[misc]
     gate.release(1000)
-    assert answered(conversation).text == "abc"
+    answered(conversation)
+    assert texts(conversation)[-1] == "abc"
     assert generation.request.params is params
-    assert conversation.settings == Settings(params)
+    assert conversation.saved.params is params
 
 
 def test_every_refusal_is_one_line_that_a_page_can_show(make_backend: MakeBackend) -> None:
     backend = make_backend(context=128)
     for text in ("", "x" * 500):
         with pytest.raises(GlasschatError) as caught:
-            Conversation().ask(backend, text, DEFAULTS)
+            alone().ask(backend, text, DEFAULTS)
         assert "\n" not in str(caught.value)

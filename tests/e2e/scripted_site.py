@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from glasschat.backends import Description, LocalBackend, Readiness
+from glasschat.chat import Library
+from glasschat.chat.store import open_store
 from glasschat.config import WebOptions
 from glasschat.errors import InvalidModel
 from glasschat.models.base import ForwardRow, Logits, Model, ModelInfo
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--loading-s", type=float, default=0.0)
     parser.add_argument("--damaged", action="store_true")
     parser.add_argument("--broken", action="store_true")
+    parser.add_argument("--store", metavar="FILE")
     options = parser.parse_args()
 
     def load(progress: Callable[[float], None]) -> Model:
@@ -93,7 +96,8 @@ def main() -> None:
 
     kind = BrokenBackend if options.broken else LocalBackend
     backend = kind(load, name="scripted", max_waiting=options.max_waiting)
-    serve(backend, WebOptions(port=options.port))
+    library = Library(open_store(options.store) if options.store else None)
+    serve(backend, library, WebOptions(port=options.port))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,10 @@ def test_a_first_question_is_answered_by_the_real_model(arrive: Arrive, site: We
     assert foreign(someone.requests, site) == []
     assert someone.complaints == []
     expect(someone.page.get_by_text("Deploy")).to_have_count(0)
-    assert "SmolLM2-135M-Instruct" in someone.page.title()
+    assert (
+        someone.page.title() == "What is the capital of France? Answer in one English… · glasschat"
+    )
+    expect(someone.page.get_by_role("heading", name="SmolLM2-135M-Instruct")).to_be_visible()
 
 
 def test_an_example_of_the_empty_page_is_asked_by_a_click(arrive: Arrive, site: WebServer) -> None:

@@ -50,12 +50,13 @@ class Visitor:
     @property
     def reply(self) -> Locator:
         """The body of the last reply."""
-        return self.page.locator('[class*="st-key-reply_"]').last
+        return self.page.locator('[class*="st-key-said_"]').last
 
     @property
     def line(self) -> Locator:
         """The line under the last reply: its status at first, then its figures."""
-        return self.page.locator('[class*="st-key-tools_"] [data-testid="stCaptionContainer"]').last
+        tools = '[class*="st-key-tools_"]'
+        return self.page.locator(f'{tools} [data-testid="stCaptionContainer"], {tools} .line').last
 
     @property
     def notice(self) -> Locator:
@@ -118,7 +119,7 @@ class Visitor:
         script = """() => {
           const round = value => Math.round(value * 2) / 2;
           const seen = {};
-          const parts = '[class*="st-key-reply_"] :is(p, pre, li), [class*="st-key-tools_"], '
+          const parts = '[class*="st-key-said_"] :is(p, pre, li), [class*="st-key-tools_"], '
             + '[data-testid="stChatInput"], .st-key-foot, h1';
           document.querySelectorAll(parts).forEach((element, number) => {
             const box = element.getBoundingClientRect();

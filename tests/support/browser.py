@@ -81,7 +81,8 @@ def serving(
 ) -> Iterator[WebServer]:
     """Run `glasschat web ARGUMENTS` on a free port until the block ends; its page is up inside.
 
-    Its output goes to a file in `folder`, or in a temporary one. Raises ServerDidNotStart.
+    Its output goes to a file in `folder`, or in a temporary one; its conversations are kept in a
+    temporary one unless it is told otherwise. Raises ServerDidNotStart.
     """
     with tempfile.TemporaryDirectory(prefix="glasschat-") as temporary:
         port = free_port()
@@ -92,7 +93,7 @@ def serving(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **(environment or {})},
+                env={**os.environ, "GLASSCHAT_DATA": temporary, **(environment or {})},
             )
             server = WebServer(process, port, log_path)
             try:

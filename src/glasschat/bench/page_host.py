@@ -16,13 +16,13 @@ from pathlib import Path
 
 from glasschat.backends import LocalBackend, Readiness
 from glasschat.bench.setting import QUESTIONS, decode_tps
-from glasschat.chat import Conversation, Settings
+from glasschat.chat import Conversation, Library, Settings
+from glasschat.chat.store import LOCAL_OWNER
 from glasschat.config import ModelOptions, WebOptions
 from glasschat.models.load import load_model, plan_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 from glasschat.web.server import serve
-from glasschat.web.site import current_site
 
 
 def params(tokens: int) -> SamplingParams:
@@ -32,7 +32,7 @@ def params(tokens: int) -> SamplingParams:
     )
 
 
-def steer(backend: LocalBackend) -> None:
+def steer(backend: LocalBackend, library: Library) -> None:
     """Answer each line until there are no more, then end the server."""
     conversation: Conversation | None = None
     for line in sys.stdin:
@@ -43,7 +43,7 @@ def steer(backend: LocalBackend) -> None:
             messages = [ChatMessage("user", QUESTIONS[0])]
             answer = decode_tps(backend.start(messages, params(int(count))))
         elif command == "ask":
-            conversation = current_site().conversations.add()
+            conversation = library.new(LOCAL_OWNER)
             conversation.ask(backend, QUESTIONS[0], Settings(params(int(count))))
             answer = conversation.id
         else:
@@ -52,9 +52,9 @@ def steer(backend: LocalBackend) -> None:
             if generation is not None:
                 answer = decode_tps(generation)
             else:
-                reply = conversation.turns[-1].reply
-                assert reply is not None
-                answer = reply.timings.decode_tps
+                last = conversation.tree.last
+                assert last is not None
+                answer = last.runs[-1].timings.decode_tps
         print(json.dumps(answer), flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -64,8 +64,9 @@ def main() -> None:
     path, port, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     plan = plan_model(ModelOptions(path=path, slots=1, threads=threads or None))
     backend = LocalBackend(lambda progress: load_model(plan, progress), name=plan.info.name)
-    threading.Thread(target=steer, args=(backend,), daemon=True).start()
-    serve(backend, WebOptions(port=port))
+    library = Library()
+    threading.Thread(target=steer, args=(backend, library), daemon=True).start()
+    serve(backend, library, WebOptions(port=port))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,11 @@ class Preset:
 
     def changed(self, now: Mapping[str, Any]) -> tuple[str, ...]:
         """The settings that are otherwise `now` than it decides. `now` has all that it decides."""
-        return tuple(name for name in self.decides if not _same(now[name], self.value(name)))
+        return tuple(name for name in self.decides if self.differs(name, now[name]))
+
+    def differs(self, setting: str, value: Any) -> bool:
+        """Whether it decides that setting, and otherwise."""
+        return setting in self.decides and not _same(value, self.value(setting))
 
     def brings(
         self, now: Mapping[str, Any], *, instead_of: "Preset | None" = None

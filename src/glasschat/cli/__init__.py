@@ -19,6 +19,7 @@ from glasschat.cli.arguments import (
     add_sampling_arguments,
     add_web_arguments,
 )
+from glasschat.cli.storing import add_store_arguments
 from glasschat.cli.terminal import write_what_can_be_written
 from glasschat.errors import EngineError, GlasschatError
 
@@ -36,6 +37,7 @@ def build_parser() -> Parser:
     web = commands.add_parser("web", help="serve the chat", description=_WEB)
     web.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     add_web_arguments(web)
+    add_store_arguments(web)
     add_model_arguments(web)
 
     ask = commands.add_parser("ask", help="ask one question in the terminal", description=_ASK)

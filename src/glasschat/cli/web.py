@@ -6,6 +6,7 @@ import sys
 from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import web_options
 from glasschat.cli.planning import planned
+from glasschat.cli.storing import opened_library
 from glasschat.models.load import load_model
 from glasschat.web.server import check_address, serve
 
@@ -15,6 +16,7 @@ def web(options: argparse.Namespace) -> int:
     where = web_options(options)
     plan = planned(options)
     check_address(where, open_to_all=options.open)
+    library = opened_library(options)
     backend = LocalBackend(
         lambda progress: load_model(plan, progress),
         name=plan.info.name,
@@ -29,5 +31,5 @@ def web(options: argparse.Namespace) -> int:
         file=sys.stderr,
         flush=True,
     )
-    serve(backend, where, open_to_all=options.open)
+    serve(backend, library, where, open_to_all=options.open)
     return 0

@@ -1,31 +1,39 @@
 """Numbers as people read them, with units."""
 
-from glasschat.engine import FinishReason, Snapshot, State
+from glasschat.chat import Ending, Node
+from glasschat.engine import Snapshot, State
 from glasschat.web.explaining import sentence
 from glasschat.web.language import N_, _, ngettext
 
 __all__ = ["figures", "ordinal", "progress", "sentence"]
 
+_ENDINGS = {
+    Ending.CANCELLED: N_("stopped"),
+    Ending.LENGTH: N_("ended at the length limit"),
+    Ending.INTERRUPTED: N_("interrupted"),
+}
 
-def figures(snapshot: Snapshot) -> str:
-    """The line under a finished reply."""
-    usage, timings = snapshot.usage, snapshot.timings
-    parts = [ngettext("{n:,} token", "{n:,} tokens", usage.completion_tokens)]
+
+def figures(reply: Node) -> str:
+    """The line under a reply that has runs and is not being written; timings are the last run's."""
+    run = reply.runs[-1]
+    usage, timings = run.usage, run.timings
+    count = run.first_token + usage.completion_tokens
+    parts = [ngettext("{n:,} token", "{n:,} tokens", count)]
     if timings.decode_tps is not None:
         parts.append(_("{speed:,.0f} tokens/s", speed=timings.decode_tps))
     if timings.ttft_s is not None:
         parts.append(_("first after {seconds:.2f} s", seconds=timings.ttft_s))
-    parts.append(
-        _(
-            "cached {cached:,} of {prompt:,} prompt tokens",
-            cached=usage.cached_tokens,
-            prompt=usage.prompt_tokens,
+    if usage.prompt_tokens:
+        parts.append(
+            _(
+                "cached {cached:,} of {prompt:,} prompt tokens",
+                cached=usage.cached_tokens,
+                prompt=usage.prompt_tokens,
+            )
         )
-    )
-    if snapshot.finish_reason is FinishReason.CANCELLED:
-        parts.append(_("stopped"))
-    elif snapshot.finish_reason is FinishReason.LENGTH:
-        parts.append(_("ended at the length limit"))
+    if run.ending in _ENDINGS:
+        parts.append(_(_ENDINGS[run.ending]))
     return " · ".join(parts)
 
 

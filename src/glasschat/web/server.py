@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.backends import LocalBackend
-from glasschat.chat import Conversations
+from glasschat.chat import Library
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
 from glasschat.web.site import Site, open_site
+from glasschat.web.streaming import routes
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 DRAIN_S = 3
@@ -81,8 +82,13 @@ def check_address(options: WebOptions, *, open_to_all: bool) -> None:
         ) from None
 
 
-def serve(backend: LocalBackend, options: WebOptions, *, open_to_all: bool = False) -> None:
-    """Serve the chat until the process is told to end; the model loads meanwhile."""
+def serve(
+    backend: LocalBackend, library: Library, options: WebOptions, *, open_to_all: bool = False
+) -> None:
+    """Serve the chat until the process is told to end; the model loads meanwhile.
+
+    Backend and library are closed at the end.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # Streamlit's threads and the engine's share the interpreter: hand over quickly, or every
     # token waits for a page to be drawn.
@@ -91,7 +97,7 @@ def serve(backend: LocalBackend, options: WebOptions, *, open_to_all: bool = Fal
     import uvicorn
 
     config = uvicorn.Config(
-        build_app(backend, open_to_all=open_to_all),
+        build_app(backend, library, open_to_all=open_to_all),
         host=options.host,
         port=options.port,
         log_config=None,
@@ -103,7 +109,7 @@ def serve(backend: LocalBackend, options: WebOptions, *, open_to_all: bool = Fal
     uvicorn.Server(config).run()
 
 
-def build_app(backend: LocalBackend, *, open_to_all: bool = False) -> Any:
+def build_app(backend: LocalBackend, library: Library, *, open_to_all: bool = False) -> Any:
     """The ASGI app. It starts to load the model when the server starts."""
     import streamlit as st
     from starlette.middleware import Middleware
@@ -115,25 +121,25 @@ def build_app(backend: LocalBackend, *, open_to_all: bool = False) -> Any:
     hosts = ["127.0.0.1", "localhost", "[::1]"]
     if not open_to_all:
         streamlit_config.set_option("server.allowedHosts", hosts)
-    conversations = Conversations()
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        open_site(Site(backend, conversations))
+        open_site(Site(backend, library))
         backend.load_in_background()
-        conversations.keep_watch()
+        library.keep_watch()
         try:
             yield
         finally:
-            conversations.close()
+            # In this order the last tokens of all replies are kept.
             backend.close()
+            library.close()
 
     middleware = [Middleware(_ResponseHeaders)]
     if not open_to_all:
         # A web page elsewhere that points its own name here is turned away.
         middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=hosts))
     script = Path(__file__).with_name("page.py")
-    return st.App(script, lifespan=lifespan, middleware=middleware)
+    return st.App(script, lifespan=lifespan, routes=routes, middleware=middleware)
 
 
 class _ResponseHeaders:

@@ -1,13 +1,13 @@
 """The settings of one visitor."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from glasschat.backends import Description
-from glasschat.chat import Conversation, Settings
+from glasschat.chat import Settings
 from glasschat.errors import ParameterError
 from glasschat.sampling import SamplingParams
 
@@ -48,11 +48,10 @@ def restore(settings: Settings | None) -> None:
     st.session_state.seed = "" if params.seed is None else str(params.seed)
 
 
-def draw(description: Description, conversation: Conversation) -> None:
+def draw(description: Description, on_clear: Callable[[], None]) -> None:
     """The sidebar: the original's settings first, then the rest folded away."""
     most = max(8, description.context)
     with st.sidebar:
-        st.markdown("**glasschat**")
         st.slider(
             "Max Length",
             8,
@@ -80,7 +79,7 @@ def draw(description: Description, conversation: Conversation) -> None:
             help="Lower is surer; 0 always takes the likeliest token.",
             **_initial("temperature", DEFAULTS.temperature),
         )
-        st.button("Clear Chat History", key="clear", on_click=conversation.clear, width="stretch")
+        st.button("Clear Chat History", key="clear", on_click=on_clear, width="stretch")
         if description.recommended:
             _presets(description.recommended)
         st.text_area(

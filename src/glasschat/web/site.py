@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from glasschat.backends import Backend
-from glasschat.chat import Conversations
+from glasschat.chat import Library
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +11,7 @@ class Site:
     """The backend and the conversations."""
 
     backend: Backend
-    conversations: Conversations
+    library: Library
 
 
 _sites: list[Site] = []

@@ -1,74 +1,103 @@
-"""The turns of a conversation, and the one that is being written."""
+"""The turns of the open path, and the reply that is being written."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from glasschat.chat import Conversation, Turn
-from glasschat.engine import FinishReason, Generation, State
-from glasschat.web.blocks import BlockSplitter, SendBudget
-from glasschat.web.copying import copy_button
+from glasschat.chat import Conversation, Ending, Node, Tree
+from glasschat.engine import Generation, State
+from glasschat.web.blocks import BlockSplitter
+from glasschat.web.explaining import explained
 from glasschat.web.figures import figures, progress
+from glasschat.web.language import _
+from glasschat.web.live import live_text
 from glasschat.web.markup import literal_lines, to_markdown
+from glasschat.web.toolbar import Tools, toolbar
 
-CURSOR = "▌"
 LOOK_S = 0.25
+ELSEWHERE_S = 1.0
 ASKED, ANSWERED = ":material/person:", ":material/diamond:"
 
 
-def draw_turn(turn: Turn, number: int, *, last: bool) -> bool:
-    """One turn; True when its answer was asked for anew."""
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """What a page does when something is asked of a turn; called with the turn's id.
+
+    `idle` is whether a reply may be started now, `ready` whether there is a model for it.
+    """
+
+    again: Callable[[str], None]
+    go_on: Callable[[str], None]
+    select: Callable[[str], None]
+    edit: Callable[[str], None]
+    delete: Callable[[str], None]
+    idle: bool = True
+
+
+def draw_question(tree: Tree, node: Node, actions: Actions) -> None:
+    """A user turn."""
     with st.chat_message("user", avatar=ASKED):
-        st.markdown(literal_lines(turn.question.text), anchors=False)
-    if turn.reply is None or turn.answer is None:
-        return False
+        with st.container(key=f"asked_{node.id}"):
+            st.markdown(literal_lines(node.text), anchors=False)
+        with _tools(node):
+            offered = [("edit", _("Edit"))] if actions.idle else []
+            _toolbar(tree, node, Tools(node.text, actions=(*offered, _delete())), actions)
+
+
+def draw_reply(tree: Tree, node: Node, actions: Actions, *, last: bool) -> None:
+    """A reply that is not being written."""
+    run = node.runs[-1] if node.runs else None
     with st.chat_message("assistant", avatar=ANSWERED):
-        with _body(number):
+        with _said(node), _body(node):
             # The same pieces as while it grew, so that nothing moves when it ends.
-            splitter = BlockSplitter()
-            tail = splitter.push(turn.answer.text)
-            pieces = [piece for piece in (*splitter.finished, tail) if piece.strip()]
+            pieces = _pieces(node.text)
             for piece in pieces:
                 st.markdown(to_markdown(piece), anchors=False)
+        if last:
+            st.session_state.pieces = len(pieces)
         failure = st.empty()
-        if turn.reply.finish_reason is FinishReason.ERROR:
-            failure.error(
-                f"The reply failed: {turn.reply.error}. Press Again, or send another message."
-            )
-        with _tools(number):
-            st.caption(figures(turn.reply), width="content")
-            copy_button(turn.answer.text, key=f"copy_{number}")
-            place = st.empty()
-            if last:
-                st.session_state.pieces = len(pieces)
-                return place.button(
-                    "Again", key="again", type="tertiary", icon=":material/refresh:"
-                )
-    return False
+        if run is not None and run.ending is Ending.ERROR:
+            what = _("The reply failed: {error}.", error=explained(run.error or "").rstrip(".。"))
+            failure.error(what + " " + _("Press Again, or send another message."))
+        elif run is not None and run.ending is Ending.INTERRUPTED and last:
+            failure.info(_("The server ended while this was written. Go on takes it up there."))
+        with _tools(node):
+            offered = []
+            if actions.idle:
+                cut = [("go_on", _("Go on"))] if node.cut else []
+                offered = [("again", _("Again")), *cut]
+            line = figures(node) if run is not None else ""
+            tools = Tools(node.text, line, (*offered, _delete()), main="again")
+            _toolbar(tree, node, tools, actions)
 
 
-def watch(conversation: Conversation, generation: Generation, number: int) -> None:
+def watch(conversation: Conversation, node: Node, generation: Generation) -> None:
     """Show a reply as it grows, until it ends.
 
     Reruns may interrupt this anywhere: the reply goes on in the engine, and the next run of the
     page comes back here. What an earlier run left on the page stays until a run has ended, so
     places for all of it are taken first: else an answer asked for anew would stand on the old one.
     """
-    splitter, budget = BlockSplitter(), SendBudget()
-    splitter.push(generation.snapshot().text)
+    splitter = BlockSplitter()
+    splitter.push(node.text + generation.snapshot().text)
     with st.chat_message("assistant", avatar=ANSWERED):
-        body = _body(number)
-        with body:
-            for block in splitter.finished:
-                st.markdown(to_markdown(block), anchors=False)
-            drawn = len(splitter.finished)
-            left = st.session_state.get("pieces", 0) - drawn
-            places = [st.empty() for _ in range(max(1, left))]
+        with _said(node):
+            body = _body(node)
+            with body:
+                for block in splitter.finished:
+                    st.markdown(to_markdown(block), anchors=False)
+                drawn = len(splitter.finished)
+                left = st.session_state.get("pieces", 0) - drawn
+                places = [st.empty() for _place in range(max(0, left))]
+            live_text(generation.id, f"reply_{node.id}", drawn)
+        # Where a finished reply says what went wrong.
         st.empty()
-        with _tools(number):
-            status, _copy, _again = st.empty(), st.empty(), st.empty()
-    tail_place, shown = places.pop(0), ""
+        with _tools(node):
+            status = st.empty()
+    shown = ""
     while True:
         # Touching the state is where Streamlit may stop this run for another.
         st.session_state.pieces = max(drawn + 1, st.session_state.get("pieces", 0))
@@ -76,27 +105,67 @@ def watch(conversation: Conversation, generation: Generation, number: int) -> No
         snapshot = generation.snapshot()
         if snapshot.state is State.FINISHED:
             return
-        tail = splitter.push(snapshot.text)
+        splitter.push(node.text + snapshot.text)
         for block in splitter.finished[drawn:]:
-            tail_place.markdown(to_markdown(block), anchors=False)
-            tail_place = places.pop(0) if places else body.empty()
+            place = places.pop(0) if places else body.empty()
+            place.markdown(to_markdown(block), anchors=False)
             drawn += 1
-        if tail and budget.due(len(snapshot.text), len(tail), time.monotonic()):
-            tail_place.markdown(to_markdown(tail) + CURSOR, anchors=False)
         line = progress(snapshot)
         if line != shown:
             status.caption(f":primary[●] {line}")
             shown = line
-        started = time.monotonic()
-        generation.wait(snapshot.version, LOOK_S)
-        time.sleep(max(0.0, budget.SHORTEST_S - (time.monotonic() - started)))
+        # A reply that has begun is looked at less often: its text comes by itself.
+        if snapshot.state is State.RUNNING:
+            generation.wait_for_end(LOOK_S)
+        else:
+            generation.wait(snapshot.version, LOOK_S)
 
 
-def _body(number: int) -> DeltaGenerator:
-    return st.container(key=f"reply_{number}", gap="small")
+def draw_elsewhere(node: Node) -> None:
+    """A reply that another server on the same store is writing; the page has to look again."""
+    with st.chat_message("assistant", avatar=ANSWERED):
+        with _said(node), _body(node):
+            for piece in _pieces(node.text):
+                st.markdown(to_markdown(piece), anchors=False)
+        st.empty()
+        with _tools(node):
+            st.caption(":primary[●] " + _("being written by another server"))
+    time.sleep(ELSEWHERE_S)
 
 
-def _tools(number: int) -> DeltaGenerator:
-    return st.container(
-        key=f"tools_{number}", horizontal=True, vertical_alignment="center", gap="small"
-    )
+def _pieces(text: str) -> list[str]:
+    splitter = BlockSplitter()
+    tail = splitter.push(text)
+    return [piece for piece in (*splitter.finished, tail) if piece.strip()]
+
+
+def _delete() -> tuple[str, str]:
+    return "delete", _("Delete")
+
+
+def _toolbar(tree: Tree, node: Node, tools: Tools, actions: Actions) -> None:
+    siblings = [sibling.id for sibling in tree.siblings(node.id)]
+    at = siblings.index(node.id)
+
+    def act(action: str) -> None:
+        if action in ("previous", "next"):
+            to = at + (1 if action == "next" else -1)
+            if 0 <= to < len(siblings):
+                actions.select(siblings[to])
+            return
+        getattr(actions, action)(node.id)
+
+    placed = Tools(tools.text, tools.line, tools.actions, tools.main, at + 1, len(siblings))
+    toolbar(placed, key=f"bar_{node.id}", on_act=act)
+
+
+def _said(node: Node) -> DeltaGenerator:
+    return st.container(key=f"said_{node.id}")
+
+
+def _body(node: Node) -> DeltaGenerator:
+    return st.container(key=f"reply_{node.id}", gap="small")
+
+
+def _tools(node: Node) -> DeltaGenerator:
+    return st.container(key=f"tools_{node.id}")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from glasschat.chat import Conversation
 from glasschat.chat.node import Ending, Node, Run, new_id
 from glasschat.chat.store import ReplyWriter, Store, open_store
 from glasschat.chat.store.liveness import LEASE_MS
@@ -17,7 +16,7 @@ from glasschat.chat.store.store import wall_clock_ms
 from glasschat.engine import FinishReason, Step
 from glasschat.errors import StoreConflict, StoreFull
 from glasschat.sampling import SamplingParams
-from tests.chat.conftest import DEFAULTS, MakeBackend
+from tests.chat.conftest import DEFAULTS, MakeBackend, alone
 from tests.chat.store.conftest import ME
 from tests.chat.store.writing import begun, generation, grow, word
 
@@ -42,7 +41,7 @@ def test_a_reply_of_the_engine_is_kept_with_its_figures(
     backend = make_backend("so be it")
     conversation = store.create(ME).id
     reply, stored = begun(store, conversation)
-    handle = Conversation().ask(backend, "count!", DEFAULTS)
+    handle = alone().ask(backend, "count!", DEFAULTS)
     writer.follow(stored, handle)
     handle.result(10)
     writer.flush()

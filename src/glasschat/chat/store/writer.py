@@ -7,14 +7,15 @@ and as the handles keep every token, nothing is lost as long as the process live
 
 import logging
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from glasschat.chat.node import Ending, Run
+from glasschat.chat.growing import ended, released, written
+from glasschat.chat.node import Run
 from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
 from glasschat.chat.store.replies import Chunk, StoredReply
 from glasschat.chat.store.store import Store, wall_clock_ms
-from glasschat.engine import Generation, Step
+from glasschat.engine import Generation
 from glasschat.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,11 @@ class ReplyWriter:
             self._following[generation.id] = Following(reply, generation)
         self._wake.set()
 
+    def follows(self, generation_id: str) -> bool:
+        """Whether a reply is growing, or has ended and is not kept yet."""
+        with self._lock:
+            return generation_id in self._following
+
     def flush(self) -> None:
         """Keep now what there is. Raises StoreError; all of it is then tried again."""
         with self._writing:
@@ -108,19 +114,19 @@ class ReplyWriter:
     def _write(self, *, closing: bool = False) -> None:
         with self._lock:
             following = list(self._following.values())
-        ended = [f for f in following if closing or f.generation.finished]
-        chunks = [(f, *_chunk(f)) for f in following if f not in ended]
+        over = [f for f in following if closing or f.generation.finished]
+        chunks = [(f, *_chunk(f)) for f in following if f not in over]
         now = wall_clock_ms()
         due = [
             (f, chunk, steps)
             for f, chunk, steps in chunks
             if chunk.ids or now - f.signed_at >= SIGN_OF_LIFE_MS
         ]
-        if not ended and not due:
+        if not over and not due:
             return
         with self._store.database.write() as connection:
             lost = replies.append(connection, [chunk for _, chunk, _ in due], now)
-            for f in ended:
+            for f in over:
                 text, ids, run = _whole(f)
                 replies.end(connection, f.reply, text, ids, run, now)
         # Committed: only now is it known that nothing has to be written again.
@@ -128,7 +134,7 @@ class ReplyWriter:
         for f, chunk, steps in due:
             f.steps, f.signed_at = steps, now
             f.chunks += bool(chunk.ids)
-        gone = {f.generation.id for f in ended}
+        gone = {f.generation.id for f in over}
         gone |= {f.generation.id for f in following if f.reply.run in lost}
         with self._lock:
             for generation_id in gone:
@@ -137,38 +143,15 @@ class ReplyWriter:
 
 def _chunk(f: Following) -> tuple[Chunk, int]:
     """What the reply has grown by, and how many steps there are with it."""
-    steps = _released(f.generation, f.steps)
+    steps = released(f.generation, f.steps)
     text = "".join(step.text for step in steps)
     ids = tuple(step.token_id for step in steps)
     return Chunk(f.reply, f.chunks, text, ids), f.steps + len(steps)
 
 
-def _released(generation: Generation, start: int) -> list[Step]:
-    """The steps from `start` on, up to the last that released text.
-
-    Those behind it wait for theirs: ids and text that are kept belong together.
-    """
-    steps = list(generation.steps(start))
-    while steps and not steps[-1].text:
-        steps.pop()
-    return steps
-
-
 def _whole(f: Following) -> tuple[str, tuple[int, ...] | None, Run]:
     """The reply with its earlier runs, and the run with its ending and figures."""
-    snapshot = f.generation.snapshot()
-    reason = snapshot.finish_reason
-    text, ids = f.generation.message().text, f.generation.message().ids
-    if reason is None:
-        steps = _released(f.generation, 0)
-        text, ids = "".join(s.text for s in steps), tuple(s.token_id for s in steps)
+    text, ids = written(f.generation)
     before = f.reply.ids
-    run = replace(
-        f.reply.started,
-        ending=Ending.INTERRUPTED if reason is None else Ending(reason.value),
-        error=snapshot.error,
-        seed=snapshot.seed,
-        usage=snapshot.usage,
-        timings=snapshot.timings,
-    )
-    return f.reply.text + text, None if before is None or ids is None else (*before, *ids), run
+    whole = None if before is None or ids is None else (*before, *ids)
+    return f.reply.text + text, whole, ended(f.reply.started, f.generation.snapshot())

@@ -1,0 +1,60 @@
+"""Keeps one conversation in the store, change by change, and tries again what could not be kept."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from glasschat.chat.store import ReplyWriter, Store
+from glasschat.errors import ConversationNotFound, StoreConflict, StoreError
+
+Change = Callable[[Store, ReplyWriter], object]
+
+
+class Keeper:
+    """The changes of a conversation on their way to the store, in their order.
+
+    A change that cannot be kept waits, and those behind it with it, until `flush` is called
+    again: the chat goes on meanwhile, and `trouble` says what is wrong. A change that never can be
+    kept, because somebody deleted its conversation, is given up. Without a store nothing is kept.
+    """
+
+    def __init__(self, store: Store | None, writer: ReplyWriter | None) -> None:
+        self._store = store
+        self._writer = writer
+        self._lock = threading.RLock()
+        self._waiting: deque[Change] = deque()
+        self._trouble: StoreError | None = None
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why the newest changes are not kept; None while they are."""
+        return self._trouble
+
+    @property
+    def waiting(self) -> bool:
+        """Whether changes are still to be kept."""
+        return bool(self._waiting)
+
+    def keep(self, change: Change) -> None:
+        """Keep a change now, or as soon as it is possible."""
+        if self._store is None:
+            return
+        with self._lock:
+            self._waiting.append(change)
+            self.flush()
+
+    def flush(self) -> None:
+        """Try what waits."""
+        if self._store is None or self._writer is None:
+            return
+        with self._lock:
+            while self._waiting:
+                try:
+                    self._waiting[0](self._store, self._writer)
+                    self._trouble = None
+                except (StoreConflict, ConversationNotFound) as error:
+                    self._trouble = error
+                except StoreError as error:
+                    self._trouble = error
+                    return
+                self._waiting.popleft()

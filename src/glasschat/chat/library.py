@@ -1,0 +1,216 @@
+"""All conversations: those that are open in this process, and those that are kept."""
+
+import logging
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+from glasschat.chat.conversation import Conversation
+from glasschat.chat.growing import ReplyOnItsWay
+from glasschat.chat.keeper import Keeper
+from glasschat.chat.saved import SavedConversation
+from glasschat.chat.store import Cursor, Hit, Page, ReplyWriter, Store
+from glasschat.errors import ConversationNotFound, StoreError
+
+log = logging.getLogger(__name__)
+
+KEEP_DELETED_MS = 30 * 24 * 3600 * 1000
+
+
+class Library:
+    """Conversations by their owners and unguessable ids. Safe to use from any thread.
+
+    Without a store they last as long as the process; `trouble` is then why. The least recently
+    watched are put back on the shelf beyond `most`: forgotten, where there is no store. A reply
+    that is to stop with its last watcher is stopped when nobody has looked for `grace_s` seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        trouble: StoreError | None = None,
+        most: int = 1000,
+        grace_s: float = 4.0,
+    ) -> None:
+        self._store = store
+        self._writer = ReplyWriter(store) if store is not None else None
+        self._trouble = trouble
+        self._most = most
+        self._grace_s = grace_s
+        self._lock = threading.RLock()
+        self._open: dict[str, Conversation] = {}
+        self._deleted: dict[str, Conversation] = {}
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def store(self) -> Store | None:
+        """Where conversations are kept, if they are."""
+        return self._store
+
+    @property
+    def trouble(self) -> StoreError | None:
+        """Why nothing is kept, or not the newest; None where all is well."""
+        return self._trouble or (self._writer.trouble if self._writer else None)
+
+    # --- one conversation -----------------------------------------------------------------
+
+    def new(self, owner: str) -> Conversation:
+        """A new, empty conversation; it is kept from its first question on."""
+        conversation = Conversation(owner, Keeper(self._store, self._writer))
+        self._shelve(conversation)
+        return conversation
+
+    def find(self, owner: str, conversation_id: str) -> Conversation | None:
+        """That conversation as it is now, if it is there and the owner's."""
+        with self._lock:
+            found = self._open.get(conversation_id)
+        if found is not None and found.owner != owner:
+            return None
+        if self._store is None or self._writer is None:
+            return found
+        try:
+            if found is not None:
+                found.refresh(self._store, self._writer)
+                return found
+            info = self._store.info(owner, conversation_id)
+            if info.deleted is not None:
+                return None
+            saved = self._store.load(owner, conversation_id)
+        except ConversationNotFound:
+            with self._lock:
+                self._open.pop(conversation_id, None)
+            return None
+        except StoreError as error:
+            log.error("conversations cannot be read: %s", error)
+            return found
+        found = Conversation(
+            owner, Keeper(self._store, self._writer), saved, revision=info.revision
+        )
+        return self._shelve(found)
+
+    def add(self, owner: str, saved: SavedConversation) -> str:
+        """Take in a conversation from elsewhere; its id here. Raises StoreError."""
+        if self._store is not None:
+            return self._store.add(owner, saved).id
+        conversation = Conversation(owner, Keeper(None, None), saved)
+        self._shelve(conversation)
+        return conversation.id
+
+    def reply(self, generation_id: str) -> ReplyOnItsWay | None:
+        """The reply on its way that has this unguessable id."""
+        with self._lock:
+            conversations = list(self._open.values())
+        for conversation in conversations:
+            for node_id, generation in conversation.growing.items():
+                if generation.id == generation_id:
+                    return ReplyOnItsWay(conversation.tree[node_id], generation)
+        return None
+
+    # --- all of them ----------------------------------------------------------------------
+
+    def page(self, owner: str, limit: int, after: Cursor | None = None) -> Page:
+        """A part of the list, the pinned and the newest first. Raises StoreError.
+
+        What could not be kept yet stands at its head.
+        """
+        with self._lock:
+            mine = [c for c in self._open.values() if c.owner == owner and c.tree.nodes]
+        if self._store is None:
+            listed = sorted((c.info for c in mine), key=lambda i: (i.pinned, i.updated))
+            return Page(tuple(reversed(listed[-limit:])), None)
+        page = self._store.conversations(owner, limit, after)
+        if after is not None:
+            return page
+        unkept = {c.id: c.info for c in mine if c.keeper.waiting}
+        kept = (info for info in page.items if info.id not in unkept)
+        return replace(page, items=(*unkept.values(), *kept))
+
+    def search(self, owner: str, query: str, limit: int) -> tuple[Hit, ...]:
+        """The conversations with all words of the query. Raises StoreError."""
+        if self._store is not None:
+            return self._store.search(owner, query, limit)
+        words = query.casefold().split()
+        hits = []
+        for info in self.page(owner, self._most).items:
+            tree = self._open[info.id].tree
+            texts = [info.title, *(node.text for node in tree.nodes if tree.visible(node.id))]
+            if words and any(all(word in text.casefold() for word in words) for text in texts):
+                hits.append(Hit(info, None, ""))
+        return tuple(hits[:limit])
+
+    def delete(self, owner: str, conversation_id: str) -> None:
+        """Hide a conversation until `restore`, its replies stopped. Raises StoreError."""
+        with self._lock:
+            found = self._open.get(conversation_id)
+            if found is not None and found.owner == owner:
+                found.stop()
+                self._deleted[conversation_id] = self._open.pop(conversation_id)
+        if self._store is not None:
+            self._store.delete(owner, conversation_id)
+
+    def restore(self, owner: str, conversation_id: str) -> None:
+        """Undo `delete`. Raises StoreError."""
+        if self._store is not None:
+            self._store.restore(owner, conversation_id)
+        with self._lock:
+            found = self._deleted.get(conversation_id)
+            if found is not None and found.owner == owner:
+                self._open[conversation_id] = self._deleted.pop(conversation_id)
+
+    # --- in the background ----------------------------------------------------------------
+
+    def look_after(self) -> None:
+        """Stop what nobody watches, and try again to keep what could not be kept."""
+        before = time.monotonic() - self._grace_s
+        with self._lock:
+            conversations = list(self._open.values())
+        for conversation in conversations:
+            conversation.stop_unwatched(before)
+            if conversation.keeper.waiting:
+                conversation.keeper.flush()
+
+    def keep_watch(self, every_s: float = 0.5) -> None:
+        """Look after all in the background, until `close`; clear up what was deleted long ago."""
+
+        def run() -> None:
+            if self._store is not None:
+                with suppress(StoreError):
+                    self._store.clear_up(time.time_ns() // 1_000_000 - KEEP_DELETED_MS)
+            while not self._closing.wait(every_s):
+                try:
+                    self.look_after()
+                except Exception:
+                    log.exception("conversations could not be looked after")
+
+        self._thread = threading.Thread(target=run, name="glasschat-watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Keep what is there and close the store."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._store is None or self._writer is None:
+            return
+        with self._lock:
+            conversations = list(self._open.values())
+        for conversation in conversations:
+            conversation.keeper.flush()
+        try:
+            self._writer.close()
+        except StoreError as error:
+            log.error("the last of the replies could not be kept: %s", error)
+        self._store.close()
+
+    def _shelve(self, conversation: Conversation) -> Conversation:
+        """Put it among the open ones; the one that is there already if somebody was quicker."""
+        with self._lock:
+            conversation = self._open.setdefault(conversation.id, conversation)
+            if len(self._open) > self._most:
+                idle = [c for c in self._open.values() if not c.growing and not c.keeper.waiting]
+                if idle:
+                    del self._open[min(idle, key=lambda c: c.watched_at).id]
+        return conversation

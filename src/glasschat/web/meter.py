@@ -1,0 +1,22 @@
+"""How full the context is: used and free tokens, as a line and a bar."""
+
+import streamlit as st
+
+from glasschat.web.language import _
+
+
+def draw_meter(used: int, context: int) -> None:
+    """`used` of `context` tokens; nothing is drawn where the context is not known."""
+    if not context:
+        return
+    share = min(1.0, used / context)
+    level = "full" if share > 0.95 else "high" if share > 0.8 else "low"
+    text = _("{used:,} of {context:,} tokens", used=used, context=context)
+    free = _("{free:,} free", free=max(0, context - used))
+    # Numbers and words of our own only: nothing here comes from a conversation.
+    st.html(
+        f'<div class="meter" title="{free}"><span class="words">{text}</span>'
+        f'<span class="gauge"><span class="level {level}" style="width:{share:.1%}"></span></span>'
+        f'<span class="words free">{free}</span></div>',
+        width="stretch",
+    )

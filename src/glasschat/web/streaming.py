@@ -1,0 +1,81 @@
+"""A growing reply as an event stream: what is new of it, straight into the page.
+
+Streamlit would have the browser go through the whole page for every piece of text, which takes
+the processor from a model that runs beside it; see docs/decisions/live-text.md.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from glasschat.chat import ReplyOnItsWay
+from glasschat.web.blocks import BlockSplitter
+from glasschat.web.site import current_site
+
+EVERY_S = 0.15
+PATH = "glass/replies"
+
+
+def address(generation_id: str, first_block: int) -> str:
+    """Where the text of a reply comes from, from that finished block on; below the page's own."""
+    return f"{PATH}/{generation_id}?from={first_block}"
+
+
+@dataclass(slots=True)
+class Changes:
+    """Tells what is new of a growing text, block by block, from block `first` on."""
+
+    first: int
+    _splitter: BlockSplitter
+    _sent: int = 0
+
+    def push(self, text: str) -> list[tuple[int, str]]:
+        """Pairs of a block's number and what it has grown by; `text` is the whole so far."""
+        tail = self._splitter.push(text)
+        blocks = [*self._splitter.finished, tail.lstrip("\n")]
+        new = []
+        while self.first < len(blocks):
+            grown = blocks[self.first][self._sent :]
+            if grown:
+                new.append((self.first, grown))
+            if self.first == len(blocks) - 1:
+                self._sent = max(self._sent, len(blocks[-1]))
+                break
+            self.first, self._sent = self.first + 1, 0
+        return new
+
+
+async def _events(request: Request, reply: ReplyOnItsWay, first: int) -> AsyncIterator[str]:
+    changes = Changes(first, BlockSplitter())
+    yield "event: start\ndata: {}\n\n"
+    while not await request.is_disconnected():
+        # Whether it has ended is asked before its text is: no text can come after that.
+        ended = reply.generation.finished
+        for block, text in changes.push(reply.text):
+            yield f"data: {json.dumps([block, text])}\n\n"
+        if ended:
+            yield "event: end\ndata: {}\n\n"
+            return
+        await asyncio.sleep(EVERY_S)
+
+
+async def _stream(request: Request) -> Response:
+    reply = current_site().library.reply(request.path_params["generation_id"])
+    if reply is None:
+        return PlainTextResponse("there is no such reply on its way", 404)
+    first = request.query_params.get("from", "0")
+    if not (first.isascii() and first.isdecimal() and len(first) < 7):
+        return PlainTextResponse("from is the number of a block", 400)
+    return StreamingResponse(
+        _events(request, reply, int(first)),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+routes = [Route(f"/{PATH}/{{generation_id}}", _stream)]
