@@ -65,3 +65,12 @@ def test_closing_gives_the_cards_memory_back() -> None:
     runner.close()
     assert torch.cuda.memory_allocated() == 0
     assert torch.cuda.memory_reserved() <= before + 2 * 2**20
+
+
+def test_rows_come_to_the_host_through_memory_that_stays() -> None:
+    runner = on_cuda("llama")
+    first = runner.forward([ForwardRow(0, 0, [5, 6], True), ForwardRow(1, 0, [7], True)])
+    assert runner._host_rows is not None
+    held = runner._host_rows._rows
+    assert held is not None and held.is_pinned()
+    assert runner.forward([ForwardRow(0, 2, [5], True)]).ctypes.data == first.ctypes.data

@@ -14,6 +14,7 @@ from glasschat.models.hf.attention import Seen
 from glasschat.models.hf.cache import SlotCache
 from glasschat.models.hf.failures import release_memory, reply_failure, start_failure
 from glasschat.models.hf.graphs import Capture, CudaCapture, GraphDecoder
+from glasschat.models.hf.host_rows import HostRows
 from glasschat.models.hf.layout import Layout, lay_out
 from glasschat.models.hf.library import torch
 from glasschat.models.threads import ThreadTuner
@@ -75,6 +76,7 @@ class HfRunner:
             by_token=on_cuda or capture is not None,
             padding=LARGEST_GRAPH if capture is not None else 0,
         )
+        self._host_rows = HostRows(self.vocab_size) if on_cuda else None
         self._flash = False
         self._unpacks = False
         self._graphs: GraphDecoder | None = None
@@ -154,6 +156,7 @@ class HfRunner:
         """See ModelRunner.close."""
         self._module = None
         self._graphs = None
+        self._host_rows = None
         self._cache.drop()
         release_memory(self._device)
 
@@ -183,6 +186,8 @@ class HfRunner:
 
     def _to_host(self, logits: torch.Tensor) -> Logits:
         # The one place where results leave the device: whole rows, [n, vocabulary].
+        if self._host_rows is not None:
+            return self._host_rows.fetch(logits)
         rows: Logits = logits[:, : self.vocab_size].float().cpu().numpy()
         return rows
 
