@@ -43,6 +43,9 @@ ERRORS = {
     and not issubclass(kind, OPERATORS)
 }
 
+NOTE = "note"
+"""What an import calls with the place and the reason of something that it leaves out."""
+
 
 def extracted() -> Catalog:
     """Every message of the source."""
@@ -112,14 +115,14 @@ def _is_error(call: ast.Call, *kinds: str) -> bool:
         else ""
     )
     # An error's own __init__ hands its line on.
-    return name in (kinds or {"__init__", *ERRORS})
+    return name in (kinds or {"__init__", NOTE, *ERRORS})
 
 
 def _has_name_first(call: ast.Call) -> bool:
-    """Whether its first argument is a setting's name, which is the same in every language."""
+    """Whether its first argument is a name or a place, which is the same in every language."""
     first = call.args[0] if call.args else None
     words = isinstance(first, ast.Constant) and " " in str(first.value)
-    return _is_error(call, "ParameterError") and not words
+    return _is_error(call, "ParameterError", NOTE) and not words
 
 
 def _templates(expression: ast.expr, names: _Names) -> set[str]:

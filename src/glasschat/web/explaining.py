@@ -28,7 +28,10 @@ def sentence(message: str) -> str:
     """A line as a sentence of its own."""
     stop = "。" if re.search(r"[\u3400-\u9fff][^A-Za-z]*$", message) else "."
     ended = message.endswith((".", "!", "?", "。", "！", "？"))
-    return message[:1].upper() + message[1:] + ("" if ended else stop)
+    # A setting's name stays as it is: top_p, not Top_p.
+    named = "_" in message.partition(" ")[0]
+    first = message[:1] if named else message[:1].upper()
+    return first + message[1:] + ("" if ended else stop)
 
 
 def _said(line: str, language: Language, depth: int = 3) -> str:

@@ -1,0 +1,183 @@
+"""The panel of settings: the original's three first, the rest folded away."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from glasschat.backends import Description
+from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.presets import DEFAULTS, Preset
+from glasschat.web.language import N_, _
+from glasschat.web.plain import plain_label
+from glasschat.web.settings import state
+from glasschat.web.settings.fields import (
+    LEAST_REPLY,
+    LONGEST_REPLY,
+    NUMBERS,
+    SLIDERS,
+    Number,
+    label,
+    written,
+)
+from glasschat.web.settings.preset_choice import PresetChoice, shown_name
+from glasschat.web.settings.style import STYLE
+
+SHORTEST = 8
+"""Tokens of the least Max Length, as the original has it."""
+
+HOTTEST = 1.0
+"""The end of the slider for the temperature, as the original has it."""
+
+_HOTTEST = "hottest"
+
+
+class SettingsPanel:
+    """Draws the widgets, and puts back what was changed.
+
+    A setting that differs from the chosen preset shows the preset's value beside its name; a
+    click on it puts that back.
+    """
+
+    def __init__(self, description: Description, own: OwnPresets, owner: str) -> None:
+        self._most = max(SHORTEST, description.context)
+        self._recommended = description.recommended
+        self._choice = PresetChoice(self._recommended, self._most, own, owner)
+
+    def draw(self, on_clear: Callable[[], None]) -> None:
+        """All of it. `on_clear` is called where Clear Chat History is clicked."""
+        st.html(f"<style>{STYLE}</style>")
+        self._begin()
+        with st.container(key="settings"):
+            preset = self._choice.draw()
+            help_ = N_("Prompt and reply together, in tokens.")
+            with self._row(preset, "max_length"):
+                self._slider("max_length", SHORTEST, self._most, 1, help_)
+            for field in SLIDERS:
+                with self._row(preset, field.name):
+                    hot = field.name == "temperature"
+                    high = self._hottest(preset) if hot else field.high
+                    self._slider(field.name, field.low, high, field.step, field.help)
+            st.button(_("Clear Chat History"), key="clear", on_click=on_clear, width="stretch")
+            st.text_area(
+                _("System prompt"),
+                key="system",
+                height=80,
+                placeholder=_("You are a helpful assistant."),
+                help=_("Read by the model before the conversation, from the next reply on."),
+                persist_state="session",
+            )
+            with st.expander(_("More settings"), key="more"):
+                self._more(preset)
+        self._choice.draw_dialog()
+
+    def _begin(self) -> None:
+        """Values for widgets that have none yet, and none beyond their limits.
+
+        They are never given as the widgets' own: Streamlit complains where both are there.
+        """
+        now = st.session_state
+        lengths = {"max_length": SHORTEST, "min_new_tokens": 0, "max_new_tokens": 1}
+        limits = {field.name: (field.low, field.high) for field in (*SLIDERS, *NUMBERS)}
+        limits |= {name: (low, self._most) for name, low in lengths.items()}
+        first = {name: getattr(DEFAULTS, name) for name in (*limits, "do_sample")}
+        first |= {"max_new_tokens": state.USUAL_LIMIT, "limit_reply": False}
+        for name, value in first.items():
+            now.setdefault(name, value)
+        for name, (low, high) in limits.items():
+            bounded = type(first[name])(min(max(now[name], low), high))
+            # A value that is set anew with every run would throw back a slider that is moving.
+            if bounded != now[name] or type(bounded) is not type(now[name]):
+                now[name] = bounded
+
+    @contextmanager
+    def _row(self, preset: Preset, name: str) -> Iterator[None]:
+        """A setting's widget, and beside its name what the preset has if that is otherwise."""
+        with st.container(key=f"set_{name}", gap=None):
+            yield
+            if preset.differs(name, state.values()[name]):
+                st.button(
+                    plain_label(written(name, preset.value(name))),
+                    key=f"back_{name}",
+                    icon=":material/undo:",
+                    type="tertiary",
+                    on_click=state.put,
+                    args=({name: preset.value(name)},),
+                    help=_("Back to {preset}", preset=plain_label(shown_name(preset))),
+                )
+
+    def _slider(self, name: str, low: float, high: float, step: float, help_: str) -> None:
+        st.slider(
+            label(name),
+            low,
+            high,
+            step=step,
+            key=name,
+            format="localized" if name == "max_length" else None,
+            help=_(help_),
+            persist_state="session",
+        )
+
+    def _hottest(self, preset: Preset) -> float:
+        """The end of its slider: further where somebody's preset or an import went further.
+
+        It never comes back, as a slider of another length begins anew.
+        """
+        wanted = (
+            HOTTEST,
+            self._recommended.get("temperature", 0.0),
+            preset.value("temperature"),
+            st.session_state.temperature,
+            st.session_state.get(_HOTTEST, 0.0),
+        )
+        hottest = float(max(wanted))
+        if hottest != st.session_state.get(_HOTTEST):
+            st.session_state[_HOTTEST] = hottest
+            st.session_state.temperature = float(st.session_state.temperature)
+        return hottest
+
+    def _more(self, preset: Preset) -> None:
+        with self._row(preset, "do_sample"):
+            st.toggle(
+                label("do_sample"),
+                key="do_sample",
+                help=_("Off: the likeliest token is always taken."),
+                persist_state="session",
+            )
+        for field in NUMBERS:
+            with self._row(preset, field.name):
+                self._number(field, field.high, field.low)
+        with self._row(preset, "min_new_tokens"):
+            self._number(LEAST_REPLY, self._most, 0)
+        with self._row(preset, "max_new_tokens"):
+            st.checkbox(_("Limit the reply"), key="limit_reply", persist_state="session")
+            if st.session_state.limit_reply:
+                self._number(LONGEST_REPLY, self._most, 1)
+        with self._row(preset, "stop"):
+            st.text_area(
+                label("stop"),
+                key="stop",
+                height=70,
+                help=_("One text a line; the reply ends before it. \\n is the end of a line."),
+                persist_state="session",
+            )
+        with self._row(preset, "seed"):
+            st.text_input(
+                label("seed"),
+                key="seed",
+                placeholder=_("a new one each time"),
+                help=_("The same seed gives the same draws."),
+                persist_state="session",
+            )
+
+    def _number(self, field: Number, high: float, low: float) -> None:
+        st.number_input(
+            _(field.label),
+            field.typed(low),
+            field.typed(high),
+            step=field.typed(field.step),
+            format=field.format,
+            key=field.name,
+            help=_(field.help),
+            persist_state="session",
+        )

@@ -1,0 +1,96 @@
+"""What the widgets of one visitor say, and how it is put into them.
+
+Each widget has the name of its setting as its key, so its value is found in Streamlit's session
+state by that name. `_BESIDE` are those whose widget holds something else than the setting.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from glasschat.chat import Settings
+from glasschat.chat.presets import DEFAULTS, PURPOSE, TASTE
+from glasschat.errors import ParameterError
+from glasschat.sampling import SamplingParams
+
+RESTORED = "settings_restored"
+"""Set where another conversation's settings came: which preset they are is not known yet."""
+
+USUAL_LIMIT = 512
+"""Tokens of the longest reply that is proposed to whoever wants a limit."""
+
+_BESIDE = ("max_new_tokens", "stop", "seed")
+
+
+def values() -> dict[str, Any]:
+    """All settings as they are set now. A seed that is none is the text that was typed."""
+    state = st.session_state
+    plain = {n: state.get(n, getattr(DEFAULTS, n)) for n in (*TASTE, *PURPOSE) if n not in _BESIDE}
+    limit = state.get("max_new_tokens", USUAL_LIMIT) if state.get("limit_reply") else None
+    return plain | {
+        "max_new_tokens": limit,
+        "stop": stops_of(state.get("stop", "")),
+        "seed": _seed_of(state.get("seed", "")),
+    }
+
+
+def put(new: Mapping[str, Any]) -> None:
+    """Set some settings. Before their widgets are drawn: in callbacks, say."""
+    state = st.session_state
+    for name, value in new.items():
+        if name not in _BESIDE:
+            state[name] = value
+    if "max_new_tokens" in new:
+        state.limit_reply = new["max_new_tokens"] is not None
+        if state.limit_reply:
+            state.max_new_tokens = new["max_new_tokens"]
+    if "stop" in new:
+        state.stop = lines_of(new["stop"])
+    if "seed" in new:
+        state.seed = "" if new["seed"] is None else str(new["seed"])
+
+
+def settings() -> Settings:
+    """What a reply is to be made with. Raises ParameterError."""
+    now = values()
+    if isinstance(now["seed"], str):
+        raise ParameterError("seed", "a whole number of at least 0, or empty", now["seed"])
+    return Settings(SamplingParams(**now), st.session_state.get("system", ""))
+
+
+def restore(params: SamplingParams | None, system: str) -> None:
+    """Put the widgets where they were when a conversation was last asked something.
+
+    `params` is None for one that nothing was set for: the sampling then stays as it is.
+    """
+    st.session_state.system = system
+    if params is not None:
+        put({name: getattr(params, name) for name in (*TASTE, *PURPOSE)})
+        st.session_state[RESTORED] = True
+
+
+def _seed_of(text: str) -> int | str | None:
+    text = text.strip()
+    # 2**64 has twenty digits.
+    number = text.isdecimal() and text.isascii() and len(text) <= 20
+    return int(text) if number else text or None
+
+
+def stops_of(text: str) -> tuple[str, ...]:
+    """The stop strings of a text, one a line; `\\n` and `\\\\` are a line's end and a backslash."""
+    return tuple(_unescaped(line) for line in text.split("\n") if line)
+
+
+def lines_of(stops: tuple[str, ...]) -> str:
+    """The text for these stop strings."""
+    return "\n".join(
+        stop.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") for stop in stops
+    )
+
+
+def _unescaped(line: str) -> str:
+    text, parts = "", line.split("\\\\")
+    for part in parts:
+        text += part.replace("\\n", "\n").replace("\\r", "\r") + "\\"
+    return text[:-1]
