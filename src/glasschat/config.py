@@ -1,5 +1,6 @@
 """Settings of the program, frozen and resolved once; those of a reply are SamplingParams."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,9 @@ DEFAULT_PORT = 8501
 DEFAULT_SLOTS = 4
 DEFAULT_CONTEXT = 8192
 MOST_SLOTS = 64
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +46,27 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebOptions:
-    """Where the chat is served, and how many may wait for it."""
+    """Where the chat is served, and how many may wait for it.
+
+    `allowed_hosts` are names that visitors call the server by, besides its own.
+    """
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     max_waiting: int = 64
+    allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check("port", self.port, 1, 65535)
         _check("max_waiting", self.max_waiting, 1, 100_000)
+        for name in self.allowed_hosts:
+            if not _HOST_NAME.fullmatch(name):
+                raise ParameterError("allowed_host", "a host name without scheme or port", name)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the address."""
+        return self.host in LOOPBACK_HOSTS
 
 
 def _check(name: str, value: int | None, low: int, high: int) -> None:

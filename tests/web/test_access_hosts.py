@@ -12,10 +12,11 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
-from glasschat.web.access.hosts import LOOPBACK, HostCheck, names_of_this_machine
+from glasschat.config import WebOptions
+from glasschat.web.access.hosts import HostCheck, names_served
 
 INSIDE = PlainTextResponse("inside")
-LOCAL = TestClient(HostCheck(INSIDE, LOOPBACK))
+LOCAL = TestClient(HostCheck(INSIDE, names_served(WebOptions())))
 BY_NUMBER = TestClient(HostCheck(INSIDE, ["chat.example"], by_number=True))
 
 
@@ -76,5 +77,8 @@ def test_never_looser_than_starlettes_own(host: str) -> None:
         assert status(TestClient(theirs), host) == 200 or host.startswith("chat.example.")
 
 
-def test_this_machine_has_its_names() -> None:
-    assert socket.gethostname().lower() in names_of_this_machine()
+def test_this_machine_goes_by_its_name_on_a_network_only() -> None:
+    own = socket.gethostname().lower()
+    options = WebOptions(host="192.0.2.1", allowed_hosts=("chat.example",))
+    assert {own, "192.0.2.1", "chat.example", "localhost"} <= names_served(options)
+    assert own == "localhost" or own not in names_served(WebOptions())

@@ -93,7 +93,9 @@ class Door:
             Route("/{path:path}", self.inside, methods=["GET", "POST", "PUT"]),
         ]
         self.visitor = TestClient(
-            self.access.gate(Starlette(routes=routes)), follow_redirects=False
+            self.access.gate(Starlette(routes=routes)),
+            base_url="https://chat.example:8443",
+            follow_redirects=False,
         )
 
     @staticmethod
@@ -173,3 +175,11 @@ def test_what_was_wanted_leads_nowhere_else(door: Door, wanted: str) -> None:
 def test_back_from_signing_out_at_the_provider(door: Door) -> None:
     back = door.visitor.get("/oauth2callback")
     assert (back.status_code, back.headers["location"]) == (303, "/")
+
+
+def test_under_another_name_nobody_can_sign_in_and_is_told_where(door: Door) -> None:
+    door.visitor.base_url = "https://127.0.0.1:8443"
+    answer = door.visitor.get("/", headers=PAGE)
+    assert answer.status_code == 400
+    assert "https://chat.example:8443" in answer.text
+    assert door.visitor.get("/_stcore/health").text == "inside", "a check from this machine"

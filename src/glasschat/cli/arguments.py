@@ -33,12 +33,43 @@ def add_web_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port (%(default)s)")
     parser.add_argument(
+        "--max-waiting", type=int, default=64, metavar="N", help="queued requests (%(default)s)"
+    )
+    add_access_arguments(parser)
+
+
+def add_access_arguments(parser: argparse.ArgumentParser) -> None:
+    """Who may come in."""
+    group = parser.add_argument_group(
+        "who may come in", "On loopback you alone; another address needs one of these."
+    )
+    group.add_argument(
+        "--password",
+        action="store_true",
+        help="ask here for a password that all visitors share; without a terminal give "
+        "--password-file, or the variable GLASSCHAT_PASSWORD",
+    )
+    group.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="the first line is that password"
+    )
+    group.add_argument(
+        "--login",
+        type=Path,
+        metavar="FILE",
+        help="visitors sign in at an OpenID Connect provider, and have conversations of their "
+        "own: a TOML file, see docs/access.md",
+    )
+    group.add_argument(
         "--open",
         action="store_true",
-        help="allow another address than loopback: everyone who reaches it may chat",
+        help="everyone who reaches the address may chat; each browser has its own conversations",
     )
-    parser.add_argument(
-        "--max-waiting", type=int, default=64, metavar="N", help="queued requests (%(default)s)"
+    group.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name that visitors call this server by, behind a proxy; may be given again",
     )
 
 
@@ -144,7 +175,12 @@ def model_path(text: str | None) -> Path | None:
 
 def web_options(options: argparse.Namespace) -> WebOptions:
     """The server settings given. Raises ParameterError."""
-    return WebOptions(host=options.host, port=options.port, max_waiting=options.max_waiting)
+    return WebOptions(
+        host=options.host,
+        port=options.port,
+        max_waiting=options.max_waiting,
+        allowed_hosts=tuple(options.allowed_host),
+    )
 
 
 def sampling_params(options: argparse.Namespace) -> SamplingParams:

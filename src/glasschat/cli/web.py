@@ -5,6 +5,7 @@ import sys
 
 from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import web_options
+from glasschat.cli.entrance import chosen_access
 from glasschat.cli.planning import planned
 from glasschat.cli.storing import opened_library
 from glasschat.models.load import load_model
@@ -13,9 +14,9 @@ from glasschat.web.server import check_address, serve
 
 def web(options: argparse.Namespace) -> int:
     """Check what can be checked at once, then serve; 0 when the server was ended."""
-    where = web_options(options)
+    access, where = chosen_access(options, web_options(options))
+    check_address(where, access)
     plan = planned(options)
-    check_address(where, open_to_all=options.open)
     library = opened_library(options)
     backend = LocalBackend(
         lambda progress: load_model(plan, progress),
@@ -31,5 +32,5 @@ def web(options: argparse.Namespace) -> int:
         file=sys.stderr,
         flush=True,
     )
-    serve(backend, library, where, open_to_all=options.open)
+    serve(backend, library, where, access)
     return 0

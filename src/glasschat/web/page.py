@@ -8,8 +8,8 @@ import streamlit as st
 
 from glasschat.backends import Description, Readiness
 from glasschat.chat import Conversation, Settings
-from glasschat.chat.store import LOCAL_OWNER
 from glasschat.web import keys, sidebar
+from glasschat.web.access import current_person, sign_out
 from glasschat.web.chats import Chats, delete_chat, new_chat
 from glasschat.web.explaining import explained
 from glasschat.web.language import _
@@ -40,8 +40,9 @@ def main() -> None:
 
 
 def _draw(site: Site) -> None:
+    person = current_person()
+    owner = person.owner
     description = site.backend.describe()
-    owner = LOCAL_OWNER
     conversation = _conversation(site, owner)
     title = conversation.saved.title or description.name
     st.set_page_config(page_title=f"{title} · glasschat")
@@ -55,6 +56,9 @@ def _draw(site: Site) -> None:
     with st.sidebar, st.container(key="sidebar_foot", horizontal=True):
         language_switch()
         st.button(":material/keyboard:", key="keyboard_help", type="tertiary", on_click=_want_help)
+        if person.can_sign_out:
+            who = person.name or None
+            st.button(_("Sign out"), key="sign_out", type="tertiary", help=who, on_click=sign_out)
     _header(site, conversation, description)
     chats.draw_dialog()
     if description.readiness is Readiness.LOADING:

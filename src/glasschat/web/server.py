@@ -12,11 +12,14 @@ from glasschat.backends import LocalBackend
 from glasschat.chat import Library
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
+from glasschat.web.access import Access, LocalAccess, open_access
+from glasschat.web.access.guests import GuestAccess
+from glasschat.web.access.hosts import HostCheck, names_served
 from glasschat.web.site import Site, open_site
 from glasschat.web.streaming import routes
 
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 DRAIN_S = 3
+LOCAL = LocalAccess()
 
 # No telemetry, no file watching, no details of errors, no doors that are not needed.
 _STREAMLIT = {
@@ -30,6 +33,8 @@ _STREAMLIT = {
     "server.fileWatcherType": "none",
     "server.headless": True,
     "server.showEmailPrompt": False,
+    # What is in the working folder or the home folder is some other program's.
+    "secrets.files": [],
     "theme.baseRadius": "0.6rem",
     "theme.light.primaryColor": "#2f6f8f",
     "theme.light.linkColor": "#2f6f8f",
@@ -62,12 +67,12 @@ _HEADERS = [
 ]
 
 
-def check_address(options: WebOptions, *, open_to_all: bool) -> None:
+def check_address(options: WebOptions, access: Access) -> None:
     """Raise ServerError when the address is not allowed, unknown or taken."""
-    if options.host not in LOOPBACK_HOSTS and not open_to_all:
+    if not options.is_loopback and isinstance(access, LocalAccess):
         raise ServerError(
-            f"--host {options.host} would let everyone who reaches this machine chat: add --open "
-            "if that is what you want, or leave --host out"
+            f"--host {options.host} would let everyone who reaches this machine chat: add "
+            "--password or --login, or --open if that is what you want, or leave --host out"
         )
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
@@ -83,7 +88,7 @@ def check_address(options: WebOptions, *, open_to_all: bool) -> None:
 
 
 def serve(
-    backend: LocalBackend, library: Library, options: WebOptions, *, open_to_all: bool = False
+    backend: LocalBackend, library: Library, options: WebOptions, access: Access = LOCAL
 ) -> None:
     """Serve the chat until the process is told to end; the model loads meanwhile.
 
@@ -97,7 +102,7 @@ def serve(
     import uvicorn
 
     config = uvicorn.Config(
-        build_app(backend, library, open_to_all=open_to_all),
+        build_app(backend, library, options, access),
         host=options.host,
         port=options.port,
         log_config=None,
@@ -109,22 +114,21 @@ def serve(
     uvicorn.Server(config).run()
 
 
-def build_app(backend: LocalBackend, library: Library, *, open_to_all: bool = False) -> Any:
+def build_app(
+    backend: LocalBackend, library: Library, options: WebOptions, access: Access = LOCAL
+) -> Any:
     """The ASGI app. It starts to load the model when the server starts."""
     import streamlit as st
     from starlette.middleware import Middleware
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
     from streamlit import config as streamlit_config
 
     for name, value in _STREAMLIT.items():
         streamlit_config.set_option(name, value)
-    hosts = ["127.0.0.1", "localhost", "[::1]"]
-    if not open_to_all:
-        streamlit_config.set_option("server.allowedHosts", hosts)
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         open_site(Site(backend, library))
+        open_access(access)
         backend.load_in_background()
         library.keep_watch()
         try:
@@ -134,12 +138,15 @@ def build_app(backend: LocalBackend, library: Library, *, open_to_all: bool = Fa
             backend.close()
             library.close()
 
-    middleware = [Middleware(_ResponseHeaders)]
-    if not open_to_all:
+    middleware = [Middleware(_ResponseHeaders), Middleware(access.gate)]
+    if options.allowed_hosts or not isinstance(access, GuestAccess):
         # A web page elsewhere that points its own name here is turned away.
-        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=hosts))
+        by_number = not options.is_loopback
+        middleware.insert(0, Middleware(HostCheck, names_served(options), by_number=by_number))
     script = Path(__file__).with_name("page.py")
-    return st.App(script, lifespan=lifespan, routes=routes, middleware=middleware)
+    return st.App(
+        script, lifespan=lifespan, routes=routes, middleware=middleware, secrets=access.secrets
+    )
 
 
 class _ResponseHeaders:

@@ -11,13 +11,16 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from glasschat.config import LOOPBACK_HOSTS, WebOptions
 
 
-def names_of_this_machine() -> frozenset[str]:
-    """What others on its network call it."""
-    name = socket.gethostname().lower().rstrip(".")
-    return frozenset({name, f"{name.partition('.')[0]}.local"} - {""})
+def names_served(options: WebOptions) -> frozenset[str]:
+    """What visitors may call this server: on a network, as this machine is called there too."""
+    names = {*LOOPBACK_HOSTS, *options.allowed_hosts}
+    if not options.is_loopback:
+        own = socket.gethostname().lower().rstrip(".")
+        names |= {options.host, own, f"{own.partition('.')[0]}.local"}
+    return frozenset(names)
 
 
 class HostCheck:

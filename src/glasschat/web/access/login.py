@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from typing import NoReturn
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import streamlit as st
 from starlette.datastructures import MutableHeaders
@@ -31,6 +31,7 @@ from glasschat.web.access.wire import (
     wants_page,
 )
 from glasschat.web.language import _
+from glasschat.web.style import STYLE
 
 USER_COOKIE = "_streamlit_user"
 """Streamlit's, with its signature; a long one goes on in others that begin so."""
@@ -42,7 +43,7 @@ _SOCKET = "/_stcore/stream"
 _WANTED_S = 600
 # What the page needs to ask for a sign-in, and the way to the provider and back.
 _OPEN = re.compile(
-    r"/|/static/.*|/_stcore/(health|host-config|bidi-components/.*)|/component/.*|/auth/login|"
+    r"/|/favicon.png|/static/.*|/_stcore/(health|host-config|bidi-components/.*)|/component/.*|/auth/login|"
     + "|".join(map(re.escape, (LOGOUT, CALLBACK)))
 )
 
@@ -61,7 +62,7 @@ class LoginAccess:
 
     def gate(self, app: ASGIApp) -> ASGIApp:
         """What the sign-in does not need is behind it."""
-        return _Gate(app, self._sessions)
+        return _Gate(app, self._sessions, self._settings.origin)
 
     def person(self) -> Person:
         """Who is signed in; for anybody else the page is a button, or says whom to ask."""
@@ -77,9 +78,10 @@ class LoginAccess:
 
 
 class _Gate:
-    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions, origin: str) -> None:
         self._app = app
         self._sessions = sessions
+        self._origin, self._host = origin, urlsplit(origin).netloc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -111,6 +113,13 @@ class _Gate:
     def _answer(self, connection: HTTPConnection, key: str | None) -> Response | None:
         """What the gate itself says to a request, if anything."""
         path = connection.scope["path"]
+        if wants_page(connection) and connection.headers.get("host") != self._host:
+            # The provider sends people back to the origin only, and Streamlit knows them there.
+            return PlainTextResponse(
+                f"This chat is at {self._origin}. (If you are there: the proxy in front of it has "
+                "to pass the Host header on.)\n",
+                400,
+            )
         if path == LOGOUT:
             if not comes_from_here(connection):
                 return PlainTextResponse("Sign out on the page itself.", 403)
@@ -156,14 +165,14 @@ def _key_in(cookies: Mapping[str, str]) -> str | None:
 
 
 def _ask() -> NoReturn:
-    st.title("glasschat", anchor=False)
+    _head()
     st.markdown(_("Sign in to chat. Your conversations are yours alone."))
     st.button(_("Sign in"), key="sign_in", type="primary", on_click=st.login)
     st.stop()
 
 
 def _refuse(claims: Mapping[str, object]) -> NoReturn:
-    st.title("glasschat", anchor=False)
+    _head()
     who = str(claims.get("email") or claims.get("sub") or "?").replace("`", "'")
     st.error(
         _("You are signed in as `{who}`, and this account may not chat here.", who=who)
@@ -172,3 +181,8 @@ def _refuse(claims: Mapping[str, object]) -> NoReturn:
     )
     st.button(_("Sign out"), key="sign_out", on_click=st.logout)
     st.stop()
+
+
+def _head() -> None:
+    st.html(f"<style>{STYLE}</style>")
+    st.title("glasschat", anchor=False)

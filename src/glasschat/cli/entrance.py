@@ -1,0 +1,136 @@
+"""Who may come in, as the command line says it."""
+
+import argparse
+import getpass
+import importlib.util
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from glasschat.cli.login_file import read_login
+from glasschat.config import LOOPBACK_HOSTS, WebOptions
+from glasschat.errors import MissingExtra, ServerError
+from glasschat.models.hub import is_reference
+from glasschat.web.access import Access, LocalAccess
+from glasschat.web.access.guests import GuestAccess
+from glasschat.web.access.login import LoginAccess
+from glasschat.web.access.password import LONGEST, SHORTEST, Password
+from glasschat.web.access.provider import LoginSettings
+from glasschat.web.access.shared import SharedAccess
+
+VARIABLE = "GLASSCHAT_PASSWORD"
+
+
+def chosen_access(options: argparse.Namespace, where: WebOptions) -> tuple[Access, WebOptions]:
+    """The access that is asked for, and `where` with the names that it brings.
+
+    What is unwise about it goes to standard error. Raises ServerError, and MissingExtra.
+    """
+    # Not for programs that this one starts.
+    variable = os.environ.pop(VARIABLE, None)
+    given = {
+        "--password": options.password,
+        "--password-file": options.password_file is not None,
+        VARIABLE: variable is not None,
+        "--login": options.login is not None,
+        "--open": options.open,
+    }
+    ways = [name for name, is_given in given.items() if is_given]
+    if len(ways) > 1:
+        raise ServerError(f"{ways[0]} and {ways[1]} are two ways to come in: give one of them")
+    if options.login is not None:
+        settings = _login(options.login)
+        _warn_of_login(settings, where)
+        hosts = (*where.allowed_hosts, settings.host)
+        return LoginAccess(settings), replace(where, allowed_hosts=hosts)
+    if not ways:
+        return LocalAccess(), where
+    if not where.is_loopback:
+        _warn(
+            "this server speaks plain http: whoever is on the way can read along, passwords too, "
+            "unless a proxy in front of it speaks https"
+        )
+    if options.open:
+        return GuestAccess(), where
+    return SharedAccess(_password(options, variable), where.port), where
+
+
+def _password(options: argparse.Namespace, variable: str | None) -> Password:
+    if variable is not None:
+        return _checked(variable, f"the password in {VARIABLE}")
+    if options.password_file is not None:
+        return _checked(
+            _first_line(options.password_file), f"the password in {options.password_file}"
+        )
+    model = options.model
+    if model and not is_reference(model) and not Path(model).exists():
+        # It is not repeated: it may be the password.
+        raise ServerError(
+            "--password takes no value, which others would see in the list of processes: it asks "
+            "for the password here (and what follows it is no model)"
+        )
+    if not sys.stdin.isatty():
+        raise ServerError(
+            f"--password asks on a terminal, and there is none: give --password-file or {VARIABLE}"
+        )
+    try:
+        text = getpass.getpass("Password for all visitors: ")
+        password = _checked(text, "this password")
+        again = getpass.getpass("The same again: ")
+    except EOFError:
+        raise ServerError("no password was typed: give --password-file, or type one") from None
+    if again != text:
+        raise ServerError("that was not the same password twice: start again")
+    return password
+
+
+def _checked(text: str, what: str) -> Password:
+    if not SHORTEST <= len(text) <= LONGEST:
+        raise ServerError(
+            f"{what} has {len(text):,} characters: give it {SHORTEST} to {LONGEST}, or it is "
+            "guessed"
+        )
+    if not text.isprintable():
+        raise ServerError(f"{what} has characters that no form can send: give it others")
+    return Password(text)
+
+
+def _first_line(file: Path) -> str:
+    try:
+        text = file.read_text("utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ServerError(f"cannot read the password in {file}: {reason}") from None
+    except UnicodeDecodeError:
+        raise ServerError(f"the password in {file} is no text in UTF-8: save it as that") from None
+    _warn_of_readers(file)
+    return text.partition("\n")[0].removesuffix("\r")
+
+
+def _login(file: Path) -> LoginSettings:
+    if importlib.util.find_spec("authlib") is None or importlib.util.find_spec("httpx") is None:
+        raise MissingExtra("--login needs Authlib and httpx: pip install 'glasschat[login]'")
+    settings = read_login(file)
+    _warn_of_readers(file)
+    return settings
+
+
+def _warn_of_login(settings: LoginSettings, where: WebOptions) -> None:
+    here = urlsplit(settings.redirect_uri)
+    port = here.port or {"http": 80, "https": 443}[here.scheme]
+    if settings.host in LOOPBACK_HOSTS and port != where.port:
+        _warn(
+            f"redirect_uri leads to port {port}, and this server listens on {where.port}: "
+            "visitors come back from the provider only if something passes them on"
+        )
+
+
+def _warn_of_readers(file: Path) -> None:
+    if os.name == "posix" and file.stat().st_mode & 0o077:
+        _warn(f"{file} can be read by others on this machine: chmod 600 keeps it to you")
+
+
+def _warn(text: str) -> None:
+    print(f"glasschat: warning: {text}", file=sys.stderr, flush=True)
