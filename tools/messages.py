@@ -43,6 +43,16 @@ ERRORS = {
     and not issubclass(kind, OPERATORS)
 }
 
+# What errors are made of beside their own lines, in files where it cannot be told from other text.
+ALSO = {
+    "engine/engine.py": ("internal error: {name}: {error}",),
+    "sampling/recording.py": (
+        "the model's logits",
+        "try again, or load another file of this model",
+        "set it milder or turn it off",
+    ),
+    "web/page.py": ("the model cannot be used: {error}",),
+}
 NOTE = "note"
 """What an import calls with the place and the reason of something that it leaves out."""
 
@@ -54,10 +64,19 @@ def extracted() -> Catalog:
     for name, _line, message, _comments, _context in found:
         catalog.add(message, locations=[(f"web/{name}", 0)])
     for path in sorted(path for room in ROOMS for path in _files(SOURCE / room)):
-        for template in sorted(error_templates(path.read_text("utf-8"))):
-            where = path.relative_to(SOURCE).as_posix()
+        where, source = path.relative_to(SOURCE).as_posix(), path.read_text("utf-8")
+        also = set(ALSO.get(where, ()))
+        if gone := also - _all_texts(source):
+            raise LookupError(f"{where} does not say any more: {', '.join(gone)}")
+        for template in sorted(error_templates(source) | also):
             catalog.add(template, locations=[(where, 0)], context=ERROR)
     return catalog
+
+
+def _all_texts(source: str) -> set[str]:
+    nodes = list(ast.walk(ast.parse(source)))
+    plain = {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    return plain | {_template(n.values) for n in nodes if isinstance(n, ast.JoinedStr)}
 
 
 def error_templates(source: str) -> set[str]:
