@@ -114,6 +114,9 @@ def wait_for_page(server: WebServer, seconds: float) -> None:
             with urllib.request.urlopen(server.url, timeout=5) as answer:
                 if answer.status == 200:
                     return
+        except urllib.error.HTTPError as error:
+            if error.code == 401:
+                return  # it asks for a password first
         except (urllib.error.URLError, OSError):
             pass
         time.sleep(0.05)
