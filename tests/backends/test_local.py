@@ -27,7 +27,7 @@ from glasschat.models.scripted import (
     ScriptedTokenizer,
     scripted_model,
 )
-from glasschat.prompt import ChatMessage
+from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
 
 HELLO = [ChatMessage("user", "Hello")]
@@ -231,3 +231,24 @@ def test_plain_text_goes_on_too() -> None:
         backend.load()
         messages = [ChatMessage("user", "Once"), ChatMessage("assistant", " upon")]
         assert backend.start(messages, GREEDY).result(10).text == " a time"
+
+
+def test_what_a_policy_leaves_out_can_be_seen_before_and_after() -> None:
+    with backend_of(scripted_model("Hi!", slots=1, context=200)) as backend:
+        backend.load()
+        messages = [ChatMessage("system", "Be brief.")]
+        for number in range(5):
+            messages += [
+                ChatMessage("user", f"question {number}"),
+                ChatMessage("assistant", f"answer {number}"),
+            ]
+        messages.append(HELLO[0])
+        with pytest.raises(PromptTooLong, match=f"is {backend.measure(messages)} tokens"):
+            backend.start(messages, GREEDY)
+        oldest = ContextPolicy.LEAVE_OUT_OLDEST
+        before = backend.fit(messages, GREEDY, oldest)
+        assert before.left_out == tuple(range(1, len(before.left_out) + 1)) != ()
+        generation = backend.start(messages, GREEDY, policy=oldest)
+        assert generation.prompt == before
+        assert generation.result(10).text == "Hi!"
+        assert backend.start(HELLO, GREEDY, policy=oldest).prompt.left_out == ()

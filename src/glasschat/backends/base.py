@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from glasschat.engine import Generation
-from glasschat.prompt import ChatMessage
+from glasschat.prompt import ChatMessage, ContextPolicy, PromptEncoding
 from glasschat.sampling import SamplingParams
 
 
@@ -44,11 +44,33 @@ class Backend(Protocol):
     def describe(self) -> Description:
         """What it is and whether it is ready; cheap, from any thread."""
 
-    def start(self, messages: Sequence[ChatMessage], params: SamplingParams) -> Generation:
+    def start(
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        *,
+        policy: ContextPolicy = ContextPolicy.REFUSE,
+    ) -> Generation:
         """Begin a reply to `messages`, or go on with the reply that is the last of them.
 
-        The Generation of a reply that goes on has the new tokens and their text only. Raises
-        PromptError, ParameterError or EngineError.
+        The Generation of a reply that goes on has the new tokens and their text only. Its
+        `prompt.left_out` tells what `policy` did. Raises PromptError, ParameterError or
+        EngineError.
+        """
+
+    def fit(
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        policy: ContextPolicy = ContextPolicy.REFUSE,
+    ) -> PromptEncoding:
+        """The prompt that `start` would use, and what would be left out. Raises as `start` does."""
+
+    def measure(self, messages: Sequence[ChatMessage]) -> int:
+        """How many tokens of the context `messages` take, nothing left out, for a meter.
+
+        Without a question yet, as if an empty one followed. Quick for messages that were measured
+        or sent before. Raises PromptError or EngineError.
         """
 
     def close(self) -> None:

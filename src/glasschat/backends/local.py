@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,15 @@ from glasschat.backends.base import Description, Readiness
 from glasschat.engine import Engine, EngineStats, Generation
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError
 from glasschat.models.base import Model
-from glasschat.prompt import ChatMessage, ChatTemplate, PlainText, PromptEncoding, with_turn_end
+from glasschat.prompt import (
+    ChatMessage,
+    ChatTemplate,
+    ContextPolicy,
+    PlainText,
+    PromptEncoding,
+    PromptFitter,
+    with_turn_end,
+)
 from glasschat.sampling import SamplingParams
 
 log = logging.getLogger(__name__)
@@ -44,7 +52,7 @@ class LocalBackend:
         self._lock = threading.Lock()
         self._closed = False
         self._engine: Engine | None = None
-        self._template: ChatTemplate | PlainText | None = None
+        self._prompts: PromptFitter | None = None
         self._loading: threading.Thread | None = None
         self._description = Description(Readiness.LOADING, name)
 
@@ -71,7 +79,7 @@ class LocalBackend:
                 model.runner.close()
                 return
             self._engine = Engine(model, max_waiting=self._max_waiting, exact=self._exact)
-            self._template = template
+            self._prompts = PromptFitter(template)
         self._describe(
             Description(
                 Readiness.READY,
@@ -130,20 +138,48 @@ class LocalBackend:
         return self.engine.stats()
 
     def encode(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
-        """The prompt for what comes after `messages`. Raises PromptError, EngineStopped."""
+        """The prompt for what comes after `messages`, however long.
+
+        Raises PromptError, EngineStopped.
+        """
+        with self._fitter() as fitter:
+            return fitter.maker.prompt_for(messages)
+
+    def fit(
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        policy: ContextPolicy = ContextPolicy.REFUSE,
+    ) -> PromptEncoding:
+        """See Backend.fit."""
+        with self._fitter() as fitter:
+            return fitter.fit(messages, params, self.engine.model.runner.context, policy)
+
+    def measure(self, messages: Sequence[ChatMessage]) -> int:
+        """See Backend.measure."""
+        with self._fitter() as fitter:
+            return fitter.measure(messages, self.engine.model.runner.context)
+
+    def start(
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        *,
+        policy: ContextPolicy = ContextPolicy.REFUSE,
+        trace: bool = True,
+    ) -> Generation:
+        """See Backend.start."""
+        return self.engine.submit(self.fit(messages, params, policy), params, trace=trace)
+
+    @contextmanager
+    def _fitter(self) -> Iterator[PromptFitter]:
         # Close frees the vocabulary, so nobody may be reading it then.
         with self._lock:
             if self._closed:
                 raise EngineStopped("the engine has been closed")
             _ = self.engine
-            assert self._template is not None
-            return self._template.prompt_for(messages)
-
-    def start(
-        self, messages: Sequence[ChatMessage], params: SamplingParams, *, trace: bool = True
-    ) -> Generation:
-        """See Backend.start."""
-        return self.engine.submit(self.encode(messages), params, trace=trace)
+            assert self._prompts is not None
+            yield self._prompts
 
     def close(self) -> None:
         """See Backend.close."""

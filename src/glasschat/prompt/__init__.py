@@ -10,6 +10,7 @@ from glasschat.prompt.encoding import (
     decode,
     describe,
 )
+from glasschat.prompt.fitting import ContextPolicy, PromptFitter
 from glasschat.prompt.messages import ROLES, ChatMessage, Role, conversation, user
 from glasschat.prompt.plain_text import PlainText
 from glasschat.prompt.policy import room_for_reply
@@ -20,10 +21,12 @@ __all__ = [
     "ROLES",
     "ChatMessage",
     "ChatTemplate",
+    "ContextPolicy",
     "OpenReply",
     "Origin",
     "PlainText",
     "PromptEncoding",
+    "PromptFitter",
     "Role",
     "Span",
     "SpanRecord",

@@ -1,10 +1,53 @@
 """What a message says, as ids that can never be control tokens."""
 
+from array import array
 from bisect import bisect_right
+from collections import OrderedDict
 from itertools import accumulate, pairwise
+from threading import Lock
 
 from glasschat.errors import InvalidMessage
 from glasschat.models.base import Tokenizer
+
+REMEMBERED_CHARACTERS = 2_000_000
+
+
+class ContentEncoder:
+    """Encodes contents, and remembers what it encoded last: every turn reads all before it again.
+
+    It keeps the ids of as many texts as have `REMEMBERED_CHARACTERS` together. Safe to use from
+    any thread.
+    """
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._lock = Lock()
+        self._remembered: OrderedDict[str, array[int]] = OrderedDict()
+        self._characters = 0
+
+    def encode(self, text: str) -> list[int]:
+        """See `encode_content`."""
+        return self._ids(text).tolist()
+
+    def count(self, text: str) -> int:
+        """How many ids `text` has."""
+        return len(self._ids(text))
+
+    def _ids(self, text: str) -> "array[int]":
+        with self._lock:
+            found = self._remembered.get(text)
+            if found is not None:
+                self._remembered.move_to_end(text)
+                return found
+        ids = array("i", encode_content(self._tokenizer, text))
+        with self._lock:
+            if text not in self._remembered:
+                self._remembered[text] = ids
+                self._characters += len(text)
+            while self._characters > REMEMBERED_CHARACTERS:
+                forgotten, _ = self._remembered.popitem(last=False)
+                self._characters -= len(forgotten)
+        return ids
 
 
 def encode_content(tokenizer: Tokenizer, text: str) -> list[int]:

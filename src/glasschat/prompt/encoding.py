@@ -36,12 +36,14 @@ class PromptEncoding:
 
     A space that the template writes just before a content often becomes one token with its
     first word; that token counts as content. `open_reply` is there if the prompt ends with a
-    reply that is to be continued.
+    reply that is to be continued. `left_out` are the messages, by their indices, that were left
+    out because the context does not hold all of them.
     """
 
     ids: tuple[int, ...]
     spans: tuple[Span, ...]
     open_reply: OpenReply | None = None
+    left_out: tuple[int, ...] = ()
 
     def going_on(self, message: int, ids: Sequence[int], text: str) -> "PromptEncoding":
         """The prompt with the reply that it opens begun by `ids`, message number `message`."""

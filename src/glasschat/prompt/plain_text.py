@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from glasschat.models.base import Tokenizer
-from glasschat.prompt.content import encode_content
+from glasschat.prompt.content import ContentEncoder
 from glasschat.prompt.encoding import OpenReply, PromptEncoding, Span
 from glasschat.prompt.messages import ChatMessage, conversation
 
@@ -18,6 +18,7 @@ class PlainText:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
+        self._contents = ContentEncoder(tokenizer)
 
     def encode(self, messages: Sequence[ChatMessage], open_reply: bool = True) -> PromptEncoding:
         """The prompt for `messages`. There is no header to open a reply with: the text goes on.
@@ -32,7 +33,7 @@ class PlainText:
         for index, message in enumerate(conversation(messages)):
             part = message.ids
             if part is None:
-                part = tuple(encode_content(self._tokenizer, message.text))
+                part = tuple(self._contents.encode(message.text))
             if part:
                 spans.append(Span(len(ids), len(ids) + len(part), message.role, index))
                 ids += part
@@ -49,3 +50,7 @@ class PlainText:
         if last.role != "assistant" or not tokens:
             return encoding
         return replace(encoding, open_reply=OpenReply(tokens, last.text))
+
+    def content_tokens(self, message: ChatMessage) -> int:
+        """How many ids a message has. Raises InvalidMessage."""
+        return self._contents.count(message.text) if message.ids is None else len(message.ids)

@@ -1,14 +1,14 @@
 """Messages to ids, by the model's own chat template."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from glasschat.errors import InvalidMessage, TemplateError
 from glasschat.models.base import Tokenizer
-from glasschat.prompt.content import encode_content
+from glasschat.prompt.content import ContentEncoder
 from glasschat.prompt.encoding import Origin, PromptEncoding, Span
 from glasschat.prompt.layout import Layout, lay_out
-from glasschat.prompt.messages import ChatMessage, conversation
+from glasschat.prompt.messages import ChatMessage, Role, conversation
 from glasschat.prompt.render import Renderer, TemplateRefusal
 
 _CACHED = 1024
@@ -36,6 +36,7 @@ class ChatTemplate:
             )
         self.source: str = found
         self._tokenizer = tokenizer
+        self._contents = ContentEncoder(tokenizer)
         self._renderer = Renderer(found)
         self._bos_text = _piece(tokenizer, tokenizer.bos_id)
         self._eos_text = _piece(tokenizer, tokenizer.eos_id)
@@ -88,6 +89,24 @@ class ChatTemplate:
         self._check_ids(turns)
         ids = self._begun(last.text) if last.ids is None else last.ids
         return self.encode(turns[:-1]).going_on(len(turns) - 1, ids, last.text)
+
+    def content_tokens(self, message: ChatMessage) -> int:
+        """How many ids a message's content has in a longer prompt, if nothing is trimmed off it.
+
+        A space that is written before it counts. Raises InvalidMessage.
+        """
+        content, space = self._content(self._before.get(message.role, ""), message, message.text)
+        return len(content) + len(space or ())
+
+    @cached_property
+    def _before(self) -> Mapping[Role, str]:
+        """What the template writes before a turn of each role that is not the first."""
+        turns = [ChatMessage(role, "x") for role in ("user", "assistant", "user")]
+        try:
+            layout = self._lay_out(turns, True)
+        except (TemplateError, InvalidMessage):
+            return {}
+        return {turns[i].role: layout.texts[place] for place, i in enumerate(layout.order)}
 
     def _begun(self, text: str) -> list[int]:
         """Ids of a reply's text, as they follow where a reply begins."""
@@ -161,18 +180,22 @@ class ChatTemplate:
         Vocabularies hold words with their leading space, so in "[INST] Hello" the space is part
         of " Hello" for every model that was trained on it, and has no ids of its own.
         """
-        encoder = self._tokenizer
         spaced = before.endswith(" ") and self._control_ids.isdisjoint(self._control(before)[-1:])
         if turn.ids is not None:
             # A reply began where the open prompt ended, before any such space.
-            joined = bool(turn.ids) and encoder.token_bytes(turn.ids[0]).startswith(b" ")
-            space = [] if joined else encode_content(encoder, " ")
-            return [*turn.ids], space if spaced else None
+            if not spaced:
+                return [*turn.ids], None
+            return [*turn.ids], [] if self._begins_blank(turn.ids) else self._contents.encode(" ")
         if not spaced:
-            return encode_content(encoder, shown), None
-        ids = encode_content(encoder, " " + shown)
-        apart = encoder.token_bytes(ids[0]) == b" "
+            return self._contents.encode(shown), None
+        ids = self._contents.encode(" " + shown)
+        apart = self._tokenizer.token_bytes(ids[0]) == b" "
         return (ids[1:], ids[:1]) if apart else (ids, [])
+
+    def _begins_blank(self, ids: Sequence[int]) -> bool:
+        # Ids of another model are refused when a prompt is made of them, and may be counted before.
+        known = bool(ids) and 0 <= ids[0] < self._tokenizer.vocab_size
+        return known and self._tokenizer.token_bytes(ids[0]).startswith(b" ")
 
     def _opening(self, text: str) -> list[int]:
         """Ids of the template's first text, with begin-of-text in front once if it is due."""

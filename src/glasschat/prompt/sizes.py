@@ -1,0 +1,79 @@
+"""How many tokens messages take in a prompt, told without rendering them."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+from glasschat.errors import PromptError
+from glasschat.prompt.encoding import PromptEncoding
+from glasschat.prompt.messages import ChatMessage, user
+
+_QUESTION, _REPLY, _SYSTEM = user("x"), ChatMessage("assistant", "x"), ChatMessage("system", "x")
+
+
+class PromptMaker(Protocol):
+    """Makes prompts of messages: a chat template, or plain text."""
+
+    def encode(self, messages: Sequence[ChatMessage], open_reply: bool = True) -> PromptEncoding:
+        """The prompt for `messages`."""
+
+    def prompt_for(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
+        """The prompt for what comes after `messages`; a last turn of the assistant goes on."""
+
+    def content_tokens(self, message: ChatMessage) -> int:
+        """How many ids a message's content has."""
+
+
+class TurnSize(NamedTuple):
+    """The tokens of a turn as the last of a prompt, and as one that others follow.
+
+    The last has no header of its own, which is in the frame, and no reply but one that goes on.
+    """
+
+    last: int
+    followed: int
+
+
+class PromptSizes:
+    """Adds up what the template writes around turns, learnt from three small prompts.
+
+    Exact for a template that writes the same around every turn and trims nothing that is there;
+    most do. Whoever makes a prompt by these sizes looks at its true one afterwards.
+    """
+
+    def __init__(self, maker: PromptMaker) -> None:
+        self._maker = maker
+
+    def frame(self, system: ChatMessage | None) -> int:
+        """The tokens of a prompt without its turns: system prompt, headers of one question."""
+        if system is None:
+            return self._opening
+        return self._system_opening + self._maker.content_tokens(system)
+
+    def turn(self, messages: Sequence[ChatMessage], *, followed: bool) -> TurnSize:
+        """The size of a question with what came after it.
+
+        Where it is `followed` by others, it was once the last without a reply.
+        """
+        sizes = [self._maker.content_tokens(message) for message in messages]
+        return TurnSize(sizes[0] if followed else sum(sizes), sum(sizes) + self._exchange)
+
+    @cached_property
+    def _opening(self) -> int:
+        return self._around([_QUESTION])
+
+    @cached_property
+    def _system_opening(self) -> int:
+        return self._around([_SYSTEM, _QUESTION])
+
+    @cached_property
+    def _exchange(self) -> int:
+        return max(0, self._around([_QUESTION, _REPLY, _QUESTION]) - self._opening)
+
+    def _around(self, messages: Sequence[ChatMessage]) -> int:
+        """How many ids the template writes around `messages`; 0 where it will not take them."""
+        try:
+            ids = self._maker.encode(messages).ids
+        except PromptError:
+            return 0
+        return len(ids) - sum(map(self._maker.content_tokens, messages))
