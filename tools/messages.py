@@ -5,8 +5,9 @@
 
 What pages say is marked with `_`, `ngettext` and `N_`. What went wrong is not: errors are raised
 in plain English, `QueueFull(f"{waiting} requests are waiting ...")`, for the command line, the log
-and the store too. Their templates are read out of the source here, each with its values by name,
-and a page finds the one that an error's line was made from (`web/explaining.py`).
+and the store too. Their templates are read out of the source here, each with its values by name
+(`{waiting:,}` where it is a number), and a page finds the one that an error's line was made from
+(`web/explaining.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import ast
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,10 +178,18 @@ def _template(parts: list[ast.expr]) -> str:
             while name in taken:
                 name, number = f"{plain}{number}", number + 1
             taken.add(name)
-            text += f"{{{name}}}"
+            text += f"{{{name}{':,' if _is_number(part) else ''}}}"
         elif isinstance(part, ast.Constant):
             text += str(part.value).replace("{", "{{").replace("}", "}}")
     return text
+
+
+def _is_number(value: ast.FormattedValue) -> bool:
+    """Whether it is written as one, so that it is not taken for words."""
+    spec = value.format_spec
+    return isinstance(spec, ast.JoinedStr) and bool(
+        re.fullmatch(r"[,.\dfg]+", ast.unparse(spec).strip("f'\""))
+    )
 
 
 def _literal(template: str) -> str:

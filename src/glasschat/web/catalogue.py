@@ -7,10 +7,12 @@ of its own. Plurals and look-up are gettext's, of the standard library.
 import ast
 import gettext
 import io
+import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 
 _MAGIC = 0x950412DE
+_PART = re.compile(r'(msgctxt|msgid|msgid_plural|msgstr|msgstr\[\d\]) (".*")')
 _IN = "\x04"
 """Stands between a message's context and its text."""
 
@@ -19,7 +21,8 @@ class Catalogue(gettext.GNUTranslations):
     """A .po file's messages. Raises ValueError for a line that belongs to none."""
 
     def __init__(self, text: str = "") -> None:
-        self._messages = dict(_entries(text.splitlines()))
+        # Not splitlines: a message may hold what other systems take for a line's end.
+        self._messages = dict(_entries(text.replace("\r\n", "\n").split("\n")))
         super().__init__(io.BytesIO(_compiled(self._messages)))
 
     def of_context(self, context: str) -> dict[str, str]:
@@ -45,13 +48,14 @@ def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             fuzzy = "fuzzy" in line
         elif line.startswith('"') and part:
             entry[part] += ast.literal_eval(line)
-        elif line.startswith("msg"):
-            part, _, quoted = line.partition(" ")
-            entry[part] = ast.literal_eval(quoted)
+        elif match := _PART.fullmatch(line):
+            part = match[1]
+            entry[part] = ast.literal_eval(match[2])
         elif line and not line.startswith("#"):
             raise ValueError(f"line {number} of the catalogue is no part of a message: {line}")
         elif not line:
-            if entry and not fuzzy and (done := _entry(entry))[1]:
+            # The header counts even where nobody has looked through it: it names the plurals.
+            if entry and (not fuzzy or not entry["msgid"]) and (done := _entry(entry))[1]:
                 yield done
             entry, fuzzy, part = {}, False, ""
 

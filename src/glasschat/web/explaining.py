@@ -18,20 +18,20 @@ ERROR = "error"
 LONGEST = 2000
 """Characters of a line that is looked at."""
 
+_VALUE = re.compile(r"(?<!\{)\{(\w+)(:,)?\}")
+_ENDS = (".", "!", "?", "…", "。", "！", "？")
+
 
 def explained(error: GlasschatError | str) -> str:
     """The error's one line as a sentence. What has no translation stays English."""
-    return sentence(_said(str(error).strip(), current_language()))
-
-
-def sentence(message: str) -> str:
-    """A line as a sentence of its own."""
-    stop = "。" if re.search(r"[\u3400-\u9fff][^A-Za-z]*$", message) else "."
-    ended = message.endswith((".", "!", "?", "。", "！", "？"))
+    line, language = str(error).strip(), current_language()
+    said = _said(line, language)
+    if said != line:
+        return said if said.endswith(_ENDS) else said + language.full_stop
     # A setting's name stays as it is: top_p, not Top_p.
-    named = "_" in message.partition(" ")[0]
-    first = message[:1] if named else message[:1].upper()
-    return first + message[1:] + ("" if ended else stop)
+    named = "_" in line.partition(" ")[0]
+    first = line[:1] if named else line[:1].upper()
+    return first + line[1:] + ("" if line.endswith(_ENDS) else ".")
 
 
 def _said(line: str, language: Language, depth: int = 3) -> str:
@@ -49,15 +49,14 @@ def _said(line: str, language: Language, depth: int = 3) -> str:
 def _templates(language: Language) -> tuple[tuple[re.Pattern[str], tuple[str, ...], str], ...]:
     found = []
     for template, translation in messages_of(language, ERROR).items():
-        literals, names = _parsed(template)
-        pattern = "(.+?)".join(map(re.escape, literals))
-        found.append((sum(map(len, literals)), re.compile(pattern, re.DOTALL), names, translation))
+        pieces = _VALUE.split(template)
+        literals = [text.replace("{{", "{").replace("}}", "}") for text in pieces[::3]]
+        pattern = re.escape(literals[0])
+        for literal, number in zip(literals[1:], pieces[2::3], strict=True):
+            pattern += (r"([-+\w.,]+?)" if number else "(.*?)") + re.escape(literal)
+        names = tuple(pieces[1::3])
+        # The values come as they are written already.
+        plain = _VALUE.sub(r"{\1}", translation)
+        found.append((sum(map(len, literals)), re.compile(pattern, re.DOTALL), names, plain))
     found.sort(key=lambda item: -item[0])
     return tuple((pattern, names, translation) for _, pattern, names, translation in found)
-
-
-def _parsed(template: str) -> tuple[list[str], tuple[str, ...]]:
-    """The texts around the values, and the values' names."""
-    pieces = re.split(r"(?<!\{)\{(\w+)\}(?!\})", template)
-    literals = [text.replace("{{", "{").replace("}}", "}") for text in pieces[::2]]
-    return literals, tuple(pieces[1::2])

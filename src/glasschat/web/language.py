@@ -57,6 +57,11 @@ class Language(StrEnum):
         """For the page's `lang`: which letters are drawn, and how they are read aloud."""
         return {Language.ENGLISH: "en", Language.CHINESE: "zh-CN"}[self]
 
+    @property
+    def full_stop(self) -> str:
+        """What a sentence ends with."""
+        return {Language.ENGLISH: ".", Language.CHINESE: "。"}[self]
+
 
 @dataclass(frozen=True, slots=True)
 class Translator:
