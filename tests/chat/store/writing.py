@@ -18,6 +18,7 @@ from glasschat.chat.store import ReplyWriter, Store, StoredReply, open_store
 from glasschat.chat.tree import Tree
 from glasschat.engine import FinishReason, Generation, Step
 from glasschat.engine.request import GenerationRequest
+from glasschat.prompt import PromptEncoding
 from glasschat.sampling import SamplingParams
 
 OWNER = "me"
@@ -31,7 +32,8 @@ def word(number: int) -> str:
 
 def generation(ending: int = 10**6) -> Generation:
     """A handle that no engine has: its tokens are appended by hand."""
-    request = GenerationRequest((1, 2), SamplingParams(), 100, frozenset({ending}), 2 * 10**6)
+    prompt = PromptEncoding((1, 2), ())
+    request = GenerationRequest(prompt, SamplingParams(), 100, frozenset({ending}), 2 * 10**6)
     return Generation(request, lambda: None)
 
 
