@@ -223,7 +223,7 @@ class Conversation:
         """Start the engine first: what it refuses is never stored."""
         system = [ChatMessage("system", settings.system)] if settings.system.strip() else []
         above = tree.messages(reply.id if reply.text else reply.parent or "")
-        generation = backend.start([*system, *above], settings.params)
+        generation = backend.start([*system, *above], settings.params, policy=settings.policy)
         before, new = self._saved, self._new
         title = before.title or titled(node.text for node in tree.nodes if node.role == "user")
         self._saved = replace(

@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass
 
+from glasschat.prompt import ContextPolicy
 from glasschat.sampling import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Sampling, the system prompt, and what becomes of a reply that nobody watches any more.
+    """Sampling, the system prompt, and what becomes of a full context and of an unwatched reply.
 
-    Frozen: a reply is made with what was set when it was asked for. With `stop_unwatched` it is
-    stopped a few seconds after its last page was closed; else it goes on and is found later.
+    Frozen: a reply is made with what was set when it was asked for. `policy` decides about a
+    conversation that the context does not hold. With `stop_unwatched` a reply is stopped a few
+    seconds after its last page was closed; else it goes on and is found later.
     """
 
     params: SamplingParams
     system: str = ""
     stop_unwatched: bool = False
+    policy: ContextPolicy = ContextPolicy.REFUSE

@@ -2,10 +2,7 @@
 
 from glasschat.chat import Ending, Node
 from glasschat.engine import Snapshot, State
-from glasschat.web.explaining import sentence
 from glasschat.web.language import N_, _, ngettext
-
-__all__ = ["figures", "ordinal", "progress", "sentence"]
 
 _ENDINGS = {
     Ending.CANCELLED: N_("stopped"),

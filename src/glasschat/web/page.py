@@ -7,8 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from glasschat.backends import Description, Readiness
-from glasschat.chat import Conversation, Settings
-from glasschat.web import keys, sidebar
+from glasschat.chat import Conversation
+from glasschat.web import keys
 from glasschat.web.access import current_person, sign_out
 from glasschat.web.chats import Chats, delete_chat, new_chat
 from glasschat.web.explaining import explained
@@ -16,6 +16,7 @@ from glasschat.web.language import _
 from glasschat.web.language_switch import language_switch
 from glasschat.web.notices import say
 from glasschat.web.room import Room
+from glasschat.web.settings import SettingsPanel, restore
 from glasschat.web.site import Site, current_site
 from glasschat.web.style import STYLE
 
@@ -51,8 +52,9 @@ def _draw(site: Site) -> None:
     chats = Chats(site.library, owner, conversation.id)
     with st.sidebar:
         chats.draw()
-    if description.readiness is Readiness.READY:
-        sidebar.draw(description, on_clear=lambda: _clear(site, owner, conversation))
+        if description.readiness is Readiness.READY:
+            panel = SettingsPanel(description, site.presets, owner)
+            panel.draw(on_clear=lambda: _clear(site, owner, conversation))
     with st.sidebar, st.container(key="sidebar_foot", horizontal=True):
         language_switch()
         st.button(":material/keyboard:", key="keyboard_help", type="tertiary", on_click=_want_help)
@@ -86,7 +88,7 @@ def _conversation(site: Site, owner: str) -> Conversation:
     if st.session_state.get("chat") != found.id:
         saved = found.saved
         if saved.params is not None:
-            sidebar.restore(Settings(saved.params, saved.system))
+            restore(saved.params, saved.system)
         st.session_state.update(chat=found.id, turns_shown=0, pieces=0)
         st.session_state.pop("editing", None)
     found.watched()

@@ -7,12 +7,12 @@ import streamlit as st
 
 from glasschat.backends import Backend, Description, Readiness
 from glasschat.chat import Conversation, Node
-from glasschat.web import sidebar
 from glasschat.web.chats import new_chat
 from glasschat.web.dialogs import ask_to_delete_branch
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.meter import draw_meter
 from glasschat.web.notices import attempt, draw_undo, forget, offer_undo, told, withdraw_undo
+from glasschat.web.settings import settings
 from glasschat.web.transcript import (
     Actions,
     draw_elsewhere,
@@ -193,20 +193,20 @@ class Room:
 
     def _ask(self, text: str) -> None:
         conversation = self._conversation
-        self._begin(lambda: conversation.ask(self._backend, text, sidebar.settings()))
+        self._begin(lambda: conversation.ask(self._backend, text, settings()))
 
     def _send_edited(self, node_id: str, key: str) -> None:
         text, conversation = st.session_state[key], self._conversation
-        if self._begin(lambda: conversation.edit(self._backend, node_id, text, sidebar.settings())):
+        if self._begin(lambda: conversation.edit(self._backend, node_id, text, settings())):
             _end_editing()
 
     def _again(self, node_id: str) -> None:
         conversation = self._conversation
-        self._begin(lambda: conversation.regenerate(self._backend, node_id, sidebar.settings()))
+        self._begin(lambda: conversation.regenerate(self._backend, node_id, settings()))
 
     def _go_on(self, node_id: str) -> None:
         conversation = self._conversation
-        self._begin(lambda: conversation.go_on(self._backend, node_id, sidebar.settings()))
+        self._begin(lambda: conversation.go_on(self._backend, node_id, settings()))
 
     def _begin(self, start: Callable[[], object]) -> bool:
         if not attempt(start):

@@ -10,6 +10,7 @@ from typing import Any
 
 from glasschat.backends import LocalBackend
 from glasschat.chat import Library
+from glasschat.chat.own_presets import OwnPresets
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
 from glasschat.web.access import Access, LocalAccess, open_access
@@ -127,7 +128,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        open_site(Site(backend, library))
+        open_site(Site(backend, library, OwnPresets(library.store)))
         open_access(access)
         backend.load_in_background()
         library.keep_watch()

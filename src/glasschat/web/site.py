@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 from glasschat.backends import Backend
 from glasschat.chat import Library
+from glasschat.chat.own_presets import OwnPresets
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The backend and the conversations."""
+    """The backend, the conversations, and everybody's own presets."""
 
     backend: Backend
     library: Library
+    presets: OwnPresets
 
 
 _sites: list[Site] = []

@@ -8,6 +8,7 @@ import streamlit as st
 from glasschat.backends import Description
 from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import DEFAULTS, Preset
+from glasschat.prompt import ContextPolicy
 from glasschat.web.language import N_, _
 from glasschat.web.plain import plain_label
 from glasschat.web.settings import state
@@ -30,6 +31,11 @@ HOTTEST = 1.0
 """The end of the slider for the temperature, as the original has it."""
 
 _HOTTEST = "hottest"
+
+_POLICIES = {
+    ContextPolicy.REFUSE: N_("Refuse the message"),
+    ContextPolicy.LEAVE_OUT_OLDEST: N_("Leave out the oldest turns"),
+}
 
 
 class SettingsPanel:
@@ -169,6 +175,21 @@ class SettingsPanel:
                 help=_("The same seed gives the same draws."),
                 persist_state="session",
             )
+        st.selectbox(
+            _("When the context is full"),
+            list(ContextPolicy),
+            key="context_policy",
+            format_func=lambda policy: _(_POLICIES[policy]),
+            filter_mode=None,
+            help=_("The system prompt and the newest message are never left out."),
+            persist_state="session",
+        )
+        st.toggle(
+            _("Stop when the page is closed"),
+            key="stop_unwatched",
+            help=_("Off: a reply is written to its end, and found when you come back."),
+            persist_state="session",
+        )
 
     def _number(self, field: Number, high: float, low: float) -> None:
         st.number_input(

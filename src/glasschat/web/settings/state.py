@@ -12,6 +12,7 @@ import streamlit as st
 from glasschat.chat import Settings
 from glasschat.chat.presets import DEFAULTS, PURPOSE, TASTE
 from glasschat.errors import ParameterError
+from glasschat.prompt import ContextPolicy
 from glasschat.sampling import SamplingParams
 
 RESTORED = "settings_restored"
@@ -56,7 +57,13 @@ def settings() -> Settings:
     now = values()
     if isinstance(now["seed"], str):
         raise ParameterError("seed", "a whole number of at least 0, or empty", now["seed"])
-    return Settings(SamplingParams(**now), st.session_state.get("system", ""))
+    state = st.session_state
+    return Settings(
+        SamplingParams(**now),
+        system=state.get("system", ""),
+        stop_unwatched=state.get("stop_unwatched", False),
+        policy=ContextPolicy(state.get("context_policy", ContextPolicy.REFUSE)),
+    )
 
 
 def restore(params: SamplingParams | None, system: str) -> None:
