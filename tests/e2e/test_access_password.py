@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 SECRET = "correct horse battery 电池"
 WRONG = "WARNING glasschat.web.access.shared: a wrong password from 127.0.0.1"
-SMALL = ("--context", "512", "--slots", "1")
+SMALL = ("--context", "128", "--slots", "1")
 
 
 @pytest.fixture(scope="module")

@@ -94,7 +94,10 @@ class _Gate:
         known = self._sessions.find(key) is not None
         if scope["type"] == "websocket":
             if known or scope["path"] == _SOCKET:
-                ended = partial(self._sessions.has_ended, key)
+                # With a session that had ended before, the page asks for another one.
+                ended = partial(
+                    self._sessions.has_ended, None if self._sessions.has_ended(key) else key
+                )
                 socket = SessionSocket(receive, send, ended)
                 await self._app(scope, socket.receive, socket.send)
             else:
