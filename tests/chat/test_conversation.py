@@ -113,6 +113,29 @@ def test_a_reply_that_was_cut_goes_on_where_it_was(make_backend: MakeBackend) ->
         conversation.go_on(backend, last.id, DEFAULTS)
 
 
+def test_a_reply_that_was_cut_within_its_first_character_goes_on(
+    make_backend: MakeBackend,
+) -> None:
+    """It has ids, and no text yet."""
+    backend, conversation = make_backend("中文"), alone()
+    conversation.ask(backend, "go", Settings(SamplingParams(temperature=0, max_new_tokens=1)))
+    answered(conversation)
+    conversation.go_on(backend, last_id(conversation), DEFAULTS)
+    assert answered(conversation).ending is Ending.STOP
+    last = conversation.tree.last
+    assert last is not None
+    assert (last.text, last.ids) == ("中文", tuple("中文".encode()))
+
+
+def test_a_run_says_what_wrote_it(make_backend: MakeBackend) -> None:
+    backend, conversation = make_backend(), alone()
+    conversation.ask(backend, "go", DEFAULTS)
+    origin, told = answered(conversation).origin, backend.describe().provenance
+    assert origin.model == "scripted"
+    assert origin.template_fingerprint == told.template_fingerprint != ""
+    assert origin.versions == told.versions
+
+
 def test_a_deleted_branch_can_be_had_back(make_backend: MakeBackend) -> None:
     backend, conversation = make_backend(), alone()
     for text in ("one", "two"):

@@ -2,5 +2,6 @@
 
 from glasschat.backends.base import Backend, Description, Readiness
 from glasschat.backends.local import LocalBackend
+from glasschat.backends.provenance import Provenance
 
-__all__ = ["Backend", "Description", "LocalBackend", "Readiness"]
+__all__ = ["Backend", "Description", "LocalBackend", "Provenance", "Readiness"]

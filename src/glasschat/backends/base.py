@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from glasschat.backends.provenance import Provenance
 from glasschat.engine import Generation
 from glasschat.prompt import ChatMessage, ContextPolicy, PromptEncoding
 from glasschat.sampling import SamplingParams
@@ -25,7 +26,7 @@ class Description:
     `progress` of the loading is between 0 and 1. `detail` is a short text such as the
     quantisation, `context` the tokens that prompt and reply may have together; both are empty
     until the model is known. `recommended` are its makers' sampling settings, by the names of
-    SamplingParams.
+    SamplingParams. `provenance` is what a record of a reply should say besides the name.
     """
 
     readiness: Readiness
@@ -36,6 +37,7 @@ class Description:
     progress: float = 0.0
     recommended: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    provenance: Provenance = field(default_factory=Provenance)
 
 
 class Backend(Protocol):

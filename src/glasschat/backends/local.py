@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from glasschat.backends.base import Description, Readiness
+from glasschat.backends.provenance import provenance
 from glasschat.engine import Engine, EngineStats, Generation
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError
 from glasschat.models.base import Model
@@ -69,6 +70,8 @@ class LocalBackend:
         try:
             model = self._loader(self._progress)
             model, template = self._prepared(model)
+            source = template.source if isinstance(template, ChatTemplate) else None
+            facts = provenance(model.info.path, source)
         except Exception as error:
             if model is not None:
                 model.runner.close()
@@ -89,6 +92,7 @@ class LocalBackend:
                 context=model.runner.context,
                 slots=model.runner.slots,
                 progress=1.0,
+                provenance=facts,
             )
         )
 

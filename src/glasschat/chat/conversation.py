@@ -205,7 +205,11 @@ class Conversation:
             raise EngineError("a reply is still being written: stop it or wait for its end")
 
     def _run(self, backend: Backend, settings: Settings) -> Run:
-        origin = Origin(backend.describe().name)
+        about = backend.describe()
+        told = about.provenance
+        origin = Origin(
+            about.name, told.model_fingerprint, told.template_fingerprint, told.versions
+        )
         return Run(settings.params, origin, created=now_ms())
 
     def _reply(
@@ -222,7 +226,7 @@ class Conversation:
     ) -> Generation:
         """Start the engine first: what it refuses is never stored."""
         system = [ChatMessage("system", settings.system)] if settings.system.strip() else []
-        above = tree.messages(reply.id if reply.text else reply.parent or "")
+        above = tree.messages(reply.id if reply.text or reply.ids else reply.parent or "")
         generation = backend.start([*system, *above], settings.params, policy=settings.policy)
         before, new = self._saved, self._new
         title = before.title or titled(node.text for node in tree.nodes if node.role == "user")
