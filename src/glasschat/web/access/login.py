@@ -169,7 +169,7 @@ def _key_in(cookies: Mapping[str, str]) -> str | None:
 
 def _ask() -> NoReturn:
     _head()
-    st.markdown(_("Sign in to chat. Your conversations are yours alone."))
+    st.markdown(_("Sign in to chat. Each person has their own conversations."))
     st.button(_("Sign in"), key="sign_in", type="primary", on_click=st.login)
     st.stop()
 
