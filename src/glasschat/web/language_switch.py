@@ -21,6 +21,20 @@ export default function ({ data }) {
   }
 }
 """
+# Streamlit's own words on its widgets, which it has in English only.
+_WORDS_STYLE = """
+[data-testid="stFileUploaderDropzone"] > span button p {{ font-size: 0; }}
+[data-testid="stFileUploaderDropzone"] > span button p::after {{
+  content: "{choose}"; font-size: 0.875rem;
+}}
+[data-testid="stTextArea"] [data-testid="InputInstructions"] > span {{ font-size: 0; }}
+[data-testid="stTextArea"] [data-testid="InputInstructions"] > span::after {{
+  content: "{apply}"; font-size: 0.75rem;
+}}
+[data-testid="stFileUploaderDropzoneInstructions"],
+[data-testid="stTextInput"] [data-testid="InputInstructions"],
+[data-testid="stNumberInput"] [data-testid="InputInstructions"] {{ display: none; }}
+"""
 _KEY = "language"
 _tell_browser = st.components.v2.component("glasschat_language", js=_JS)
 
@@ -45,6 +59,9 @@ def language_switch() -> None:
             data={"tag": current_language().tag, "chosen": chosen_language(), "cookie": COOKIE},
             height=1,
         )
+        if current_language() is not Language.ENGLISH:
+            choose_file, apply = _("Choose a file"), _("Ctrl+Enter to apply")
+            st.html(f"<style>{_WORDS_STYLE.format(choose=choose_file, apply=apply)}</style>")
 
 
 def _choose() -> None:

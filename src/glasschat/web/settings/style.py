@@ -4,7 +4,8 @@ STYLE = """
 .st-key-settings { gap: 0.75rem; }
 .st-key-preset_row { gap: 0; flex-wrap: nowrap; }
 .st-key-preset_row > :first-child { flex: 1 1 auto; min-width: 0; }
-.st-key-preset_row button { min-height: 2.5rem; min-width: 2.25rem; padding: 0 0.4rem; }
+.st-key-preset_row button { min-height: 2.5rem; min-width: 2rem; padding: 0; }
+.st-key-presets_open button { justify-content: flex-end; }
 .st-key-preset_back button:not(:disabled) { color: var(--st-primary-color, #2f6f8f); }
 /* A sign says it for the eyes; the words are for those who hear the page. */
 :is(.st-key-preset_back, .st-key-presets_open, [class*="st-key-preset_d"]) button p {
@@ -21,4 +22,9 @@ STYLE = """
 }
 [class*="st-key-back_"] button p { font-size: 0.8rem; font-variant-numeric: tabular-nums; }
 [class*="st-key-back_"] button [data-testid="stIconMaterial"] { font-size: 0.95rem; }
+@media (pointer: coarse) {
+  .st-key-preset_row button { min-width: 2.5rem; }
+  [class*="st-key-back_"] { top: -0.5rem; right: 1.75rem; }
+  [class*="st-key-back_"] button { min-height: 2.5rem; padding: 0 0.5rem; }
+}
 """
