@@ -23,7 +23,7 @@ def read_login(file: Path) -> LoginSettings:
         reason = (error.strerror or str(error)).lower()
         raise ServerError(f"cannot read {file}: {reason}") from None
     except ValueError as error:
-        raise ServerError(f"{file} is no TOML file: {error}".lower()) from None
+        raise ServerError(f"{file} is no TOML file: {str(error).lower()}") from None
     section = document.get("auth")
     if not isinstance(section, dict):
         raise ServerError(f"{file} has no section [auth]: docs/access.md shows one")
