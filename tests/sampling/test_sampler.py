@@ -1,10 +1,14 @@
 """One request's tokens: reproducible by seed, steerable by hand, fair."""
 
+import contextlib
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 
+from glasschat.errors import ReplyFailed
+from glasschat.sampling import MinNewTokens, NoRepeatNGram
 from tests.sampling.choosing import OFF, ROW, SETTINGS, sampler, told
 from tests.sampling.rows import make_row, softmax
 
@@ -131,3 +135,37 @@ def test_without_traces_there_is_no_record() -> None:
     chooser = sampler(ROW, trace=False)
     assert chooser.sample(ROW).record is None
     assert chooser.force(ROW, 3).record is None
+
+
+@pytest.mark.parametrize("trace", [True, False])
+@pytest.mark.parametrize("top_k", [0, 500])
+def test_what_a_processor_touches_is_looked_for_once_a_step(
+    monkeypatch: pytest.MonkeyPatch, trace: bool, top_k: int
+) -> None:
+    """To look for repeated runs in a long text takes time, on whichever way the row goes."""
+    asked: list[str] = []
+    for stage in (NoRepeatNGram, MinNewTokens):
+
+        def counted(self: Any, context: Any, touched: Any = stage.touched) -> Any:
+            asked.append(self.name)
+            return touched(self, context)
+
+        monkeypatch.setattr(stage, "touched", counted)
+    chooser = sampler(ROW, trace=trace, no_repeat_ngram_size=2, min_new_tokens=9, top_k=top_k)
+    for _ in range(3):
+        asked.clear()
+        chooser.sample(ROW)
+        assert sorted(asked) == ["min_new_tokens", "no_repeat_ngram_size"]
+
+
+def test_what_overflows_is_no_warning_whoever_samples() -> None:
+    """A page that asks what-if has no thread of the engine's."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for settings in ({"repetition_penalty": 1e-38}, {"temperature": 1e-30}):
+            for row in (ROW, ROW * np.float32(1e37)):
+                chooser = sampler(row, reply_ids=[5], **settings)
+                with contextlib.suppress(ReplyFailed):
+                    chooser.sample(row)
+                with contextlib.suppress(ReplyFailed):
+                    chooser.force(row, 3)

@@ -6,8 +6,6 @@ import time
 from collections.abc import Sequence as Ids
 from dataclasses import dataclass
 
-import numpy as np
-
 from glasschat.engine.generation import Generation
 from glasschat.engine.pacing import ChunkPacer
 from glasschat.engine.request import GenerationRequest
@@ -18,7 +16,7 @@ from glasschat.engine.snapshot import FinishReason
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError, QueueFull
 from glasschat.models.base import ForwardRow, Logits, Model
 from glasschat.prompt import PromptEncoding
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import SamplingParams, quiet_arithmetic
 
 log = logging.getLogger(__name__)
 
@@ -128,9 +126,7 @@ class Engine:
 
     def _run(self) -> None:
         try:
-            # Scores that overflow are caught by their maximum; entering this for every row would
-            # cost more than what it is for.
-            with np.errstate(all="ignore"):
+            with quiet_arithmetic():
                 while not self._closing:
                     if not self.step():
                         self._sleep()

@@ -1,5 +1,6 @@
 """Logits to a token id. NumPy only."""
 
+from glasschat.sampling.arithmetic import quiet_arithmetic
 from glasschat.sampling.distribution import Distribution
 from glasschat.sampling.draw import draw
 from glasschat.sampling.history import TokenHistory
@@ -72,4 +73,5 @@ __all__ = [
     "apply_typical_p",
     "build_stages",
     "draw",
+    "quiet_arithmetic",
 ]

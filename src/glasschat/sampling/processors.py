@@ -121,14 +121,14 @@ class _Processor:
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """See Stage, and the `apply_` function of the stage's name."""
-        ids = self.touched(context)
+        ids = context.touched_by(self)
         if not len(ids):
             return scores
         return _changed(scores, ids, lambda values: self._change(values, context))
 
     def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
         """See ShortStage.narrow."""
-        ids = self.touched(context)
+        ids = context.touched_by(self)
         if not len(ids):
             return shortlist
         if shortlist.cut:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import ParameterError, ReplyFailed
+from glasschat.sampling.arithmetic import is_quiet, quiet_arithmetic
 from glasschat.sampling.distribution import Distribution, Ids
 from glasschat.sampling.draw import probability_of
 from glasschat.sampling.history import TokenHistory
@@ -84,6 +85,12 @@ class Sampler:
         ReplyFailed when it holds a NaN or an infinity, or when the stages leave nothing to
         choose from, and then neither draws nor appends.
         """
+        if is_quiet():
+            return self._sample(row)
+        with quiet_arithmetic():
+            return self._sample(row)
+
+    def _sample(self, row: NDArray[np.float32]) -> Choice:
         raw, context = self._read(row)
         likeliest = raw.candidates(TOP_CANDIDATES)
         run: ShortRow | WholeRow | None = self._run_short(raw, likeliest, context)
@@ -114,15 +121,20 @@ class Sampler:
         record = None
         if row is not None:
             # The stages run with traces off too, so that a row fails or not whatever the traces.
-            raw, context = self._read(row)
-            run = self._run_whole(raw, context)
-            if self.trace:
-                likeliest = raw.candidates(TOP_CANDIDATES)
-                probability = probability_of(run.scores, token_id)
-                record = make_record(raw, likeliest, token_id, probability, None, True, run.records)
+            with quiet_arithmetic():
+                record = self._forced(row, token_id)
         self._draws.advance(1)
         self.history.append(token_id)
         return Choice(token_id, record)
+
+    def _forced(self, row: NDArray[np.float32], token_id: int) -> StepRecord | None:
+        raw, context = self._read(row)
+        run = self._run_whole(raw, context)
+        if not self.trace:
+            return None
+        likeliest = raw.candidates(TOP_CANDIDATES)
+        probability = probability_of(run.scores, token_id)
+        return make_record(raw, likeliest, token_id, probability, None, True, run.records)
 
     def _read(self, row: NDArray[np.float32]) -> tuple[Distribution, StageContext]:
         """The raw row, looked at, and what the stages may know besides."""
@@ -145,7 +157,7 @@ class Sampler:
     ) -> ShortRow | None:
         if self._short_stages is None or (self.trace and not raw.whole):
             return None
-        touched = [s.touched(context) for s in self._short_stages if s.kind == "processor"]
+        touched = [context.touched_by(s) for s in self._short_stages if s.kind == "processor"]
         shortlist = make_shortlist(raw, likeliest, [ids for ids in touched if len(ids)])
         if shortlist is None:
             return None

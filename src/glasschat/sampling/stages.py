@@ -13,7 +13,7 @@ StageKind = Literal["processor", "warper"]
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """What a stage may know of its sequence besides the scores.
+    """What a stage may know of its sequence besides the scores, at one step.
 
     `history` holds prompt and reply up to the token that is being chosen; `end_ids` are the
     tokens that end a reply.
@@ -22,12 +22,20 @@ class StageContext:
     history: TokenHistory
     end_ids: frozenset[int] = frozenset()
     _latest: list[Distribution] = field(default_factory=list, repr=False, compare=False)
+    _touched: dict[int, Ids] = field(default_factory=dict, repr=False, compare=False)
 
     def distribution(self, scores: Row) -> Distribution:
         """The softmax of `scores`, shared with whoever asked for that of the same array last."""
         if not self._latest or self._latest[0].scores is not scores:
             self._latest[:] = [Distribution(scores)]
         return self._latest[0]
+
+    def touched_by(self, stage: "Touching") -> Ids:
+        """What `stage` touches. It is asked once: to look for runs in a long text takes time."""
+        ids = self._touched.get(id(stage))
+        if ids is None:
+            ids = self._touched[id(stage)] = stage.touched(self)
+        return ids
 
 
 @runtime_checkable
@@ -50,6 +58,13 @@ class Stage(Protocol):
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """Return the scores after this stage."""
+
+
+class Touching(Protocol):
+    """What changes scores by their number."""
+
+    def touched(self, context: StageContext) -> Ids:
+        """The ids, each once, whose scores are changed."""
 
 
 @runtime_checkable
