@@ -46,6 +46,15 @@ def test_whoever_signed_out_stays_out_by_that_key() -> None:
     assert sessions.begin("another", ADA)
 
 
+def test_strangers_cannot_make_it_forget_who_signed_out() -> None:
+    sessions = Sessions(most=3)
+    sessions.begin("k", ADA)
+    sessions.end("k")
+    for number in range(10):
+        sessions.end(f"made up {number}")
+    assert sessions.has_ended("k")
+
+
 def test_sessions_are_bounded_and_the_oldest_goes_first() -> None:
     sessions = Sessions(most=3)
     for number in range(5):

@@ -9,6 +9,7 @@ from glasschat.cli.entrance import chosen_access
 from glasschat.cli.planning import planned
 from glasschat.cli.storing import opened_library
 from glasschat.models.load import load_model
+from glasschat.web.access.login import LoginAccess
 from glasschat.web.server import check_address, serve
 
 
@@ -26,9 +27,10 @@ def web(options: argparse.Namespace) -> int:
         raw=options.raw,
     )
     host = f"[{where.host}]" if ":" in where.host else where.host
+    address = access.origin if isinstance(access, LoginAccess) else f"http://{host}:{where.port}"
     print(
         f"glasschat: {plan.info.name}, {plan.slots} slots of {plan.context:,} tokens, "
-        f"on http://{host}:{where.port} (Ctrl-C ends it)",
+        f"on {address} (Ctrl-C ends it)",
         file=sys.stderr,
         flush=True,
     )

@@ -56,24 +56,30 @@ class LoginAccess:
         self._sessions = Sessions()
 
     @property
+    def origin(self) -> str:
+        """Where visitors come to: there alone they can sign in."""
+        return self._settings.origin
+
+    @property
     def secrets(self) -> Mapping[str, object]:
         """The provider, for Streamlit."""
         return self._settings.secrets
 
     def gate(self, app: ASGIApp) -> ASGIApp:
         """What the sign-in does not need is behind it."""
-        return _Gate(app, self._sessions, self._settings.origin)
+        return _Gate(app, self._sessions, self.origin)
 
     def person(self) -> Person:
         """Who is signed in; for anybody else the page is a button, or says whom to ask."""
         key = _key_in(st.context.cookies.to_dict())
-        if not st.user.is_logged_in or key is None or self._sessions.has_ended(key):
+        if not st.user.is_logged_in or key is None:
             _ask()
         claims = st.user.to_dict()
         person = person_of(claims) if self._settings.allows(claims) else None
         if person is None:
             _refuse(claims)
-        self._sessions.begin(key, person)
+        if not self._sessions.begin(key, person):
+            _ask()
         return person
 
 

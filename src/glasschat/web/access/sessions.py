@@ -57,9 +57,13 @@ class Sessions:
             return person
 
     def end(self, key: str) -> None:
-        """Nobody comes in by that key any more, even if the browser still shows it."""
+        """Nobody comes in by that key any more, even if the browser still shows it.
+
+        A key that nobody came in by is not remembered: strangers could fill the memory with them.
+        """
         with self._lock:
-            self._live.pop(key, None)
+            if self._live.pop(key, None) is None:
+                return
             self._ended[key] = None
             while len(self._ended) > self._most:
                 self._ended.popitem(last=False)

@@ -106,7 +106,8 @@ class _Gate:
             return self._sign_out(request, key)
         if not wants_page(request):
             return None
-        if request.method == "POST" and request.headers.get("content-type") == _FORM:
+        kind = request.headers.get("content-type", "").partition(";")[0]
+        if request.method == "POST" and kind == _FORM:
             # Signed in already: on another tab, or by a second click.
             return _back(request) if known else await self._sign_in(request)
         return _page(request, 401) if request.method == "GET" and not known else None
