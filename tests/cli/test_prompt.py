@@ -9,6 +9,7 @@ import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from glasschat.cli import main
+from tests.support.hf_folders import smollm2_folder
 
 CONVERSATION = [
     {"role": "system", "content": "Be brief."},
@@ -19,10 +20,11 @@ CONVERSATION = [
 
 
 @pytest.fixture(scope="module")
-def reference(builtin_model_path: Path) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(
-        builtin_model_path.parent, gguf_file=builtin_model_path.name
-    )
+def reference(
+    builtin_model_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> PreTrainedTokenizerBase:
+    folder = smollm2_folder(tmp_path_factory.mktemp("m"), builtin_model_path, weights=False)
+    return AutoTokenizer.from_pretrained(folder)
 
 
 def prompt(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, list]:  # type: ignore[type-arg]

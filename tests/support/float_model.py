@@ -5,29 +5,42 @@ logits by up to 1, as much as a token missed. In float32 the same change moves t
 thousandth, and a comparison can tell right from wrong.
 """
 
+import struct
 from pathlib import Path
 
 import gguf
-import numpy as np
 
-_WRITTEN_BY_THE_WRITER = {"GGUF.version", "GGUF.tensor_count", "GGUF.kv_count"}
+from glasschat.models.gguf.reader import Reader
+from glasschat.models.gguf.table import read_fields
+from tests.support.gguf_weights import weights_of
+
+_ALIGNMENT = 32
 
 
 def write_float_model(source: Path, target: Path) -> None:
-    """Copy the GGUF at `source` to `target` with every tensor in float32."""
-    reader = gguf.GGUFReader(source)
-    architecture = reader.fields["general.architecture"].contents()
-    writer = gguf.GGUFWriter(target, architecture)
-    for name, field in reader.fields.items():
-        if name in _WRITTEN_BY_THE_WRITER or name in ("general.architecture", "general.file_type"):
-            continue
-        inner = field.types[1] if field.types[0] is gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(name, field.contents(), field.types[0], inner)
-    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
-    for tensor in reader.tensors:
-        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        writer.add_tensor(tensor.name, np.ascontiguousarray(values, dtype=np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    """Copy the GGUF at `source` to `target` with every tensor in float32; metadata as it is."""
+    weights = list(weights_of(source))
+    table, offset = b"", 0
+    for name, values in weights:
+        shape = values.shape[::-1]
+        table += struct.pack(f"<Q{len(name)}sI", len(name), name.encode(), len(shape))
+        table += struct.pack(f"<{len(shape)}Q", *shape)
+        table += struct.pack("<IQ", gguf.GGMLQuantizationType.F32, offset)
+        offset += values.nbytes + -values.nbytes % _ALIGNMENT
+    with target.open("wb") as file:
+        file.write(_metadata(source) + table)
+        for _, values in weights:
+            file.write(bytes(-file.tell() % _ALIGNMENT))
+            values.tofile(file)
+
+
+def _metadata(path: Path) -> bytes:
+    """Everything up to the first tensor's entry."""
+    with path.open("rb") as file:
+        reader = Reader(file, path.stat().st_size)
+        reader.skip_scalars("I", 2)
+        reader.skip_scalars("Q", 1)
+        for _ in read_fields(reader, reader.number("Q")):
+            pass
+        file.seek(0)
+        return file.read(reader.position)

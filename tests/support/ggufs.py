@@ -1,4 +1,4 @@
-"""Small GGUF files: a vocabulary and a chat template, no weights.
+"""Small GGUF files: a vocabulary and a chat template, no weights unless they are asked for.
 
 The byte-level ones carry SmolLM2's real vocabulary with its seventeen control tokens rewritten
 to those of another family. The sentencepiece ones carry a vocabulary made here: all bytes, ASCII,
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+import numpy as np
 
 from glasschat.models.gguf.header import read_header
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 RESERVED = 17
+_WIDTH = 32
 _VOCABULARY = ("tokenizer.ggml.tokens", "tokenizer.ggml.token_type", "tokenizer.ggml.merges")
 _WORDS = """
 Hello hello world the user model assistant system INST SYS Paris is capital of France im start end
@@ -95,8 +97,12 @@ def sentencepiece(
     adds_bos: bool = True,
     space_prefix: bool = True,
     with_bytes: bool = True,
+    weights: bool = False,
 ) -> Path:
-    """A small vocabulary of the kind of Llama 2, with `special` (piece: type) after `<unk>`."""
+    """A small vocabulary of the kind of Llama 2, with `special` (piece: type) after `<unk>`.
+
+    With `weights` it is a whole model, whose one layer has random ones.
+    """
     pieces: dict[str, tuple[int, float]] = {"<unk>": (UNKNOWN, 0.0)}
     pieces |= {piece: (kind, 0.0) for piece, kind in special.items()}
     if with_bytes:
@@ -111,7 +117,7 @@ def sentencepiece(
     scores = [score for _, score in pieces.values()]
     return _write(
         target, "llama", "default", tokens, types, template, bos, eos, adds_bos,
-        scores=scores, space_prefix=space_prefix,
+        scores=scores, space_prefix=space_prefix, weights=weights,
     )  # fmt: skip
 
 
@@ -129,12 +135,13 @@ def _write(
     merges: Sequence[Any] | None = None,
     scores: Sequence[float] | None = None,
     space_prefix: bool | None = None,
+    weights: bool = False,
 ) -> Path:
     writer = gguf.GGUFWriter(str(target), "llama")
     writer.add_block_count(1)
     writer.add_context_length(512)
-    writer.add_embedding_length(32)
-    writer.add_feed_forward_length(32)
+    writer.add_embedding_length(_WIDTH)
+    writer.add_feed_forward_length(_WIDTH)
     writer.add_head_count(1)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(len(tokens))
@@ -155,7 +162,26 @@ def _write(
         writer.add_eos_token_id(tokens.index(eos))
     if template is not None:
         writer.add_chat_template(template)
+    if weights:
+        for name, shape in _shapes(len(tokens)).items():
+            random = np.random.default_rng(len(name)).normal(0, 0.1, shape)
+            writer.add_tensor(name, random.astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
     writer.close()
     return target
+
+
+def _shapes(vocabulary: int) -> dict[str, tuple[int, ...]]:
+    block = {
+        **dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), (_WIDTH, _WIDTH)),
+        **dict.fromkeys(("ffn_gate", "ffn_up", "ffn_down"), (_WIDTH, _WIDTH)),
+        **dict.fromkeys(("attn_norm", "ffn_norm"), (_WIDTH,)),
+    }
+    return {
+        "token_embd.weight": (vocabulary, _WIDTH),
+        "output_norm.weight": (_WIDTH,),
+        "output.weight": (vocabulary, _WIDTH),
+        **{f"blk.0.{name}.weight": shape for name, shape in block.items()},
+    }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glasschat.models.gguf.header import read_header
+from tests.support.gguf_weights import weights_of
 
 Dtype = Literal["float32", "bfloat16"]
 _BLOCK = {
@@ -104,23 +105,19 @@ def smollm2_tokenizer(source: Path) -> dict[str, Any]:
 
 def smollm2_weights(path: Path, source: Path, dtype: Dtype) -> None:
     """Write the weights of the GGUF at `source`, bit for bit as transformers reads them."""
-    import gguf
-    import numpy as np
     import torch
     from safetensors.torch import save_file
 
     heads = {"attn_q": 9, "attn_k": 3}
     weights = {}
-    for tensor in gguf.GGUFReader(source).tensors:
-        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        name = _WHOLE.get(tensor.name)
+    for given, values in weights_of(source):
+        name = _WHOLE.get(given)
         if name is None:
-            _, layer, part, _ = tensor.name.split(".")
+            _, layer, part, _ = given.split(".")
             name = f"model.layers.{layer}.{_BLOCK[part]}.weight"
             if part in heads:
                 # A GGUF has the two halves of a rotated head interleaved.
                 split = values.reshape(heads[part], -1, 2, values.shape[-1])
                 values = split.swapaxes(1, 2).reshape(values.shape)
-        whole = torch.from_numpy(np.array(values, dtype=np.float32))
-        weights[name] = whole.to(getattr(torch, dtype))
+        weights[name] = torch.from_numpy(values.copy()).to(getattr(torch, dtype))
     save_file(weights, path / "model.safetensors", metadata={"format": "pt"})
