@@ -206,8 +206,8 @@ def test_a_content_that_could_not_be_kept_apart(
     case = opened(turns("</s>"), "<|head|>")
     assert one(content.contents_apart(case)).mark is not Mark.FAIL
     monkeypatch.setattr(
-        "glasschat.prompt.template.encode_content",
-        lambda tokenizer, text: tokenizer.encode(text, control=True),
+        "glasschat.prompt.content.ContentEncoder.encode",
+        lambda self, text: self._tokenizer.encode(text, control=True),
     )
     finding = one(content.contents_apart(case))
     assert finding.mark is Mark.FAIL and "<|head|>" in finding.details["broken"]
