@@ -2,24 +2,14 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 from glasschat.engine.request import GenerationRequest
+from glasschat.engine.signals import Signals
 from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Usage
 from glasschat.errors import ParameterError, ReplyFailed
 from glasschat.prompt import ChatMessage, PromptEncoding
-
-
-class Signals:
-    """What watchers ask of a reply; the engine takes it at the next step."""
-
-    def __init__(self) -> None:
-        self.cancelled = False
-        self.paused = False
-        self.steps_allowed = 0
-        self.forced: deque[int] = deque()
 
 
 class Generation:
