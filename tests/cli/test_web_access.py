@@ -258,6 +258,11 @@ def test_an_allowed_host_that_is_no_name(name: str) -> None:
     assert "allowed_host must be a host name" in refused("--allowed-host", name)
 
 
+def test_a_proxy_in_front_of_nothing_that_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["web", "--allowed-host", "chat.example"]) == 2
+    assert "--password" in capsys.readouterr().err
+
+
 def test_allowed_hosts_add_up() -> None:
     _, where = chosen("--allowed-host", "chat.example", "--allowed-host", "chat")
     assert where.allowed_hosts == ("chat.example", "chat")

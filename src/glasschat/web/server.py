@@ -70,10 +70,16 @@ _HEADERS = [
 
 def check_address(options: WebOptions, access: Access) -> None:
     """Raise ServerError when the address is not allowed, unknown or taken."""
-    if not options.is_loopback and isinstance(access, LocalAccess):
+    alone = isinstance(access, LocalAccess)
+    if alone and not options.is_loopback:
         raise ServerError(
             f"--host {options.host} would let everyone who reaches this machine chat: add "
             "--password or --login, or --open if that is what you want, or leave --host out"
+        )
+    if alone and options.allowed_hosts:
+        raise ServerError(
+            f"--allowed-host {options.allowed_hosts[0]} would let in everyone whom a proxy under "
+            "that name passes on: add --password or --login, or --open if that is what you want"
         )
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
