@@ -9,7 +9,7 @@ from glasschat.backends import Description
 from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import DEFAULTS, Preset
 from glasschat.prompt import ContextPolicy
-from glasschat.web.language import N_, _
+from glasschat.web.language import N_, _, current_language
 from glasschat.web.plain import plain_label
 from glasschat.web.settings import state
 from glasschat.web.settings.fields import (
@@ -30,7 +30,8 @@ SHORTEST = 8
 HOTTEST = 1.0
 """The end of the slider for the temperature, as the original has it."""
 
-_HOTTEST = "hottest"
+_HOTTEST, _DRAWN_IN = "hottest", "settings_drawn_in"
+_LISTS = {"preset", "context_policy"}
 
 _POLICIES = {
     ContextPolicy.REFUSE: N_("Refuse the message"),
@@ -90,6 +91,11 @@ class SettingsPanel:
         first |= {"max_new_tokens": state.USUAL_LIMIT, "limit_reply": False}
         for name, value in first.items():
             now.setdefault(name, value)
+        if now.get(_DRAWN_IN) != current_language():
+            now[_DRAWN_IN] = current_language()
+            # A list that is open already would go on showing the other language's word.
+            for name in _LISTS & now.keys():
+                now[name] = now[name]
         for name, (low, high) in limits.items():
             bounded = type(first[name])(min(max(now[name], low), high))
             # A value that is set anew with every run would throw back a slider that is moving.

@@ -18,7 +18,7 @@ _NAMES = {
     PRECISE.name: N_("Precise"),
     CREATIVE.name: N_("Creative"),
 }
-_CHOSEN, _BEFORE, _OWN, _OPENED = "preset", "preset_before", "own_presets", "presets_opened"
+_CHOSEN, _BEFORE, _OPENED = "preset", "preset_before", "presets_opened"
 
 
 def shown_name(preset: Preset) -> str:
@@ -83,20 +83,20 @@ class PresetChoice:
     def draw_dialog(self) -> None:
         """One's own presets, if they were asked for."""
         if st.session_state.pop(_OPENED, False):
-            st.session_state.pop(_OWN, None)
+            st.session_state.pop(state.OWN, None)
             chosen = self._chosen().name
             name = "" if chosen in _NAMES else chosen
             PresetDialog(self._own, self._owner, name, self._most, self._choose).draw()
 
     def _owns(self) -> tuple[Preset, ...]:
         """One's own, asked for once: what else changes them forgets them."""
-        if _OWN not in st.session_state:
+        if state.OWN not in st.session_state:
             try:
-                st.session_state[_OWN] = self._own.of(self._owner)
+                st.session_state[state.OWN] = self._own.of(self._owner)
             except StoreError:
                 # The dialog says why; the built-in ones are there all the same.
-                st.session_state[_OWN] = ()
-        owns: tuple[Preset, ...] = st.session_state[_OWN]
+                st.session_state[state.OWN] = ()
+        owns: tuple[Preset, ...] = st.session_state[state.OWN]
         return owns
 
     def _chosen(self) -> Preset:
@@ -121,7 +121,7 @@ class PresetChoice:
         before: Preset | None = st.session_state.get(_BEFORE)
         state.put(preset.brings(state.values(), instead_of=before))
         st.session_state[_CHOSEN] = preset.name
-        st.session_state.pop(_OWN, None)
+        st.session_state.pop(state.OWN, None)
 
 
 def _open() -> None:

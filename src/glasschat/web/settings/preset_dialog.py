@@ -126,9 +126,13 @@ class PresetDialog:
         if attempt(lambda: self._own.delete(self._owner, preset.name)):
             offer_undo(
                 _("“{title}” was deleted.", title=plain_label(preset.name)),
-                lambda: self._own.save(self._owner, preset),
+                lambda: self._keep(preset),
             )
         st.session_state[_DONE] = True
+
+    def _keep(self, preset: Preset) -> None:
+        self._own.save(self._owner, preset)
+        st.session_state.pop(state.OWN, None)
 
     def _files(self, owns: tuple[Preset, ...]) -> None:
         if len(owns) > 1:

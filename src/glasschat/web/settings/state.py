@@ -18,6 +18,9 @@ from glasschat.sampling import SamplingParams
 RESTORED = "settings_restored"
 """Set where another conversation's settings came: which preset they are is not known yet."""
 
+OWN = "own_presets"
+"""One's own presets as they were last asked for; whatever changes them takes this away."""
+
 USUAL_LIMIT = 512
 """Tokens of the longest reply that is proposed to whoever wants a limit."""
 
