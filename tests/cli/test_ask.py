@@ -14,7 +14,8 @@ import pytest
 
 from glasschat.cli import main
 
-SHORT = ["--max-new-tokens", "12", "--seed", "1"]
+# A small context: memory for the largest one takes longer to get than these replies.
+SHORT = ["--max-new-tokens", "12", "--seed", "1", "--context", "512"]
 
 
 def glasschat(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -31,7 +32,7 @@ def glasschat(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[s
 
 def test_a_question_is_answered() -> None:
     question = "What is the capital of France? Answer in one sentence."
-    done = glasschat("ask", "--temperature", "0", "--max-new-tokens", "20", question)
+    done = glasschat("ask", *SHORT, "--temperature", "0", "--max-new-tokens", "20", question)
     assert done.returncode == 0
     assert "Paris" in done.stdout
     assert done.stderr == ""
@@ -75,7 +76,8 @@ def test_the_same_seed_in_exact_mode_gives_the_same_ids(capsys: pytest.CaptureFi
 def test_a_reply_can_be_repeated_by_the_seed_that_was_drawn(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    arguments = ["ask", "--json", "--exact", "--max-new-tokens", "12", "--temperature", "1.5", "Hi"]
+    reply = ["--max-new-tokens", "12", "--context", "512", "--temperature", "1.5"]
+    arguments = ["ask", "--json", "--exact", *reply, "Hi"]
     assert main(arguments) == 0
     first = json.loads(capsys.readouterr().out)
     assert main([*arguments, "--seed", str(first["seed"])]) == 0
@@ -92,7 +94,7 @@ def test_settings_by_their_own_names(capsys: pytest.CaptureFixture[str]) -> None
           "frequency_penalty,no_repeat_ngram_size,min_new_tokens,top_k,top_p,min_p,typical_p"),
         *("--max-new-tokens", "5", "--ignore-eos", "--do-sample", "--stop", "zzz"),
     ]  # fmt: skip
-    assert main(["ask", "--json", "--trace", *settings, "Hi"]) == 0
+    assert main(["ask", "--json", "--trace", "--context", "512", *settings, "Hi"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["usage"]["completion_tokens"] == 5
     assert said["finish_reason"] == "length"
@@ -169,21 +171,36 @@ def test_a_reader_who_has_enough_is_no_error() -> None:
         (["--model", ""], "path is empty"),
     ],
 )
-def test_a_wrong_setting_is_one_line_and_exit_code_2(arguments: list[str], says: str) -> None:
-    done = glasschat("ask", *arguments, "Hello")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert says.replace("_", "-") in done.stderr.replace("_", "-")
-    assert "Traceback" not in done.stderr
+def test_a_wrong_setting_is_one_line_and_exit_code_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code("ask", *arguments, "Hello") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1, said.err
+    assert says.replace("_", "-") in said.err.replace("_", "-")
+
+
+def exit_code(*arguments: str) -> object:
+    """What the program would end with."""
+    try:
+        return main(list(arguments))
+    except SystemExit as ended:
+        return ended.code
+
+
+def test_a_wrong_setting_ends_the_program_without_a_traceback() -> None:
+    done = glasschat("ask", "--temperature", "-1", "Hello")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "temperature must be" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("question", ["", "   ", "\n"])
-def test_an_empty_question_is_refused(question: str) -> None:
-    done = glasschat("ask", question)
-    assert done.returncode == 2
-    assert "question" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_an_empty_question_is_refused(question: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ask", question]) == 2
+    err = capsys.readouterr().err
+    assert "question" in err
+    assert err.count("\n") == 1
 
 
 def test_a_question_longer_than_the_context_says_by_how_much() -> None:

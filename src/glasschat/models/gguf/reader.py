@@ -66,8 +66,15 @@ class Reader:
 
     def scalars(self, letter: str, count: int) -> tuple[int | float | bool, ...]:
         """`count` values, when that many are there."""
-        self._claim(count * struct.calcsize("<" + letter))
-        return tuple(self.scalar(letter) for _ in range(count))
+        size = struct.calcsize("<" + letter)
+        self._claim(count * size)
+        values: list[int | float | bool] = []
+        while len(values) < count:
+            part = min(count - len(values), WINDOW // size)
+            self._need(part * size)
+            values += struct.unpack_from(f"<{part}{letter}", self._window, self._at)
+            self._at += part * size
+        return tuple(values)
 
     def text(self) -> str:
         """A length and so many bytes of UTF-8."""
