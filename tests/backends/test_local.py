@@ -13,6 +13,7 @@ from glasschat.config import ModelOptions
 from glasschat.errors import (
     EngineStopped,
     InvalidModel,
+    ParameterError,
     PromptError,
     PromptTooLong,
     ReplyFailed,
@@ -252,3 +253,23 @@ def test_what_a_policy_leaves_out_can_be_seen_before_and_after() -> None:
         assert generation.prompt == before
         assert generation.result(10).text == "Hi!"
         assert backend.start(HELLO, GREEDY, policy=oldest).prompt.left_out == ()
+
+
+def test_a_text_is_gone_on_with_as_it_stands_and_begins_once() -> None:
+    model = scripted_model("!")
+    with backend_of(model) as backend:
+        backend.load()
+        begin = model.tokenizer.bos_id
+        told: list[str] = []
+        backend.on_reply(lambda generation: told.append(generation.id))
+        as_text = backend.encode_text("<s>a<|end|>", control=False, opened=True)
+        assert as_text == [begin, *b"<s>a<|end|>"]
+        as_control = backend.encode_text("<s>a<|end|>", control=True, opened=True)
+        assert as_control == [begin, ord("a"), END]
+        assert backend.encode_text("a", control=True, opened=False) == [ord("a")]
+        assert backend.token_bytes(END) == b"<|end|>"
+        with pytest.raises(ParameterError, match="below 260"):
+            backend.token_bytes(260)
+        generation = backend.complete([begin, HEADER_END], GREEDY)
+        assert generation.result(10).text == "!"
+        assert told == [generation.id]

@@ -419,3 +419,22 @@ def test_an_engine_that_fails_says_so_to_everyone(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(EngineStopped, match="the scheduler broke"):
         engine.submit(PROMPT, GREEDY)
     engine.close()
+
+
+def test_whoever_asks_is_told_of_every_change_until_they_have_enough() -> None:
+    """An event loop cannot sleep on a reply as a thread does: it is woken."""
+    gate = threading.Semaphore(0)
+    with engine_for(scripted_model("Hello", gate=gate)) as engine:
+        generation = engine.submit(PROMPT, GREEDY)
+        told: list[int] = []
+        enough = generation.on_change(lambda: told.append(len(generation.steps())))
+        gate.release(2)
+        wait_until(lambda: 2 in told)
+        enough()
+        count = len(told)
+        runner_of(engine).open_gate()
+        generation.result(TIMEOUT_S)
+        assert len(told) == count
+        clock = generation.clock
+        moments = [clock.submitted_at, clock.admitted_at, clock.first_at, clock.ended_at]
+        assert moments == sorted(m for m in moments if m is not None)

@@ -2,13 +2,13 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 from glasschat.backends.base import Description, Readiness
 from glasschat.backends.provenance import provenance
+from glasschat.backends.recommended import usable
 from glasschat.engine import Engine, EngineStats, Generation
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError
 from glasschat.models.base import Model
@@ -19,6 +19,7 @@ from glasschat.prompt import (
     PlainText,
     PromptEncoding,
     PromptFitter,
+    encode_text,
     with_turn_end,
 )
 from glasschat.sampling import SamplingParams
@@ -55,6 +56,7 @@ class LocalBackend:
         self._engine: Engine | None = None
         self._prompts: PromptFitter | None = None
         self._loading: threading.Thread | None = None
+        self._told: tuple[Callable[[Generation], None], ...] = ()
         self._description = Description(Readiness.LOADING, name)
 
     def __enter__(self) -> "LocalBackend":
@@ -88,7 +90,7 @@ class LocalBackend:
                 Readiness.READY,
                 model.info.name,
                 detail=model.info.quantization,
-                recommended=_usable(model.info.recommended),
+                recommended=usable(model.info.recommended),
                 context=model.runner.context,
                 slots=model.runner.slots,
                 progress=1.0,
@@ -173,7 +175,37 @@ class LocalBackend:
         trace: bool = True,
     ) -> Generation:
         """See Backend.start."""
-        return self.engine.submit(self.fit(messages, params, policy), params, trace=trace)
+        return self._submit(self.fit(messages, params, policy), params, trace)
+
+    def complete(
+        self, ids: Sequence[int], params: SamplingParams, *, trace: bool = True
+    ) -> Generation:
+        """Begin a reply that goes on with `ids` as they are. Raises PromptError, EngineError."""
+        return self._submit(ids, params, trace)
+
+    def encode_text(self, text: str, *, control: bool, opened: bool) -> list[int]:
+        """See `prompt.encode_text`. Raises InvalidMessage, EngineStopped."""
+        with self._fitter():
+            return encode_text(self.engine.model.tokenizer, text, control=control, opened=opened)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """What the token stands for. Raises ParameterError for an id beyond the vocabulary."""
+        tokenizer = self.engine.model.tokenizer
+        if not 0 <= token_id < tokenizer.vocab_size:
+            raise ParameterError("token_id", f"a token id below {tokenizer.vocab_size:,}", token_id)
+        return tokenizer.token_bytes(token_id)
+
+    def on_reply(self, tell: Callable[[Generation], None]) -> None:
+        """Have `tell` called with every reply from now on, as soon as it is queued."""
+        self._told = (*self._told, tell)
+
+    def _submit(
+        self, prompt: PromptEncoding | Sequence[int], params: SamplingParams, trace: bool
+    ) -> Generation:
+        generation = self.engine.submit(prompt, params, trace=trace)
+        for tell in self._told:
+            tell(generation)
+        return generation
 
     @contextmanager
     def _fitter(self) -> Iterator[PromptFitter]:
@@ -202,15 +234,3 @@ class LocalBackend:
 
     def _describe(self, description: Description) -> None:
         self._description = description
-
-
-def _usable(recommended: Mapping[str, float]) -> dict[str, float]:
-    """The recommendations that a reply can be made with; a stranger wrote them."""
-    usable: dict[str, float] = {}
-    for name, value in recommended.items():
-        # A whole number is often written as a float.
-        number = int(value) if isinstance(value, float) and value.is_integer() else value
-        setting: dict[str, Any] = {name: number}
-        with suppress(ParameterError):
-            usable[name] = getattr(SamplingParams(**setting), name)
-    return usable

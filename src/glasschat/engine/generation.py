@@ -1,13 +1,13 @@
 """The handle on one reply: watch it, steer it, wait for its end."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
+from glasschat.engine.clock import ReplyClock
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.signals import Signals
-from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Usage
+from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Usage
 from glasschat.errors import ParameterError, ReplyFailed
 from glasschat.prompt import ChatMessage, PromptEncoding
 
@@ -41,10 +41,8 @@ class Generation:
         self._error: str | None = None
         self._whole = True
         self._seed: int | None = None
-        self._submitted_at = time.perf_counter()
-        self._admitted_at: float | None = None
-        self._first_at: float | None = None
-        self._last_at: float | None = None
+        self._told: tuple[Callable[[], None], ...] = ()
+        self.clock = ReplyClock()
 
     @property
     def prompt(self) -> PromptEncoding:
@@ -70,7 +68,9 @@ class Generation:
                 text=self._joined_text(),
                 finish_reason=self._finish_reason,
                 error=self._error,
-                timings=self._timings(),
+                timings=self.clock.timings(
+                    len(self.request.prompt_ids) - self._cached, len(self._steps)
+                ),
                 seed=self._seed,
             )
 
@@ -83,6 +83,20 @@ class Generation:
         """Sleep until the reply differs from what `version` saw; False when time ran out."""
         with self._changed:
             return self._changed.wait_for(lambda: self._version != version, timeout)
+
+    def on_change(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Have `tell` called at every change from now on; call what comes back to end that.
+
+        It is the engine's thread that calls, and every reply waits meanwhile: wake, and no more.
+        """
+        with self._changed:
+            self._told = (*self._told, tell)
+
+        def no_more() -> None:
+            with self._changed:
+                self._told = tuple(other for other in self._told if other is not tell)
+
+        return no_more
 
     def wait_for_end(self, timeout: float | None = None) -> bool:
         """Sleep until the reply has ended; False when time ran out."""
@@ -176,7 +190,7 @@ class Generation:
     def _set_prefilled(self, prefilled: int, cached: int | None = None) -> None:
         with self._changed:
             if cached is not None:
-                self._admitted_at = time.perf_counter()
+                self.clock.admitted()
                 self._cached = cached
                 self._queue_position = 0
             self._state = State.PREFILLING
@@ -191,11 +205,8 @@ class Generation:
 
     def _append(self, step: Step) -> None:
         with self._changed:
-            now = time.perf_counter()
-            if self._first_at is None:
-                self._first_at = now
+            if self.clock.token():
                 self._prefilled = len(self.request.prompt_ids)
-            self._last_at = now
             if self._state is State.PREFILLING:
                 self._state = State.RUNNING
             self._steps.append(step)
@@ -213,6 +224,7 @@ class Generation:
             self._error = error
             self._queue_position = 0
             self._state = State.FINISHED
+            self.clock.ended()
             self._publish()
         self._ended.set()
 
@@ -224,6 +236,8 @@ class Generation:
     def _publish(self) -> None:
         self._version += 1
         self._changed.notify_all()
+        for tell in self._told:
+            tell()
 
     def _joined_text(self) -> str:
         # Only what is new is joined, so that watching costs a constant amount per token.
@@ -233,15 +247,3 @@ class Generation:
         if self._tail:
             self._text, self._tail = self._text + self._tail, ""
         return self._text
-
-    def _timings(self) -> Timings:
-        first, last, admitted = self._first_at, self._last_at, self._admitted_at
-        if first is None or last is None or admitted is None:
-            return Timings(None, None, None)
-        computed = len(self.request.prompt_ids) - self._cached
-        more = len(self._steps) - 1
-        return Timings(
-            ttft_s=first - self._submitted_at,
-            prefill_tps=computed / (first - admitted) if first > admitted else None,
-            decode_tps=more / (last - first) if more and last > first else None,
-        )

@@ -1,5 +1,6 @@
 """Messages to ids. Knows no model and no backend."""
 
+from glasschat.prompt.completion import encode_text
 from glasschat.prompt.content import encode_content
 from glasschat.prompt.encoding import (
     OpenReply,
@@ -34,6 +35,7 @@ __all__ = [
     "decode",
     "describe",
     "encode_content",
+    "encode_text",
     "room_for_reply",
     "turn_end",
     "user",
