@@ -109,9 +109,8 @@ class SettingsPanel:
             yield
             if preset.differs(name, state.values()[name]):
                 st.button(
-                    plain_label(written(name, preset.value(name))),
+                    f":primary[:material/undo: {plain_label(written(name, preset.value(name)))}]",
                     key=f"back_{name}",
-                    icon=":material/undo:",
                     type="tertiary",
                     on_click=state.put,
                     args=({name: preset.value(name)},),

@@ -6,7 +6,6 @@ STYLE = """
 .st-key-preset_row > :first-child { flex: 1 1 auto; min-width: 0; }
 .st-key-preset_row button { min-height: 2.5rem; min-width: 2rem; padding: 0; }
 .st-key-presets_open button { justify-content: flex-end; }
-.st-key-preset_back button:not(:disabled) { color: var(--st-primary-color, #2f6f8f); }
 /* A sign says it for the eyes; the words are for those who hear the page. */
 :is(.st-key-preset_back, .st-key-presets_open, [class*="st-key-preset_d"]) button p {
   position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
@@ -18,10 +17,9 @@ STYLE = """
   position: absolute !important; top: 0; right: 1.5rem; width: auto !important;
 }
 [class*="st-key-back_"] button {
-  min-height: 1.5rem; padding: 0 0.25rem; color: var(--st-primary-color, #2f6f8f);
+  min-height: 1.5rem; padding: 0 0.25rem;
 }
 [class*="st-key-back_"] button p { font-size: 0.8rem; font-variant-numeric: tabular-nums; }
-[class*="st-key-back_"] button [data-testid="stIconMaterial"] { font-size: 0.95rem; }
 @media (pointer: coarse) {
   .st-key-preset_row button { min-width: 2.5rem; }
   [class*="st-key-back_"] { top: -0.5rem; right: 1.75rem; }
