@@ -14,7 +14,8 @@ class GenerationRequest:
     """One reply to generate, or to go on with.
 
     `max_new_tokens` is what all limits together allow, `ending_ids` the tokens that end the
-    reply, `vocab_size` the tokenizer's. Without `trace` no step records are written.
+    reply, `end_ids` the model's own among all that could, `vocab_size` the tokenizer's. Without
+    `trace` no step records are written.
     """
 
     prompt: PromptEncoding
@@ -23,6 +24,7 @@ class GenerationRequest:
     ending_ids: frozenset[int]
     vocab_size: int
     trace: bool = True
+    end_ids: frozenset[int] = frozenset()
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -74,4 +76,5 @@ class GenerationRequest:
             ending_ids=ends | frozenset(params.stop_token_ids),
             vocab_size=tokenizer.vocab_size,
             trace=trace,
+            end_ids=frozenset(tokenizer.end_ids),
         )

@@ -1,8 +1,9 @@
 """Logits to a token id. NumPy only."""
 
 from glasschat.sampling.arithmetic import quiet_arithmetic
+from glasschat.sampling.columns import Columns
 from glasschat.sampling.distribution import Distribution
-from glasschat.sampling.draw import draw
+from glasschat.sampling.draw import draw, seeded_draws
 from glasschat.sampling.history import TokenHistory
 from glasschat.sampling.params import DEFAULT_ORDER, SamplingParams
 from glasschat.sampling.pipeline import build_stages
@@ -39,6 +40,7 @@ __all__ = [
     "DEFAULT_ORDER",
     "TOP_CANDIDATES",
     "Choice",
+    "Columns",
     "Distribution",
     "FrequencyPenalty",
     "LogitBias",
@@ -74,4 +76,5 @@ __all__ = [
     "build_stages",
     "draw",
     "quiet_arithmetic",
+    "seeded_draws",
 ]

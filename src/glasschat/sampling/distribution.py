@@ -57,10 +57,32 @@ class Distribution:
     def _weighted(self) -> float:
         """The sum of `exps` times the shifted scores: NaN with removed tokens, 0 * -inf."""
         if self._mean is None:
-            work = self._share(1.0)
-            self._total = float(np.vecdot(work.shares, work.ones).sum())
-            self._mean = float(np.vecdot(work.shares, work.shifted).sum())
+            self._weigh()
+        assert self._mean is not None
         return self._mean
+
+    def _weigh(self) -> Workspace:
+        """Total and mean, and the workspace that holds their shares."""
+        work = self._share(1.0)
+        self._total = float(np.vecdot(work.shares, work.ones).sum())
+        self._mean = float(np.vecdot(work.shares, work.shifted).sum())
+        return work
+
+    def tail(self, ids: Ids) -> tuple[float, float, float]:
+        """What all tokens but `ids` weigh at temperatures 2, 1 and 1/2.
+
+        Natural logarithms of the sums of `exp((scores - maximum) / temperature)`, -inf where
+        nothing is left; good to some 1e-5. One look at the row serves `total` and `entropy` too.
+        """
+        work = self._weigh()
+        work.flat_shares[ids] = 0.0
+        half = np.vecdot(work.shares, work.shares).sum()
+        one = np.vecdot(work.shares, work.ones).sum()
+        # A square root takes a fraction of the time of another power.
+        np.sqrt(work.shares, out=work.shares)
+        two = np.vecdot(work.shares, work.ones).sum()
+        logs = np.log(np.array([two, one, half], np.float32)).tolist()
+        return logs[0], logs[1], logs[2]
 
     def _share(self, temperature: float) -> Workspace:
         """This thread's workspace, holding this row's shifted scores and their shares."""

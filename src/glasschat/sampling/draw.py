@@ -1,6 +1,7 @@
 """One token from the final row, by inverse transform."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glasschat.sampling.distribution import Distribution, Ids
 from glasschat.sampling.workspace import Row
@@ -37,6 +38,11 @@ def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, flo
         place = place_of(sums, u * whole.total)
         return int(ids[place]), float(weights[place]) / whole.total
     return _draw_sorted(whole, u)
+
+
+def seeded_draws(seed: int, start: int, count: int) -> NDArray[np.float64]:
+    """The numbers in [0, 1) that a seed has for `count` tokens of a reply, from `start` on."""
+    return np.random.Generator(np.random.PCG64(seed).advance(start)).random(count)
 
 
 def probability_of(scores: Row, token_id: int) -> float:

@@ -28,13 +28,15 @@ def check_peak(peak: float, source: str, remedy: str) -> None:
 def make_record(
     raw: Distribution,
     likeliest: Ids,
+    tail: tuple[float, float, float],
     token_id: int,
     probability: float,
     u: float | None,
-    forced: bool,
     stages: tuple[StageRecord, ...],
+    *,
+    forced: bool = False,
 ) -> StepRecord:
-    """The record of one choice. `likeliest` is `raw.candidates(TOP_CANDIDATES)`."""
+    """The record of one choice. `likeliest` is `raw.candidates(TOP_CANDIDATES)`, `tail` of them."""
     top = likeliest[:TOP_CANDIDATES]
     found = np.flatnonzero(top == token_id)
     return StepRecord(
@@ -48,6 +50,7 @@ def make_record(
         forced=forced,
         top_ids=top.astype(np.int32),
         top_logits=raw.scores[top],
+        tail=tail,
         stages=stages,
     )
 

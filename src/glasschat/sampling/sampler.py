@@ -75,6 +75,7 @@ class Sampler:
             self.history.append(token_id)
         self._draws = np.random.PCG64(self.seed).advance(len(reply_ids))
         self._generator = np.random.Generator(self._draws)
+        self._number: float | None = None
         self._end_ids = frozenset(end_ids)
         self._short_stages = _all_short(self.stages)
 
@@ -85,28 +86,53 @@ class Sampler:
         ReplyFailed when it holds a NaN or an infinity, or when the stages leave nothing to
         choose from, and then neither draws nor appends.
         """
-        if is_quiet():
-            return self._sample(row)
-        with quiet_arithmetic():
-            return self._sample(row)
+        choice = self._quietly(row, trace=self.trace)
+        self._take(choice.token_id)
+        return choice
 
-    def _sample(self, row: NDArray[np.float32]) -> Choice:
+    def preview(self, row: NDArray[np.float32]) -> StepRecord:
+        """The record of what `sample` would choose now: nothing is drawn, nothing appended.
+
+        With traces off too. Raises ReplyFailed as `sample` does.
+        """
+        record = self._quietly(row, trace=True).record
+        assert record is not None
+        return record
+
+    def _quietly(self, row: NDArray[np.float32], *, trace: bool) -> Choice:
+        if is_quiet():
+            return self._choose(row, trace)
+        with quiet_arithmetic():
+            return self._choose(row, trace)
+
+    def _choose(self, row: NDArray[np.float32], trace: bool) -> Choice:
         raw, context = self._read(row)
         likeliest = raw.candidates(TOP_CANDIDATES)
-        run: ShortRow | WholeRow | None = self._run_short(raw, likeliest, context)
+        # First of all: what it computes on the way is asked for again and again.
+        tail = raw.tail(likeliest[:TOP_CANDIDATES]) if trace else None
+        run: ShortRow | WholeRow | None = self._run_short(raw, likeliest, context, trace)
         if run is None:
-            run = self._run_whole(raw, context)
-        u = None if self.params.greedy else self._generator.random()
-        chosen = run.likeliest(probability=self.trace) if u is None else run.draw(u)
+            run = self._run_whole(raw, context, trace)
+        u = None if self.params.greedy else self._due()
+        chosen = run.likeliest(probability=trace) if u is None else run.draw(u)
         if chosen is None:
-            run = self._run_whole(raw, context)
-            chosen = run.likeliest(probability=self.trace) if u is None else run.draw(u)
+            run = self._run_whole(raw, context, trace)
+            chosen = run.likeliest(probability=trace) if u is None else run.draw(u)
         token_id, probability = chosen
         record = None
-        if self.trace:
-            record = make_record(raw, likeliest, token_id, probability, u, False, run.records)
-        self.history.append(token_id)
+        if tail is not None:
+            record = make_record(raw, likeliest, tail, token_id, probability, u, run.records)
         return Choice(token_id, record)
+
+    def _due(self) -> float:
+        """The number of the token that comes now: the same one until the token is taken."""
+        if self._number is None:
+            self._number = self._generator.random()
+        return self._number
+
+    def _take(self, token_id: int) -> None:
+        self._number = None
+        self.history.append(token_id)
 
     def force(self, row: NDArray[np.float32] | None, token_id: int) -> Choice:
         """Append a token chosen by hand; the number that was due to it goes by.
@@ -123,18 +149,22 @@ class Sampler:
             # The stages run with traces off too, so that a row fails or not whatever the traces.
             with quiet_arithmetic():
                 record = self._forced(row, token_id)
-        self._draws.advance(1)
-        self.history.append(token_id)
+        if self._number is None:
+            self._draws.advance(1)
+        self._take(token_id)
         return Choice(token_id, record)
 
     def _forced(self, row: NDArray[np.float32], token_id: int) -> StepRecord | None:
         raw, context = self._read(row)
-        run = self._run_whole(raw, context)
+        run = self._run_whole(raw, context, self.trace)
         if not self.trace:
             return None
         likeliest = raw.candidates(TOP_CANDIDATES)
+        tail = raw.tail(likeliest[:TOP_CANDIDATES])
         probability = probability_of(run.scores, token_id)
-        return make_record(raw, likeliest, token_id, probability, None, True, run.records)
+        return make_record(
+            raw, likeliest, tail, token_id, probability, None, run.records, forced=True
+        )
 
     def _read(self, row: NDArray[np.float32]) -> tuple[Distribution, StageContext]:
         """The raw row, looked at, and what the stages may know besides."""
@@ -149,19 +179,19 @@ class Sampler:
         check_peak(raw.maximum, MODEL, MODEL_REMEDY)
         return raw, StageContext(self.history, self._end_ids, [raw])
 
-    def _run_whole(self, raw: Distribution, context: StageContext) -> WholeRow:
-        return run_whole_row(self.stages, raw.scores, context, trace=self.trace)
+    def _run_whole(self, raw: Distribution, context: StageContext, trace: bool) -> WholeRow:
+        return run_whole_row(self.stages, raw.scores, context, trace=trace)
 
     def _run_short(
-        self, raw: Distribution, likeliest: Ids, context: StageContext
+        self, raw: Distribution, likeliest: Ids, context: StageContext, trace: bool
     ) -> ShortRow | None:
-        if self._short_stages is None or (self.trace and not raw.whole):
+        if self._short_stages is None or (trace and not raw.whole):
             return None
         touched = [context.touched_by(s) for s in self._short_stages if s.kind == "processor"]
         shortlist = make_shortlist(raw, likeliest, [ids for ids in touched if len(ids)])
         if shortlist is None:
             return None
-        return run_short_row(self._short_stages, shortlist, context, trace=self.trace)
+        return run_short_row(self._short_stages, shortlist, context, trace=trace)
 
 
 def _all_short(stages: Sequence[Stage]) -> tuple[ShortStage, ...] | None:

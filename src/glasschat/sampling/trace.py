@@ -1,5 +1,6 @@
 """What is kept of one choice, enough to explain it later without the model."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,11 +30,13 @@ class StepRecord:
     `logit`, `logsumexp` and `entropy` (nats) are of the raw row, before any stage, so
     `logit - logsumexp` is the raw log-probability of the token. `rank` is its place in the raw
     row, 0 the likeliest. `top_ids` (int32) and `top_logits` (float32) are the raw candidates,
-    likeliest first and of equals the lower id, at most 64 and finite ones only. `probability` is
-    that of the token in the softmax of the final row, also where the likeliest was simply taken;
-    0 for a forced token that the stages had removed. `u` in [0, 1) is the draw, laid over the
-    final candidates in descending order of probability; None where nothing was drawn: the
-    likeliest was taken, or the token was forced.
+    likeliest first and of equals the lower id, at most 64 and finite ones only. `tail` is what
+    all other tokens weigh at the temperatures 2, 1 and 1/2, each relative to the likeliest one:
+    logarithms of sums of `exp((logit - top_logits[0]) / temperature)`, float32, -inf where there
+    are no others. `probability` is that of the token in the softmax of the final row, also where
+    the likeliest was simply taken; 0 for a forced token that the stages had removed. `u` in
+    [0, 1) is the draw, laid over the final candidates in descending order of probability; None
+    where nothing was drawn: the likeliest was taken, or the token was forced.
     """
 
     token_id: int
@@ -46,6 +49,7 @@ class StepRecord:
     forced: bool
     top_ids: NDArray[np.int32]
     top_logits: NDArray[np.float32]
+    tail: tuple[float, float, float]
     stages: tuple[StageRecord, ...]
 
     @property
@@ -65,5 +69,6 @@ class StepRecord:
             "u": self.u,
             "forced": self.forced,
             "top": [[int(i), float(x)] for i, x in zip(self.top_ids, self.top_logits, strict=True)],
+            "tail": [x if math.isfinite(x) else None for x in self.tail],
             "stages": [{"name": s.name, "kept": s.kept, "mass": s.mass} for s in self.stages],
         }

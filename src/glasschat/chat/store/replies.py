@@ -115,11 +115,15 @@ def end(
     ids: tuple[int, ...] | None,
     run: Run,
     now: int,
-) -> None:
-    """Put a reply that has ended into its turn, whole; nothing if nobody keeps it any more."""
+) -> bool:
+    """Put a reply that has ended into its turn, whole; nothing if nobody keeps it any more.
+
+    Whether somebody does.
+    """
     ended = connection.execute(update(runs).where(*_OWN).values(ending_columns(run)), _key(reply))
     if ended.rowcount:
         _settle(connection, reply.turn, text, ids, now)
+    return bool(ended.rowcount)
 
 
 def withdraw(connection: Connection, reply: StoredReply) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: a store at this schema needs none."""
 
 VERSION_TABLE = "glasschat_schema"
@@ -122,6 +122,24 @@ chunks = Table(
     Column("place", Integer, primary_key=True),
     Column("text", AnyText, nullable=False),
     Column("ids", LargeBinary, nullable=False),
+)
+
+# What a run read, once it has a token whose choice was recorded; and those records, which stay
+# as they were appended.
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("run", NUMBER, ForeignKey("runs.number", ondelete="CASCADE"), primary_key=True),
+    Column("ids", LargeBinary, nullable=False),
+    Column("layout", Text, nullable=False),
+)
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("run", NUMBER, ForeignKey("runs.number", ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("steps", LargeBinary, nullable=False),
 )
 
 presets = Table(

@@ -7,6 +7,7 @@ and as the handles keep every token, nothing is lost as long as the process live
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glasschat.chat.growing import ended, released, written
@@ -15,8 +16,10 @@ from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
 from glasschat.chat.store.replies import Chunk, StoredReply
 from glasschat.chat.store.store import Store, wall_clock_ms
-from glasschat.engine import Generation
+from glasschat.chat.store.tracing import append_traces, packed_steps, put_prompt
+from glasschat.engine import Generation, Step
 from glasschat.errors import StoreError
+from glasschat.glass import recorded
 
 log = logging.getLogger(__name__)
 
@@ -26,12 +29,13 @@ LONGEST_PAUSE_S = 5.0
 
 @dataclass(slots=True)
 class Following:
-    """A reply on its way to the store: how many steps and chunks are there already."""
+    """A reply on its way to the store: how many steps, chunks and traces are there already."""
 
     reply: StoredReply
     generation: Generation
     steps: int = 0
     chunks: int = 0
+    traces: int = 0
     signed_at: int = 0
 
 
@@ -115,25 +119,32 @@ class ReplyWriter:
         with self._lock:
             following = list(self._following.values())
         over = [f for f in following if closing or f.generation.finished]
-        chunks = [(f, *_chunk(f)) for f in following if f not in over]
+        growing = [(f, released(f.generation, f.steps)) for f in following if f not in over]
         now = wall_clock_ms()
-        due = [
-            (f, chunk, steps)
-            for f, chunk, steps in chunks
-            if chunk.ids or now - f.signed_at >= SIGN_OF_LIFE_MS
-        ]
+        due = [(f, steps) for f, steps in growing if steps or now - f.signed_at >= SIGN_OF_LIFE_MS]
         if not over and not due:
             return
+        # Packed before the transaction, which others may be waiting for.
+        last = [(f, f.generation.steps(f.steps)) for f in over]
+        chosen = [(f, trace) for f, steps in (*due, *last) if (trace := _trace(f, steps))]
         with self._store.database.write() as connection:
-            lost = replies.append(connection, [chunk for _, chunk, _ in due], now)
+            lost = replies.append(connection, [_chunk(f, steps) for f, steps in due], now)
             for f in over:
                 text, ids, run = _whole(f)
-                replies.end(connection, f.reply, text, ids, run, now)
+                if not replies.end(connection, f.reply, text, ids, run, now):
+                    lost.add(f.reply.run)
+            kept = [(f, trace) for f, trace in chosen if f.reply.run not in lost]
+            for f, _ in kept:
+                if f.traces == 0:
+                    put_prompt(connection, f.reply.run, f.generation)
+            append_traces(connection, [(f.reply.run, f.traces, trace) for f, trace in kept])
         # Committed: only now is it known that nothing has to be written again.
         self._trouble = None
-        for f, chunk, steps in due:
-            f.steps, f.signed_at = steps, now
-            f.chunks += bool(chunk.ids)
+        for f, steps in due:
+            f.steps, f.signed_at = f.steps + len(steps), now
+            f.chunks += bool(steps)
+        for f, _ in kept:
+            f.traces += 1
         gone = {f.generation.id for f in over}
         gone |= {f.generation.id for f in following if f.reply.run in lost}
         with self._lock:
@@ -141,12 +152,16 @@ class ReplyWriter:
                 self._following.pop(generation_id, None)
 
 
-def _chunk(f: Following) -> tuple[Chunk, int]:
-    """What the reply has grown by, and how many steps there are with it."""
-    steps = released(f.generation, f.steps)
+def _chunk(f: Following, steps: Sequence[Step]) -> Chunk:
+    """What the reply has grown by."""
     text = "".join(step.text for step in steps)
-    ids = tuple(step.token_id for step in steps)
-    return Chunk(f.reply, f.chunks, text, ids), f.steps + len(steps)
+    return Chunk(f.reply, f.chunks, text, tuple(step.token_id for step in steps))
+
+
+def _trace(f: Following, steps: Sequence[Step]) -> bytes:
+    """How they were chosen; empty where that is not recorded."""
+    told = recorded(steps)
+    return packed_steps(told) if told else b""
 
 
 def _whole(f: Following) -> tuple[str, tuple[int, ...] | None, Run]:

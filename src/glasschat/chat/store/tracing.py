@@ -1,0 +1,188 @@
+"""How each token of a reply was chosen, in the database: appended as chunks are, and kept.
+
+Nothing is lost: what comes out equals what went in, number by number. Equal bytes of all rows
+stand together and candidates' logits as differences, which is what zlib needs to find anything:
+some 330 bytes a token, where plain numbers would be 650.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Row, insert, select
+
+from glasschat.chat.node import Run
+from glasschat.chat.store.packing import unpacked_run
+from glasschat.chat.store.schema import prompts, runs, traces
+from glasschat.engine import Generation, Step
+from glasschat.errors import StoreDamaged
+from glasschat.glass import Trace
+from glasschat.prompt import OpenReply, PromptEncoding, Span
+from glasschat.sampling import TOP_CANDIDATES, Columns
+
+_LEVEL = 1  # of zlib: 6 takes three times as long to save two parts of a hundred
+_HEAD = struct.Struct("<BIHI")
+_FORM = 1
+_ROWS = {
+    "token_id": np.int32,
+    "rank": np.int32,
+    "forced": np.bool_,
+    "logit": np.float32,
+    "logsumexp": np.float64,
+    "entropy": np.float64,
+    "probability": np.float64,
+    "u": np.float64,
+}
+_WIDE: dict[str, tuple[Any, int]] = {"tail": (np.float32, 3), "ids": (np.int32, TOP_CANDIDATES)}
+_STAGES: dict[str, Any] = {"kept": np.int32, "mass": np.float64}
+
+
+def packed_steps(steps: Sequence[Step]) -> bytes:
+    """The records of `steps`, of which each has one, and the text that each released."""
+    columns = Columns.of([step.record for step in steps if step.record is not None])
+    words = json.dumps([columns.stages, [step.text for step in steps]]).encode()
+    arrays = [getattr(columns, name) for name in (*_ROWS, *_WIDE, *_STAGES)]
+    arrays.append(_differences(columns.logits))
+    body = b"".join([words, *map(_by_bytes, arrays)])
+    head = _HEAD.pack(_FORM, len(columns), len(columns.stages), len(words))
+    return head + zlib.compress(body, _LEVEL)
+
+
+def unpacked_steps(data: bytes | memoryview) -> tuple[Columns, tuple[str, ...]]:
+    """The records again, and the texts. Raises ValueError for other bytes."""
+    data = bytes(data)
+    try:
+        form, count, stages, words = _HEAD.unpack_from(data)
+        body = zlib.decompress(data[_HEAD.size :])
+        names, texts = json.loads(body[:words])
+    except (struct.error, zlib.error) as error:
+        raise ValueError(f"a trace is damaged: {error}") from error
+    if form != _FORM or len(names) != stages or len(texts) != count:
+        raise ValueError(f"a trace of the form {form} with {stages} stages is not known")
+    reader = _Reader(body, words, count)
+    columns: dict[str, Any] = {n: reader.take(kind, 1)[:, 0] for n, kind in _ROWS.items()}
+    columns |= {name: reader.take(kind, width) for name, (kind, width) in _WIDE.items()}
+    columns |= {name: reader.take(kind, stages) for name, kind in _STAGES.items()}
+    columns["logits"] = _sums(reader.take(np.uint32, TOP_CANDIDATES))
+    reader.end()
+    return Columns(stages=tuple(names), **columns), tuple(texts)
+
+
+class _Reader:
+    """Takes array after array of `rows` rows out of bytes."""
+
+    def __init__(self, body: bytes, at: int, rows: int) -> None:
+        self._body, self._at, self._rows = body, at, rows
+
+    def take(self, kind: Any, width: int) -> NDArray[Any]:
+        size = np.dtype(kind).itemsize
+        end = self._at + size * width * self._rows
+        part = np.frombuffer(self._body[self._at : end], np.uint8)
+        self._at = end
+        return _from_bytes(part, np.dtype(kind)).reshape(self._rows, width)
+
+    def end(self) -> None:
+        if self._at != len(self._body):
+            raise ValueError(f"a trace has {len(self._body)} bytes and {self._at} were expected")
+
+
+def _by_bytes(array: NDArray[Any]) -> bytes:
+    """The first bytes of all numbers, then the second ones, and so on."""
+    little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    flat = np.ascontiguousarray(little).reshape(-1)
+    return flat.view(np.uint8).reshape(-1, array.itemsize).T.tobytes()
+
+
+def _from_bytes(data: NDArray[np.uint8], kind: np.dtype[Any]) -> NDArray[Any]:
+    """The numbers again, flat."""
+    plain = np.ascontiguousarray(data.reshape(kind.itemsize, -1).T)
+    return plain.view(kind.newbyteorder("<"))[:, 0].astype(kind, copy=False)
+
+
+def _differences(logits: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Each row's logits, which fall, as steps between the whole numbers of their order."""
+    bits = logits.view(np.uint32)
+    order = np.where(bits >> 31, ~bits, bits | np.uint32(1 << 31))
+    order[:, 1:] = order[:, :-1] - order[:, 1:]
+    return order
+
+
+def _sums(steps: NDArray[np.uint32]) -> NDArray[np.float32]:
+    order = steps.copy()
+    order[:, 1:] = order[:, :1] - np.cumsum(order[:, 1:], axis=1, dtype=np.uint32)
+    bits = np.where(order >> 31, order ^ np.uint32(1 << 31), ~order)
+    return bits.view(np.float32)
+
+
+def put_prompt(connection: Connection, run: int, generation: Generation) -> None:
+    """What the model reads for that run, with its first records."""
+    prompt, request = generation.prompt, generation.request
+    again = prompt.open_reply
+    layout = {
+        "spans": [[s.start, s.end, s.origin, s.message] for s in prompt.spans],
+        "open_reply": None if again is None else [again.tokens, again.text],
+        "left_out": prompt.left_out,
+        "end_ids": sorted(request.end_ids),
+        "vocab_size": request.vocab_size,
+        "seed": generation.snapshot().seed,
+    }
+    ids = zlib.compress(_by_bytes(np.array(prompt.ids, np.uint32)), _LEVEL)
+    connection.execute(insert(prompts).values(run=run, ids=ids, layout=json.dumps(layout)))
+
+
+def append_traces(connection: Connection, parts: Sequence[tuple[int, int, bytes]]) -> None:
+    """Append to several replies at once: run, place and packed steps of each."""
+    if parts:
+        rows = [{"run": run, "place": place, "steps": data} for run, place, data in parts]
+        connection.execute(insert(traces), rows)
+
+
+def traces_of(connection: Connection, turn: Row[Any]) -> tuple[Trace | None, ...]:
+    """One for each run of the turn, None where nothing was recorded. Raises StoreDamaged."""
+    query = (
+        select(runs, prompts.c.ids.label("prompt"), prompts.c.layout)
+        .join(prompts, prompts.c.run == runs.c.number, isouter=True)
+        .where(runs.c.turn == turn.number)
+        .order_by(runs.c.place)
+    )
+    found = connection.execute(query).all()
+    parts: dict[int, list[Any]] = {}
+    here = select(runs.c.number).where(runs.c.turn == turn.number)
+    chunks = select(traces).where(traces.c.run.in_(here)).order_by(traces.c.run, traces.c.place)
+    for part in connection.execute(chunks):
+        parts.setdefault(part.run, []).append(part.steps)
+    try:
+        return tuple(
+            _trace(row, unpacked_run(row), parts[row.number]) if row.number in parts else None
+            for row in found
+        )
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise StoreDamaged(
+            f"what is stored of how this reply was chosen is damaged ({error}): its text is not, "
+            "and a backup of the store has it"
+        ) from error
+
+
+def _trace(row: Row[Any], run: Run, parts: Sequence[bytes]) -> Trace:
+    layout = json.loads(row.layout)
+    again = layout["open_reply"]
+    ids = np.frombuffer(zlib.decompress(row.prompt), np.uint8)
+    read = [unpacked_steps(part) for part in parts]
+    return Trace(
+        prompt=PromptEncoding(
+            ids=tuple(_from_bytes(ids, np.dtype(np.uint32)).tolist()),
+            spans=tuple(Span(*span) for span in layout["spans"]),
+            open_reply=None if again is None else OpenReply(*again),
+            left_out=tuple(layout["left_out"]),
+        ),
+        params=run.params,
+        seed=layout["seed"],
+        end_ids=frozenset(layout["end_ids"]),
+        vocab_size=layout["vocab_size"],
+        columns=Columns.joined([columns for columns, _ in read]),
+        texts=tuple(text for _, texts in read for text in texts),
+    )

@@ -1,0 +1,107 @@
+"""Many step records as arrays: what is computed for a whole reply is computed at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glasschat.sampling.trace import TOP_CANDIDATES, StageRecord, StepRecord
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """`n` records of one run, and what its `m` stages left of each row; nothing is lost.
+
+    `u` is NaN where nothing was drawn. `ids` (int32 [n, 64], -1 behind the last) and `logits`
+    (float32 [n, 64], -inf behind the last) are the raw candidates, `tail` (float32 [n, 3]) what
+    the others weigh; `kept` (int32) and `mass` (float64) are [n, m]. All the others are [n].
+    """
+
+    token_id: NDArray[np.int32]
+    rank: NDArray[np.int32]
+    forced: NDArray[np.bool_]
+    logit: NDArray[np.float32]
+    logsumexp: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+    probability: NDArray[np.float64]
+    u: NDArray[np.float64]
+    tail: NDArray[np.float32]
+    ids: NDArray[np.int32]
+    logits: NDArray[np.float32]
+    stages: tuple[str, ...]
+    kept: NDArray[np.int32]
+    mass: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.token_id)
+
+    @classmethod
+    def of(cls, records: Sequence[StepRecord]) -> "Columns":
+        """Those of `records`. Raises ValueError if not all went through the same stages."""
+        stages = tuple(s.name for s in records[0].stages) if records else ()
+        if any(tuple(s.name for s in r.stages) != stages for r in records):
+            raise ValueError("the records of one run have the same stages")
+        ids = np.full((len(records), TOP_CANDIDATES), -1, np.int32)
+        logits = np.full((len(records), TOP_CANDIDATES), -np.inf, np.float32)
+        for row, record in enumerate(records):
+            ids[row, : len(record.top_ids)] = record.top_ids
+            logits[row, : len(record.top_ids)] = record.top_logits
+        kept = [[s.kept for s in r.stages] for r in records]
+        mass = [[s.mass for s in r.stages] for r in records]
+        return cls(
+            token_id=np.array([r.token_id for r in records], np.int32),
+            rank=np.array([r.rank for r in records], np.int32),
+            forced=np.array([r.forced for r in records], np.bool_),
+            logit=np.array([r.logit for r in records], np.float32),
+            logsumexp=np.array([r.logsumexp for r in records], np.float64),
+            entropy=np.array([r.entropy for r in records], np.float64),
+            probability=np.array([r.probability for r in records], np.float64),
+            u=np.array([np.nan if r.u is None else r.u for r in records], np.float64),
+            tail=np.array([r.tail for r in records], np.float32).reshape(-1, 3),
+            ids=ids,
+            logits=logits,
+            stages=stages,
+            kept=np.array(kept, np.int32).reshape(len(records), len(stages)),
+            mass=np.array(mass, np.float64).reshape(len(records), len(stages)),
+        )
+
+    def record(self, row: int) -> StepRecord:
+        """The record of that row again, equal in every number."""
+        listed = int(np.count_nonzero(self.ids[row] >= 0))
+        u = float(self.u[row])
+        two, one, half = self.tail[row].tolist()
+        return StepRecord(
+            token_id=int(self.token_id[row]),
+            logit=float(self.logit[row]),
+            logsumexp=float(self.logsumexp[row]),
+            entropy=float(self.entropy[row]),
+            rank=int(self.rank[row]),
+            probability=float(self.probability[row]),
+            u=None if np.isnan(u) else u,
+            forced=bool(self.forced[row]),
+            top_ids=self.ids[row, :listed],
+            top_logits=self.logits[row, :listed],
+            tail=(two, one, half),
+            stages=tuple(
+                StageRecord(name, int(kept), float(mass))
+                for name, kept, mass in zip(
+                    self.stages, self.kept[row], self.mass[row], strict=True
+                )
+            ),
+        )
+
+    def records(self) -> tuple[StepRecord, ...]:
+        """All of them."""
+        return tuple(self.record(row) for row in range(len(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Columns"]) -> "Columns":
+        """One behind the other. Raises ValueError if they went through other stages."""
+        if not parts:
+            return cls.of(())
+        if any(part.stages != parts[0].stages for part in parts):
+            raise ValueError("the records of one run have the same stages")
+        names = [name for name in cls.__slots__ if name != "stages"]
+        columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        return cls(stages=parts[0].stages, **columns)
