@@ -83,6 +83,8 @@ class Tuner(Visitor):
         """Show the rest of the settings."""
         self.page.locator(".st-key-more summary").click()
         expect(self.number("seed")).to_be_visible()
+        # It opens like a drawer.
+        self.page.wait_for_timeout(600)
 
     def open_presets(self) -> Locator:
         """The dialog of one's own presets."""
