@@ -129,7 +129,7 @@ def _report(report: Imported) -> None:
         return
     st.caption(_("Left out:"))
     lines = [
-        f"- {plain_label(skip.where)}: {plain_label(skip.why)}"
+        f"- {plain_label(skip.where)}: {plain_label(explained(skip.why))}"
         + (f" (×{skip.count:,})" if skip.count > 1 else "")
         for skip in report.skipped[:MOST_REPORTED]
     ]
