@@ -30,7 +30,7 @@ def test_hostile_text_stays_text(arrive: Arrive, script: WebServer) -> None:
     someone.ends()
     someone.page.wait_for_timeout(500)
     someone.picture("hostile")
-    chat = someone.page.locator('[data-testid="stMain"]')
+    chat = someone.chat
     expect(someone.reply).to_contain_text('<img src=x onerror="window.owned=1">')
     expect(someone.reply).to_contain_text("![pixel]")
     expect(someone.reply).to_contain_text(":red[loud] value:key[0] ::note{x}")

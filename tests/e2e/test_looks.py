@@ -52,7 +52,7 @@ def test_the_page_fits_and_follows_the_colours(
     someone.page.wait_for_timeout(500)
     someone.picture(f"{scheme}-{size['width']}")
     assert someone.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-    wide = """() => [...document.querySelectorAll('[data-testid="stMain"] *')]
+    wide = """() => [...document.querySelectorAll('main *, [role="main"] *')]
       .filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('pre, .katex'))
       .map(e => e.outerHTML.slice(0, 80))"""
     assert someone.page.evaluate(wide) == []

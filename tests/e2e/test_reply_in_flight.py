@@ -63,7 +63,7 @@ def test_again_answers_the_same_question_anew(arrive: Arrive, site: WebServer) -
     expect(someone.line).to_contain_text("12 tokens ·", timeout=60_000)
     figures = someone.ends()
     assert "ended at the length limit" in figures
-    expect(someone.page.get_by_text(STORY)).to_have_count(1)
+    expect(someone.chat.get_by_text(STORY)).to_have_count(1)
 
 
 def test_an_answer_asked_for_anew_does_not_stand_on_the_old_one(
@@ -93,7 +93,7 @@ def test_clear_empties_the_chat_even_in_mid_stream(arrive: Arrive, script: WebSe
     someone.sees("the quick")
     someone.page.get_by_role("button", name="Clear Chat History").click()
     expect(someone.page.get_by_text("What would you like to know?")).to_be_visible()
-    expect(someone.page.get_by_text("the quick")).to_have_count(0)
+    expect(someone.chat.get_by_text("the quick")).to_have_count(0)
     someone.ask("the slot is free")
     someone.sees("the slot is free")
     someone.ends()
@@ -179,12 +179,14 @@ def test_waiting_visitors_see_their_place_and_then_the_prompt_being_read(
     third.sees("y" * 20)
 
 
-def test_a_closed_tab_frees_the_engine(browser: Browser, tmp_path: Path) -> None:
+def test_by_choice_a_closed_tab_frees_the_engine(browser: Browser, tmp_path: Path) -> None:
     with (
         scripted_site(folder=tmp_path) as server,
         visitor(browser, server) as waiting,
         visitor(browser, server) as leaving,
     ):
+        leaving.open_more()
+        leaving.page.locator(".st-key-stop_unwatched label").click()
         leaving.ask(LONG)
         leaving.sees("the quick")
         waiting.ask("is it free")

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.browser import WebServer, serving, visiting
 
-WAIT_MS = 60_000
+WAIT_MS = 15_000
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 
 
@@ -35,7 +35,7 @@ class Visitor:
     @property
     def input(self) -> Locator:
         """Where messages are typed."""
-        return self.page.get_by_placeholder("Hello!")
+        return self.page.get_by_test_id("stChatInputTextArea")
 
     @property
     def stop(self) -> Locator:
@@ -44,8 +44,13 @@ class Visitor:
 
     @property
     def again(self) -> Locator:
-        """The button that answers anew; there once the last reply has ended."""
-        return self.page.get_by_role("button", name="Again")
+        """The button that answers the last question anew; there once its reply has ended."""
+        return self.page.get_by_role("button", name=re.compile("^(Again|重新生成)$")).last
+
+    @property
+    def chat(self) -> Locator:
+        """The page without its sidebar."""
+        return self.page.get_by_role("main")
 
     @property
     def reply(self) -> Locator:
@@ -87,6 +92,12 @@ class Visitor:
         expect(self.stop).to_have_count(0, timeout=WAIT_MS)
         expect(self.again).to_be_visible(timeout=WAIT_MS)
         return self.line.inner_text()
+
+    def leave(self) -> None:
+        """Stop what is being written: it would go on without a page, and others wait for it."""
+        if not self.page.is_closed() and self.stop.is_visible():
+            self.stop.click()
+            expect(self.stop).to_have_count(0, timeout=WAIT_MS)
 
     def slide(self, name: str, key: str) -> None:
         """Move a slider with one key."""
@@ -143,6 +154,8 @@ def visitor(browser: Browser, server: WebServer, **options: Any) -> Iterator[Vis
         someone = Visitor(page)
         someone.arrive(server.url)
         yield someone
+        if server.process.poll() is None:
+            someone.leave()
 
 
 def scripted_site(*arguments: str, folder: Path) -> AbstractContextManager[WebServer]:

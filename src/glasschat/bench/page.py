@@ -98,6 +98,13 @@ def _watched(browser: Any, host: Host, tokens: int) -> tuple[float, int]:
             received += len(frame)
 
         page.on("websocket", lambda ws: ws.on("framereceived", count))
+        # The text of a growing reply comes by an event stream.
+        devtools = context.new_cdp_session(page)
+        devtools.send("Network.enable")
+        devtools.on(
+            "Network.eventSourceMessageReceived",
+            lambda event: count(f"event: {event['eventName']}\ndata: {event['data']}\n\n"),
+        )
         # Once before, so that scripts and fonts are in the browser's cache.
         page.goto(host.url)
         page.get_by_placeholder("Hello!").wait_for(timeout=START_S * 1000)

@@ -1,6 +1,6 @@
 """Conversations and the replies in flight, apart from any page."""
 
-from glasschat.chat.conversation import Conversation
+from glasschat.chat.conversation import ContextUse, Conversation
 from glasschat.chat.growing import ReplyOnItsWay
 from glasschat.chat.library import Library
 from glasschat.chat.node import Ending, Node, Origin, Run, new_id
@@ -9,6 +9,7 @@ from glasschat.chat.settings import Settings
 from glasschat.chat.tree import Tree, titled
 
 __all__ = [
+    "ContextUse",
     "Conversation",
     "ConversationInfo",
     "Ending",

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from glasschat.backends import Backend
@@ -15,13 +15,26 @@ from glasschat.chat.settings import Settings
 from glasschat.chat.store import ReplyWriter, Store
 from glasschat.chat.tree import Tree, titled
 from glasschat.engine import Generation
-from glasschat.errors import ConversationNotFound, EngineError
+from glasschat.errors import ConversationNotFound, EngineError, PromptTooLong
 from glasschat.prompt import ChatMessage
 
 
 def now_ms() -> int:
     """Now, in milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ContextUse:
+    """Tokens of the context that a conversation takes, and its turns that are left out, by id."""
+
+    used: int
+    left_out: frozenset[str]
+
+
+def system_messages(system: str) -> list[ChatMessage]:
+    """The system prompt as the model is given it: none, or one message."""
+    return [ChatMessage("system", system)] if system.strip() else []
 
 
 class Conversation:
@@ -99,6 +112,29 @@ class Conversation:
         return ConversationInfo(
             saved.id, saved.title, saved.pinned, saved.created, saved.updated, None, self.revision
         )
+
+    def context_use(self, backend: Backend, settings: Settings) -> ContextUse:
+        """What the open path takes of the context: of the reply on its way, or of the next.
+
+        Raises PromptError and EngineError as `ask` does, but for a prompt that is too long.
+        """
+        path, generation = self.tree.path, self.generation
+        head = system_messages(self.saved.system if generation else settings.system)
+        if generation is not None:
+            usage = generation.snapshot().usage
+            used, dropped = (
+                usage.prompt_tokens + usage.completion_tokens,
+                generation.prompt.left_out,
+            )
+        else:
+            # What comes next is a question: what would be left out for it is not read any more.
+            messages = [*head, *(node.message() for node in path), ChatMessage("user", "")]
+            try:
+                encoding = backend.fit(messages, settings.params, settings.policy)
+                used, dropped = len(encoding.ids), encoding.left_out
+            except PromptTooLong as error:
+                used, dropped = error.needed, ()
+        return ContextUse(used, frozenset(path[i - len(head)].id for i in dropped))
 
     def watched(self) -> None:
         """Somebody is looking: a reply that ends with its last watcher may go on."""
@@ -225,9 +261,9 @@ class Conversation:
         self, backend: Backend, tree: Tree, reply: Node, settings: Settings, *, asked: Node | None
     ) -> Generation:
         """Start the engine first: what it refuses is never stored."""
-        system = [ChatMessage("system", settings.system)] if settings.system.strip() else []
         above = tree.messages(reply.id if reply.text or reply.ids else reply.parent or "")
-        generation = backend.start([*system, *above], settings.params, policy=settings.policy)
+        messages = [*system_messages(settings.system), *above]
+        generation = backend.start(messages, settings.params, policy=settings.policy)
         before, new = self._saved, self._new
         title = before.title or titled(node.text for node in tree.nodes if node.role == "user")
         self._saved = replace(

@@ -142,6 +142,7 @@ def new_chat() -> None:
 
 def show_chat(conversation_id: str) -> None:
     """Show that conversation on the page's next run."""
+    st.session_state.chat = conversation_id
     st.query_params["chat"] = conversation_id
 
 

@@ -12,7 +12,10 @@ def draw_meter(used: int, context: int) -> None:
     share = min(1.0, used / context)
     level = "full" if share > 0.95 else "high" if share > 0.8 else "low"
     text = _("{used:,} of {context:,} tokens", used=used, context=context)
-    free = _("{free:,} free", free=max(0, context - used))
+    if used <= context:
+        free = _("{free:,} free", free=context - used)
+    else:
+        free = _("{over:,} too many", over=used - context)
     # Numbers and words of our own only: nothing here comes from a conversation.
     st.html(
         f'<div class="meter" title="{free}"><span class="words">{text}</span>'

@@ -48,7 +48,7 @@ def _draw(site: Site) -> None:
     title = conversation.saved.title or description.name
     st.set_page_config(page_title=f"{title} · glasschat")
     st.html(f"<style>{STYLE}</style>")
-    room = Room(site.backend, conversation, description)
+    room = Room(site, owner, conversation, description)
     chats = Chats(site.library, owner, conversation.id)
     with st.sidebar:
         chats.draw()
@@ -85,11 +85,12 @@ def _conversation(site: Site, owner: str) -> Conversation:
         if wanted:
             st.query_params.pop("chat", None)
             say(_("That chat is no longer kept here, so this is a new one: ask away."))
-    if st.session_state.get("chat") != found.id:
+    st.session_state.chat = found.id
+    if st.session_state.get("drawn_chat") != found.id:
         saved = found.saved
         if saved.params is not None:
             restore(saved.params, saved.system)
-        st.session_state.update(chat=found.id, turns_shown=0, pieces=0)
+        st.session_state.update(drawn_chat=found.id, turns_shown=0, pieces=0)
         st.session_state.pop("editing", None)
     found.watched()
     return found

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from glasschat.backends import LocalBackend
@@ -17,7 +18,7 @@ from glasschat.web.access import Access, LocalAccess, open_access
 from glasschat.web.access.guests import GuestAccess
 from glasschat.web.access.hosts import HostCheck, names_served
 from glasschat.web.site import Site, open_site
-from glasschat.web.streaming import routes
+from glasschat.web.streaming import closing, routes
 
 DRAIN_S = 3
 LOCAL = LocalAccess()
@@ -118,7 +119,14 @@ def serve(
         timeout_graceful_shutdown=DRAIN_S,
         ws_max_size=16 * 2**20,
     )
-    uvicorn.Server(config).run()
+    closing.clear()
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            closing.set()
+            super().handle_exit(sig, frame)
+
+    Server(config).run()
 
 
 def build_app(

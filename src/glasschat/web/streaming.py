@@ -6,6 +6,7 @@ the processor from a model that runs beside it; see docs/decisions/live-text.md.
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from glasschat.web.site import current_site
 
 EVERY_S = 0.15
 PATH = "glass/replies"
+
+closing = threading.Event()
+"""Set when the server is about to end: a stream that goes on would hold it up."""
 
 
 def address(generation_id: str, first_block: int) -> str:
@@ -53,7 +57,7 @@ class Changes:
 async def _events(request: Request, reply: ReplyOnItsWay, first: int) -> AsyncIterator[str]:
     changes = Changes(first, BlockSplitter())
     yield "event: start\ndata: {}\n\n"
-    while not await request.is_disconnected():
+    while not (closing.is_set() or await request.is_disconnected()):
         # Whether it has ended is asked before its text is: no text can come after that.
         ended = reply.generation.finished
         for block, text in changes.push(reply.text):

@@ -99,7 +99,7 @@ function lastPlace(parent) {
 // Streamlit's own class for Markdown, so that it looks the same; there is some on every page.
 function dress(root) {
   if (root.dataset.dressed) return;
-  const model = document.querySelector('[data-testid="stMain"] [data-testid="stMarkdownContainer"]');
+  const model = document.querySelector('[data-testid="stChatMessage"] [data-testid="stMarkdownContainer"]');
   if (!model) return;
   root.className = `live ${model.className}`;
   root.dataset.dressed = "1";
