@@ -14,15 +14,15 @@ from glasschat.models.gguf.header import read_header
 from glasschat.models.load import load_model, plan_model
 from glasschat.models.memory import memory_need
 
-TENSORS_IN_A_FILE = 100
+TENSORS_IN_A_FILE = 5
 FILES = 3
 
 
 @pytest.fixture(scope="module")
-def whole_split(builtin_model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the built-in model in three files."""
+def whole_split(tiny_gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny model in three files."""
     folder = tmp_path_factory.mktemp("split")
-    reader = gguf.GGUFReader(builtin_model_path)
+    reader = gguf.GGUFReader(tiny_gguf)
     writer = gguf.GGUFWriter(
         folder / "Small-Q4_K_M.gguf",
         reader.fields["general.architecture"].contents(),
@@ -54,14 +54,14 @@ def part(folder: Path, number: int) -> Path:
     return folder / f"Small-Q4_K_M-{number:05}-of-{FILES:05}.gguf"
 
 
-def test_all_files_are_counted(split: Path, builtin_model_path: Path) -> None:
+def test_all_files_are_counted(split: Path, tiny_gguf: Path) -> None:
     sizes = [path.stat().st_size for path in split.iterdir()]
     info = plan_model(ModelOptions(path=part(split, 1))).info
-    whole = read_header(builtin_model_path)
+    header = read_header(tiny_gguf)
     assert info.file_bytes == sum(sizes)
-    assert info.parameters == whole.parameters
+    assert info.parameters == header.parameters
     assert info.name == "Small"
-    assert read_model(part(split, 1)).tensor_bytes == whole.tensor_bytes
+    assert read_model(part(split, 1)).tensor_bytes == header.tensor_bytes
 
 
 def test_memory_must_do_for_all_files(split: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,22 +116,22 @@ def nobodys() -> Path:
 
 
 def test_a_model_that_llama_cpp_does_not_survive_is_refused_each_time(
-    builtin_model_path: Path, tmp_path: Path
+    tiny_gguf: Path, tmp_path: Path
 ) -> None:
-    broken = altered(builtin_model_path, tmp_path / "x.gguf", number("llama.block_count", 0))
+    broken = altered(tiny_gguf, tmp_path / "x.gguf", number("llama.block_count", 0))
     for _ in range(2):
         with pytest.raises(InvalidModel, match=r"breaks down over x\.gguf \(GGML_ASSERT"):
             plan_model(ModelOptions(path=broken))
     with open_tokenizer(broken) as tokenizer:
-        assert tokenizer.vocab_size == 49_152
+        assert tokenizer.vocab_size == read_model(broken).vocab_size > 500
 
 
 @pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
 def test_a_figure_that_llama_cpp_asserts_at_the_first_token_only(
-    value: float, builtin_model_path: Path, tmp_path: Path
+    value: float, tiny_gguf: Path, tmp_path: Path
 ) -> None:
     """The trial computes nothing: it would have to read the weights."""
     epsilon = number("llama.attention.layer_norm_rms_epsilon", value, "f")
-    broken = altered(builtin_model_path, tmp_path / "x.gguf", epsilon)
+    broken = altered(tiny_gguf, tmp_path / "x.gguf", epsilon)
     with pytest.raises(InvalidModel, match=r"claims llama\.attention\.layer_norm_rms_epsilon"):
         plan_model(ModelOptions(path=broken))
