@@ -139,6 +139,11 @@ class LocalBackend:
             )
         return description
 
+    @property
+    def most_at_once(self) -> int:
+        """How many replies can run or wait. Raises EngineStopped while there is no engine."""
+        return self._max_waiting + self.engine.model.runner.slots
+
     def stats(self) -> EngineStats:
         """What the engine is doing. Raises EngineStopped while there is none."""
         return self.engine.stats()

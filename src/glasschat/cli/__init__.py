@@ -12,11 +12,13 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 
 from glasschat import __version__
+from glasschat.cli.api_arguments import add_api_arguments
 from glasschat.cli.arguments import (
     Parser,
     add_message_arguments,
     add_model_arguments,
     add_sampling_arguments,
+    add_serve_arguments,
     add_web_arguments,
 )
 from glasschat.cli.storing import add_store_arguments
@@ -37,8 +39,15 @@ def build_parser() -> Parser:
     web = commands.add_parser("web", help="serve the chat", description=_WEB)
     web.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     add_web_arguments(web)
+    add_api_arguments(web)
     add_store_arguments(web)
     add_model_arguments(web)
+
+    serve = commands.add_parser("serve", help="serve the API, without pages", description=_SERVE)
+    serve.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
+    add_serve_arguments(serve)
+    add_api_arguments(serve)
+    add_model_arguments(serve)
 
     ask = commands.add_parser("ask", help="ask one question in the terminal", description=_ASK)
     ask.add_argument("question", nargs="*", help="the question; '-' or nothing reads stdin")
@@ -104,6 +113,8 @@ def _command(name: str) -> Callable[[Namespace], int]:
 
 
 _WEB = """Serve the chat on one port. The page is up before the model is loaded."""
+_SERVE = """Serve OpenAI's interface on one port, without pages. The port is open before the model
+is loaded; /ready says when it is."""
 _ASK = """Ask one question and stream the answer. Ctrl-C stops the reply and keeps what is there."""
 _PROMPT = """Show what the model will read: every token of the prompt, and where it came from."""
 _MODEL = "a .gguf file, a model folder, or hf:owner/name[/file.gguf]; the built-in model"

@@ -30,12 +30,37 @@ class Parser(argparse.ArgumentParser):
 
 def add_web_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the chat is served."""
+    _add_port_arguments(parser)
+    add_access_arguments(parser)
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the API is served without the chat."""
+    _add_port_arguments(parser)
+    parser.add_argument(
+        "--open",
+        action="store_true",
+        help="everyone who reaches the address may use the model, without a key",
+    )
+    _add_host_argument(parser)
+
+
+def _add_port_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default=DEFAULT_HOST, help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="port (%(default)s)")
     parser.add_argument(
         "--max-waiting", type=int, default=64, metavar="N", help="queued requests (%(default)s)"
     )
-    add_access_arguments(parser)
+
+
+def _add_host_argument(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name that visitors call this server by, behind a proxy; may be given again",
+    )
 
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,13 +89,7 @@ def add_access_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="everyone who reaches the address may chat; each browser has its own conversations",
     )
-    group.add_argument(
-        "--allowed-host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a name that visitors call this server by, behind a proxy; may be given again",
-    )
+    _add_host_argument(group)
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:

@@ -4,11 +4,14 @@ import argparse
 import sys
 
 from glasschat.backends import LocalBackend
+from glasschat.cli.api_arguments import api_options
 from glasschat.cli.arguments import web_options
 from glasschat.cli.entrance import chosen_access
 from glasschat.cli.planning import planned
 from glasschat.cli.storing import opened_library
 from glasschat.models.load import load_model
+from glasschat.web.access import LocalAccess
+from glasschat.web.access.guests import GuestAccess
 from glasschat.web.access.login import LoginAccess
 from glasschat.web.server import check_address, serve
 
@@ -16,6 +19,7 @@ from glasschat.web.server import check_address, serve
 def web(options: argparse.Namespace) -> int:
     """Check what can be checked at once, then serve; 0 when the server was ended."""
     access, where = chosen_access(options, web_options(options))
+    api = api_options(options, is_open=isinstance(access, LocalAccess | GuestAccess))
     check_address(where, access)
     plan = planned(options)
     library = opened_library(options)
@@ -34,5 +38,5 @@ def web(options: argparse.Namespace) -> int:
         file=sys.stderr,
         flush=True,
     )
-    serve(backend, library, where, access)
+    serve(backend, library, where, access, api)
     return 0

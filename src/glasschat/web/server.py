@@ -1,14 +1,13 @@
 """One process, one port: Streamlit's ASGI app behind our own middleware."""
 
-import logging
-import socket
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from glasschat.api import Api, ApiOptions, BesidePages, Desk
+from glasschat.api.hosts import HostCheck, names_served
+from glasschat.api.server import check_free, run
 from glasschat.backends import LocalBackend
 from glasschat.chat import Library
 from glasschat.chat.own_presets import OwnPresets
@@ -16,12 +15,11 @@ from glasschat.config import WebOptions
 from glasschat.errors import ServerError
 from glasschat.web.access import Access, LocalAccess, open_access
 from glasschat.web.access.guests import GuestAccess
-from glasschat.web.access.hosts import HostCheck, names_served
 from glasschat.web.site import Site, open_site
 from glasschat.web.streaming import closing, routes
 
-DRAIN_S = 3
 LOCAL = LocalAccess()
+API = ApiOptions()
 
 # No telemetry, no file watching, no details of errors, no doors that are not needed.
 _STREAMLIT = {
@@ -82,57 +80,36 @@ def check_address(options: WebOptions, access: Access) -> None:
             f"--allowed-host {options.allowed_hosts[0]} would let in everyone whom a proxy under "
             "that name passes on: add --password or --login, or --open if that is what you want"
         )
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((options.host, options.port))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ServerError(
-            f"cannot listen on {options.host} port {options.port} ({reason.lower()}): "
-            "choose another with --port or --host"
-        ) from None
+    check_free(options.host, options.port)
 
 
 def serve(
-    backend: LocalBackend, library: Library, options: WebOptions, access: Access = LOCAL
+    backend: LocalBackend,
+    library: Library,
+    options: WebOptions,
+    access: Access = LOCAL,
+    api: ApiOptions = API,
 ) -> None:
     """Serve the chat until the process is told to end; the model loads meanwhile.
 
     Backend and library are closed at the end.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # Streamlit's threads and the engine's share the interpreter: hand over quickly, or every
-    # token waits for a page to be drawn.
-    sys.setswitchinterval(0.0005)
-
-    import uvicorn
-
-    config = uvicorn.Config(
-        build_app(backend, library, options, access),
-        host=options.host,
-        port=options.port,
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=DRAIN_S,
-        ws_max_size=16 * 2**20,
-    )
+    desk = Desk(backend, api)
     closing.clear()
-
-    class Server(uvicorn.Server):
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            closing.set()
-            super().handle_exit(sig, frame)
-
-    Server(config).run()
+    app = build_app(backend, library, options, access, Api(desk))
+    run(app, desk, host=options.host, port=options.port, ending=closing.set)
 
 
 def build_app(
-    backend: LocalBackend, library: Library, options: WebOptions, access: Access = LOCAL
+    backend: LocalBackend,
+    library: Library,
+    options: WebOptions,
+    access: Access = LOCAL,
+    api: Api | None = None,
 ) -> Any:
-    """The ASGI app. It starts to load the model when the server starts."""
+    """The ASGI app, with the API on paths of its own. It starts to load the model when the server
+    starts.
+    """
     import streamlit as st
     from starlette.middleware import Middleware
     from streamlit import config as streamlit_config
@@ -153,7 +130,9 @@ def build_app(
             backend.close()
             library.close()
 
-    middleware = [Middleware(_ResponseHeaders), Middleware(access.gate)]
+    # The API has its own door, in front of the one for people: a program signs in nowhere.
+    own = [Middleware(BesidePages, api)] if api is not None else []
+    middleware = [*own, Middleware(_ResponseHeaders), Middleware(access.gate)]
     if options.allowed_hosts or not isinstance(access, GuestAccess):
         # A web page elsewhere that points its own name here is turned away.
         by_number = not options.is_loopback

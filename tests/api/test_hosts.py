@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
+from glasschat.api.hosts import HostCheck, names_served
 from glasschat.config import WebOptions
-from glasschat.web.access.hosts import HostCheck, names_served
 
 INSIDE = PlainTextResponse("inside")
 LOCAL = TestClient(HostCheck(INSIDE, names_served(WebOptions())))

@@ -1,0 +1,13 @@
+"""OpenAI's wire format over a backend: what programs talk to.
+
+One request in a straight line: `guard` (id, key), `parse` (the body against its model), `endpoint`
+(admitted, started, watched), `replies` (pieces as they come), `chat` or `completions` (their form),
+`wire` (JSON or events). `desk` is what all requests share.
+"""
+
+from glasschat.api.app import Api, BesidePages
+from glasschat.api.desk import Desk
+from glasschat.api.keys import Key, Keyring
+from glasschat.api.options import ApiOptions
+
+__all__ = ["Api", "ApiOptions", "BesidePages", "Desk", "Key", "Keyring"]

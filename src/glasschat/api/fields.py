@@ -1,0 +1,105 @@
+"""What chat and completions have in common on the wire: settings of a reply, by OpenAI's names.
+
+Ranges come from SamplingParams, so that the document, the wire and the engine agree.
+"""
+
+from dataclasses import fields
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from glasschat.sampling import DEFAULT_ORDER, SamplingParams
+
+_RANGES = {item.name: item.metadata for item in fields(SamplingParams)}
+
+MOST_CHOICES = 128
+MOST_STOPS = 16
+MOST_TOP_LOGPROBS = 20
+LONGEST_TIMEOUT_S = 24 * 3600.0
+
+
+class Wire(BaseModel):
+    """A JSON object of a request: types as they are written, no field that is not known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+def setting(name: str, summary: str | None = None) -> Any:
+    """A field with the range that SamplingParams gives to `name`; null is absence."""
+    meta = _RANGES[name]
+    low = {"gt": meta["low"]} if meta["open_low"] else {"ge": meta["low"]}
+    return Field(None, le=meta["high"], description=summary or meta["summary"], **low)
+
+
+Stop = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Bias = Annotated[float, Field(ge=-100, le=100)]
+TokenIdText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
+
+
+class StreamOptions(Wire):
+    """What a stream says besides the text."""
+
+    include_usage: bool | None = Field(
+        None, description="A last chunk without choices that has the usage of the whole request."
+    )
+    continuous_usage_stats: bool | None = Field(
+        None, description="With include_usage: the usage so far in every chunk. (vLLM's.)"
+    )
+    include_obfuscation: Literal[False] | None = Field(
+        None, description="Only false: nothing is added to chunks."
+    )
+
+
+class ReplySettings(Wire):
+    """Settings of a reply. Null is the same as leaving a field out."""
+
+    model: str | None = Field(
+        None, description="What /v1/models calls the model; left out, the one that is served."
+    )
+    n: int | None = Field(None, ge=1, le=MOST_CHOICES, description="Choices for each prompt.")
+    max_tokens: int | None = setting("max_new_tokens")
+    temperature: float | None = setting("temperature")
+    top_p: float | None = setting("top_p")
+    presence_penalty: float | None = setting("presence_penalty")
+    frequency_penalty: float | None = setting("frequency_penalty")
+    logit_bias: dict[TokenIdText, Bias] | None = Field(
+        None, description="Added to the logits of these token ids, before anything else."
+    )
+    stop: Stop | Annotated[list[Stop], Field(max_length=MOST_STOPS)] | None = Field(
+        None, description="The reply ends before any of these texts."
+    )
+    seed: int | None = Field(
+        None,
+        ge=-(2**63),
+        lt=2**63,
+        description="The same seed gives the same draws; choice number i has seed + i.",
+    )
+    stream: bool | None = Field(None, description="Send the reply as it grows.")
+    stream_options: StreamOptions | None = Field(None, description="With stream only.")
+    user: str | None = Field(
+        None, max_length=256, description="Who asks, in your words; kept in the log of requests."
+    )
+
+    # Beyond OpenAI.
+    top_k: int | None = setting("top_k")
+    min_p: float | None = setting("min_p")
+    typical_p: float | None = setting("typical_p")
+    repetition_penalty: float | None = setting("repetition_penalty")
+    no_repeat_ngram_size: int | None = setting("no_repeat_ngram_size")
+    min_tokens: int | None = setting("min_new_tokens")
+    ignore_eos: bool | None = Field(None, description=_RANGES["ignore_eos"]["summary"])
+    stop_token_ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=100)] | None = (
+        Field(None, description="The reply ends at these token ids.")
+    )
+    stages: list[str] | None = Field(
+        None, description=f"The order of the stages: each of {', '.join(DEFAULT_ORDER)} once."
+    )
+    glass: bool | None = Field(
+        None, description="How each token was chosen: a record of every stage and the draw."
+    )
+    timeout: float | None = Field(
+        None,
+        gt=0,
+        le=LONGEST_TIMEOUT_S,
+        description="Seconds after which the request is given up with an error.",
+    )

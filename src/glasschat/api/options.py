@@ -1,0 +1,33 @@
+"""Settings of the API, frozen."""
+
+from dataclasses import dataclass, field
+
+from glasschat.api.keys import Keyring
+from glasschat.errors import ParameterError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiOptions:
+    """How the API is served.
+
+    `open` says that whoever gets here may use it where there are no keys; without, the API is
+    closed until there is one. `timeout_s` is the longest that any request may take, None for no
+    such bound. `drain_s` is how long requests may go on after the server was told to end.
+    """
+
+    keys: Keyring = field(default_factory=Keyring)
+    open: bool = True
+    cors_origins: tuple[str, ...] = ()
+    timeout_s: float | None = None
+    drain_s: float = 30.0
+    log_requests: bool = False
+    log_texts: bool = False
+
+    def __post_init__(self) -> None:
+        if self.timeout_s is not None and not 0 < self.timeout_s <= 86_400:
+            raise ParameterError("timeout", "above 0 and at most 86,400 s", self.timeout_s)
+        if not 0 <= self.drain_s <= 86_400:
+            raise ParameterError("drain", "between 0 and 86,400 s", self.drain_s)
+        for origin in self.cors_origins:
+            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
+                raise ParameterError("cors_origin", "an origin such as https://app.example", origin)

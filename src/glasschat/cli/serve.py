@@ -1,0 +1,60 @@
+"""`glasschat serve`: the API, without pages."""
+
+import argparse
+import sys
+
+from glasschat.api import Api, ApiOptions, Desk
+from glasschat.api.alone import api_alone
+from glasschat.api.server import check_free, run
+from glasschat.backends import LocalBackend
+from glasschat.cli.api_arguments import api_options
+from glasschat.cli.arguments import web_options
+from glasschat.cli.planning import planned
+from glasschat.config import WebOptions
+from glasschat.errors import ServerError
+from glasschat.models.load import load_model
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Check what can be checked at once, then serve; 0 when the server was ended."""
+    where = web_options(options)
+    api = api_options(options, is_open=True)
+    check_open(where, api, is_open=options.open)
+    check_free(where.host, where.port)
+    plan = planned(options)
+    backend = LocalBackend(
+        lambda progress: load_model(plan, progress),
+        name=plan.info.name,
+        max_waiting=where.max_waiting,
+        exact=options.exact,
+        raw=options.raw,
+    )
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    print(
+        f"glasschat: {plan.info.name}, {plan.slots} slots of {plan.context:,} tokens, "
+        f"on http://{host}:{where.port}/v1 (Ctrl-C ends it)",
+        file=sys.stderr,
+        flush=True,
+    )
+    desk = Desk(backend, api)
+    run(api_alone(Api(desk), where), desk, host=where.host, port=where.port)
+    return 0
+
+
+def check_open(where: WebOptions, api: ApiOptions, *, is_open: bool) -> None:
+    """Raise ServerError for an address that strangers reach, without a key."""
+    if len(api.keys) and is_open:
+        raise ServerError("--open lets everybody in, and there are API keys: leave one of them out")
+    if len(api.keys) or is_open:
+        return
+    more = "or --open if that is what you want"
+    if not where.is_loopback:
+        raise ServerError(
+            f"--host {where.host} would let everyone who reaches this machine use the model: add "
+            f"--api-key-file, {more}, or leave --host out"
+        )
+    if where.allowed_hosts:
+        raise ServerError(
+            f"--allowed-host {where.allowed_hosts[0]} would let in everyone whom a proxy under "
+            f"that name passes on: add --api-key-file, {more}"
+        )
