@@ -203,28 +203,39 @@ def test_an_empty_question_is_refused(question: str, capsys: pytest.CaptureFixtu
     assert err.count("\n") == 1
 
 
-def test_a_question_longer_than_the_context_says_by_how_much() -> None:
-    done = glasschat("ask", "--context", "256", "-", stdin="word " * 2000)
-    assert done.returncode == 2
-    assert "at most 255 fit" in done.stderr
-    assert "shorten it by" in done.stderr
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str, stdin: str
+) -> str:
+    monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    assert main(["ask", *arguments, "-"]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_question_longer_than_the_context_says_by_how_much(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(monkeypatch, capsys, "--context", "256", stdin="word " * 2000)
+    assert "at most 255 fit" in said
+    assert "shorten it by" in said
 
 
 def test_a_larger_context_is_used_unless_max_length_says_less(
-    tmp_path: Path, builtin_model_path: Path
+    tmp_path: Path,
+    builtin_model_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     key = b"llama.context_length" + struct.pack("<I", 4)
     data = builtin_model_path.read_bytes()
     wide = tmp_path / "wide.gguf"
     wide.write_bytes(data.replace(key + struct.pack("<I", 8192), key + struct.pack("<I", 9000), 1))
-    settings = ["ask", "--model", str(wide), "--context", "9000"]
-    done = glasschat(*settings, "-", stdin="word " * 9500)
-    assert done.returncode == 2
-    assert "at most 8,999 fit (context 9,000" in done.stderr
-    done = glasschat(*settings, "--max-length", "8192", "-", stdin="word " * 8500)
-    assert done.returncode == 2
-    assert "at most 8,191 fit" in done.stderr
-    assert "or raise max length, to 9,000 at most" in done.stderr
+    settings = ["--model", str(wide), "--context", "9000", "--slots", "1"]
+    said = refused(monkeypatch, capsys, *settings, stdin="word " * 9500)
+    assert "at most 8,999 fit (context 9,000" in said
+    less = [*settings, "--max-length", "8192"]
+    said = refused(monkeypatch, capsys, *less, stdin="word " * 8500)
+    assert "at most 8,191 fit" in said
+    assert "or raise max length, to 9,000 at most" in said
 
 
 def test_bytes_that_are_no_text_are_refused_by_name() -> None:
