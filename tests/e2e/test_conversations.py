@@ -10,8 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.e2e.conftest import Arrive
+from tests.e2e.panel import Tuner
 from tests.e2e.visitor import Visitor, scripted_site, visitor
-from tests.support.browser import WebServer
+from tests.support.browser import WebServer, serving
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +64,11 @@ def test_a_chat_is_listed_found_and_opened_again(arrive: Arrive, kept: WebServer
     asks(someone, "Über die Brücke 天空")
     someone.picture("list")
     search = someone.page.locator(".st-key-search input")
-    for words, found in (("kings cabb", "Of cabbages"), ("brucke", "Über die"), ("天空", "Über die")):
+    for words, found in (
+        ("kings cabb", "Of cabbages"),
+        ("brucke", "Über die"),
+        ("天空", "Über die"),
+    ):
         search.fill(words)
         search.press("Enter")
         expect(row(someone, found)).to_be_visible()
@@ -274,9 +279,9 @@ def test_a_full_context_leaves_out_the_oldest_and_shows_it(
         expect(meter).to_contain_text(re.compile(r"\d+ of 512 tokens"))
         someone.ask("refused " + "y" * 120)
         expect(someone.notice).to_contain_text("shorten it by")
-        someone.open_more()
-        someone.page.locator(".st-key-context_policy").get_by_role("combobox").click()
-        someone.page.get_by_role("option").filter(has_text="oldest").click()
+        tuner = Tuner(someone.page)
+        tuner.unfold()
+        tuner.pick("context_policy", "Leave out the oldest turns")
         someone.ask("taken " + "y" * 120)
         someone.sees("taken")
         someone.ends()
@@ -313,8 +318,6 @@ def test_after_a_kill_the_reply_is_there_and_goes_on(browser: Browser, tmp_path:
 
 
 def test_without_a_store_the_chat_goes_on_and_says_so(browser: Browser, tmp_path: Path) -> None:
-    from tests.support.browser import serving
-
     wrong = tmp_path / "wrong.db"
     wrong.write_bytes(b"this is no database at all, it is a text" * 200)
     with (
@@ -356,6 +359,8 @@ def test_in_chinese_all_of_it_works_too(arrive: Arrive, kept: WebServer) -> None
     someone = arrive(kept, locale="zh-CN")
     asks(someone, "天空为什么是蓝色的")
     someone.picture("chinese")
-    chat = someone.chat.inner_text() + someone.page.locator('[data-testid="stSidebar"]').inner_text()
+    chat = (
+        someone.chat.inner_text() + someone.page.locator('[data-testid="stSidebar"]').inner_text()
+    )
     for english in ("Copy", "Again", "Delete", "New chat", "tokens/s", "Today", "More", "Clear"):
         assert english not in chat, f"{english!r} in {chat!r}"

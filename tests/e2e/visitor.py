@@ -61,7 +61,9 @@ class Visitor:
     def line(self) -> Locator:
         """The line under the last reply: its status at first, then its figures."""
         tools = '[class*="st-key-tools_"]'
-        return self.page.locator(f'{tools} [data-testid="stCaptionContainer"], {tools} .line').last
+        return self.page.locator(
+            f'{tools} [data-testid="stCaptionContainer"]:visible, {tools} .line:visible'
+        ).last
 
     @property
     def notice(self) -> Locator:

@@ -14,6 +14,7 @@ from glasschat.web.explaining import explained
 from glasschat.web.language import N_, _
 from glasschat.web.notices import attempt, offer_undo, withdraw_undo
 from glasschat.web.plain import plain_label
+from glasschat.web.settings import restore
 
 FIRST, MORE, FOUND = 12, 30, 30
 RENAME, PIN, UNPIN, EXPORT, DELETE = (
@@ -137,6 +138,8 @@ def new_chat() -> None:
     """Leave the conversation that is shown, for an empty one."""
     st.session_state.pop("chat", None)
     st.query_params.pop("chat", None)
+    # A system prompt belongs to its conversation; how tokens are chosen is the visitor's taste.
+    restore(None, "")
     withdraw_undo()
 
 

@@ -69,6 +69,8 @@ class Room:
         )
         use = self._context_use()
         for node in self._recent(path, use.left_out):
+            if node.role == "assistant" and node.growing:
+                continue
             # Its key says to the page's style that the model does not read it.
             unread = "unread" if node.id in use.left_out else "read"
             with st.container(key=f"{unread}_{node.id}"):
@@ -76,7 +78,7 @@ class Room:
                     self._editor(node)
                 elif node.role == "user":
                     draw_question(tree, node, actions)
-                elif not node.growing:
+                else:
                     draw_reply(tree, node, actions, last=node is last)
         if self._ready:
             self._input()
@@ -89,10 +91,11 @@ class Room:
         # It may have ended meanwhile: then the next run draws it.
         node = self._conversation.tree[self._growing]
         generation = self._conversation.growing.get(node.id)
-        if generation is not None:
-            watch(self._conversation, node, generation)
-        elif node.growing:
-            draw_elsewhere(node)
+        with st.container(key=f"read_{node.id}"):
+            if generation is not None:
+                watch(self._conversation, node, generation)
+            elif node.growing:
+                draw_elsewhere(node)
         return True
 
     def _context_use(self) -> ContextUse:

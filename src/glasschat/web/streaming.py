@@ -71,7 +71,8 @@ async def _events(request: Request, reply: ReplyOnItsWay, first: int) -> AsyncIt
 async def _stream(request: Request) -> Response:
     reply = current_site().library.reply(request.path_params["generation_id"])
     if reply is None:
-        return PlainTextResponse("there is no such reply on its way", 404)
+        # It may have ended just now. This answer keeps the browser from asking again.
+        return Response(status_code=204)
     first = request.query_params.get("from", "0")
     if not (first.isascii() and first.isdecimal() and len(first) < 7):
         return PlainTextResponse("from is the number of a block", 400)

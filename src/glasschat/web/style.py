@@ -26,6 +26,9 @@ h1 { font-size: 1.4rem !important; padding: 0 !important; }
   min-height: 2rem; margin: -0.75rem 0 -0.5rem;
 }
 [class*="st-key-tools_"] p { font-variant-numeric: tabular-nums; }
+/* Streamlit keeps what is gone until the run has ended, which is when the reply has. These have
+   one thing in them; what comes behind it was there before. */
+:is([class*="st-key-tools_"], [class*="st-key-read_"]) > :nth-child(n + 2) { display: none; }
 /* The tools of a question come when one goes there. */
 @media (hover: hover) {
   [data-testid="stChatMessage"]:has([class*="st-key-asked_"]) [class*="st-key-tools_"] {
