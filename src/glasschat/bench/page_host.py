@@ -1,7 +1,9 @@
 """The real server in a process of its own, steered by lines on standard input.
 
+    ready        answer whether the model is loaded
     alone N      generate N tokens with nobody watching, answer with its decode speed
-    ask N        begin a reply of N tokens in a new conversation, answer with its id
+    kept N       the same as a reply of a conversation that is kept in the store as it grows
+    next N       let the next reply that a page asks for have N tokens
     result       wait for that reply, answer with its decode speed
 
 Every answer is one line of JSON. The process ends when its input does.
@@ -11,16 +13,19 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from glasschat.backends import LocalBackend, Readiness
 from glasschat.bench.setting import QUESTIONS, decode_tps
-from glasschat.chat import Conversation, Library, Settings
-from glasschat.chat.store import LOCAL_OWNER
+from glasschat.chat import Library, Settings
+from glasschat.chat.store import LOCAL_OWNER, open_store
 from glasschat.config import ModelOptions, WebOptions
+from glasschat.engine import Generation
 from glasschat.models.load import load_model, plan_model
-from glasschat.prompt import ChatMessage
+from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
 from glasschat.web.server import serve
 
@@ -32,29 +37,43 @@ def params(tokens: int) -> SamplingParams:
     )
 
 
-def steer(backend: LocalBackend, library: Library) -> None:
+class MeasuredBackend(LocalBackend):
+    """Makes every reply `tokens` long, whatever the page has set, and remembers the last."""
+
+    tokens = 1
+    last: Generation | None = None
+
+    def start(
+        self,
+        messages: Sequence[ChatMessage],
+        params_set: SamplingParams,
+        *,
+        trace: bool = True,
+        policy: ContextPolicy = ContextPolicy.REFUSE,
+    ) -> Generation:
+        """See LocalBackend.start."""
+        self.last = super().start(messages, params(self.tokens), trace=trace, policy=policy)
+        return self.last
+
+
+def steer(backend: MeasuredBackend, library: Library) -> None:
     """Answer each line until there are no more, then end the server."""
-    conversation: Conversation | None = None
     for line in sys.stdin:
         command, _, count = line.strip().partition(" ")
+        backend.tokens = int(count or backend.tokens)
+        answer: object = None
         if command == "ready":
-            answer: object = backend.describe().readiness is Readiness.READY
+            answer = backend.describe().readiness is Readiness.READY
         elif command == "alone":
             messages = [ChatMessage("user", QUESTIONS[0])]
-            answer = decode_tps(backend.start(messages, params(int(count))))
-        elif command == "ask":
+            answer = decode_tps(backend.start(messages, params(backend.tokens)))
+        elif command == "kept":
             conversation = library.new(LOCAL_OWNER)
-            conversation.ask(backend, QUESTIONS[0], Settings(params(int(count))))
-            answer = conversation.id
-        else:
-            assert conversation is not None
-            generation = conversation.generation
-            if generation is not None:
-                answer = decode_tps(generation)
-            else:
-                last = conversation.tree.last
-                assert last is not None
-                answer = last.runs[-1].timings.decode_tps
+            settings = Settings(params(backend.tokens))
+            answer = decode_tps(conversation.ask(backend, QUESTIONS[0], settings))
+        elif command == "result":
+            assert backend.last is not None
+            answer = decode_tps(backend.last)
         print(json.dumps(answer), flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -63,10 +82,11 @@ def main() -> None:
     """Serve a model on a port with so many threads, 0 for as glasschat chooses: the arguments."""
     path, port, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     plan = plan_model(ModelOptions(path=path, slots=1, threads=threads or None))
-    backend = LocalBackend(lambda progress: load_model(plan, progress), name=plan.info.name)
-    library = Library()
-    threading.Thread(target=steer, args=(backend, library), daemon=True).start()
-    serve(backend, library, WebOptions(port=port))
+    backend = MeasuredBackend(lambda progress: load_model(plan, progress), name=plan.info.name)
+    with tempfile.TemporaryDirectory(prefix="glasschat-") as folder:
+        library = Library(open_store(Path(folder) / "kept.db"))
+        threading.Thread(target=steer, args=(backend, library), daemon=True).start()
+        serve(backend, library, WebOptions(port=port))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from glasschat.chat import ContextUse, Conversation, Node
 from glasschat.errors import GlasschatError
 from glasschat.web.chats import new_chat
 from glasschat.web.dialogs import ask_to_delete_branch
+from glasschat.web.end import show_end
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.meter import draw_meter
 from glasschat.web.notices import attempt, draw_undo, forget, offer_undo, told, withdraw_undo
@@ -83,6 +84,7 @@ class Room:
         if self._ready:
             self._input()
         self._foot(use)
+        show_end(last.id if last else "")
 
     def watch(self) -> bool:
         """Show the reply that was on its way when the turns were drawn; whether there was one."""
@@ -169,7 +171,8 @@ class Room:
         key = f"message_{st.session_state.get('inputs', 0)}"
         if "draft" in st.session_state:
             st.session_state[key] = st.session_state.draft
-        st.chat_input(_("Hello!"), key=key, on_submit=self._send, args=(key,))
+        with st.bottom:
+            st.chat_input(_("Hello!"), key=key, on_submit=self._send, args=(key,))
         # Not before they are on their way to the page: a click may end this run anywhere.
         forget()
         st.session_state.pop("draft", None)

@@ -18,7 +18,7 @@ from glasschat.chat import ReplyOnItsWay
 from glasschat.web.blocks import BlockSplitter
 from glasschat.web.site import current_site
 
-EVERY_S = 0.15
+EVERY_S = 0.25
 PATH = "glass/replies"
 
 closing = threading.Event()

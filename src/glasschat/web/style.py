@@ -42,7 +42,9 @@ h1 { font-size: 1.4rem !important; padding: 0 !important; }
 [class*="st-key-unread_"] { opacity: 0.45; }
 .st-key-left_out_line p { text-align: center; }
 /* What has no look of its own takes no room. */
-.st-key-keyboard_place { position: absolute; width: 0; height: 0; overflow: hidden; }
+:is(.st-key-keyboard_place, .st-key-end_place) {
+  position: absolute; width: 0; height: 0; overflow: hidden;
+}
 .st-key-foot { min-height: 2.5rem; margin-top: -0.75rem; }
 .meter {
   display: flex; align-items: center; gap: 0.75rem; font-size: 0.8rem; opacity: 0.75;

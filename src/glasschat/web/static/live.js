@@ -4,6 +4,7 @@
 // here is a plain reading of Markdown; each block is drawn by Streamlit once it is finished.
 
 const CURSOR = "▌";
+const NEAR_END = 80;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
 const FENCE = /^\s*(`{3,}|~{3,})/;
 const INLINE = /(`+)(.+?)\1|\*\*(.+?)\*\*|(?<![\w*])\*(?!\s)([^*]+?)\*(?!\w)/g;
@@ -96,6 +97,24 @@ function lastPlace(parent) {
   return place;
 }
 
+// Only what differs is painted anew.
+function patch(old, next) {
+  const made = [...next.childNodes];
+  const there = [...old.childNodes];
+  let same = 0;
+  while (same < there.length && same < made.length && there[same].isEqualNode(made[same])) same += 1;
+  there.slice(same).forEach((node) => node.remove());
+  old.append(...made.slice(same));
+}
+
+// The part of the page that scrolls.
+function scrollerOf(element) {
+  for (let place = element.parentElement; place; place = place.parentElement) {
+    if (/auto|scroll/.test(getComputedStyle(place).overflowY)) return place;
+  }
+  return document.scrollingElement;
+}
+
 // Streamlit's own class for Markdown, so that it looks the same; there is some on every page.
 function dress(root) {
   if (root.dataset.dressed) return;
@@ -110,7 +129,13 @@ export default function ({ data, parentElement }) {
   if (root.stop && root.address === data.address) return root.stop;
   if (root.stop) root.stop();
   const texts = [];
+  const scroller = scrollerOf(root);
   let over = false;
+  let follow = true;
+  // Whoever scrolls up to read is left there, until they come back to the end.
+  const scrolled = () => {
+    follow = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END;
+  };
   let drawn = "";
 
   const show = () => {
@@ -124,7 +149,8 @@ export default function ({ data, parentElement }) {
     const next = document.createElement("div");
     draw(text, next);
     if (!over && text) lastPlace(next).append(CURSOR);
-    root.replaceChildren(...next.childNodes);
+    patch(root, next);
+    if (follow) scroller.scrollTop = scroller.scrollHeight;
   };
 
   const source = new EventSource(new URL(data.address, document.baseURI));
@@ -138,11 +164,13 @@ export default function ({ data, parentElement }) {
   // In the moment in which Streamlit has drawn a block, it goes from here.
   const observer = new MutationObserver(show);
   const message = root.closest('[data-testid="stChatMessage"]') ?? document.body;
+  scroller.addEventListener("scroll", scrolled, { passive: true });
   observer.observe(message, { childList: true, subtree: true });
   root.address = data.address;
   root.stop = () => {
     source.close();
     observer.disconnect();
+    scroller.removeEventListener("scroll", scrolled);
     root.stop = undefined;
   };
   return root.stop;
