@@ -262,14 +262,14 @@ def test_a_text_is_gone_on_with_as_it_stands_and_begins_once() -> None:
         begin = model.tokenizer.bos_id
         told: list[str] = []
         backend.on_reply(lambda generation: told.append(generation.id))
-        as_text = backend.encode_text("<s>a<|end|>", control=False, opened=True)
+        as_text = backend.vocabulary.encode("<s>a<|end|>", control=False, opened=True)
         assert as_text == [begin, *b"<s>a<|end|>"]
-        as_control = backend.encode_text("<s>a<|end|>", control=True, opened=True)
+        as_control = backend.vocabulary.encode("<s>a<|end|>", control=True, opened=True)
         assert as_control == [begin, ord("a"), END]
-        assert backend.encode_text("a", control=True, opened=False) == [ord("a")]
-        assert backend.token_bytes(END) == b"<|end|>"
+        assert backend.vocabulary.encode("a", control=True, opened=False) == [ord("a")]
+        assert backend.vocabulary.token_bytes(END) == b"<|end|>"
         with pytest.raises(ParameterError, match="below 260"):
-            backend.token_bytes(260)
+            backend.vocabulary.token_bytes(260)
         generation = backend.complete([begin, HEADER_END], GREEDY)
         assert generation.result(10).text == "!"
         assert told == [generation.id]

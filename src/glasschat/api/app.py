@@ -15,8 +15,10 @@ from glasschat.api.document import document
 from glasschat.api.endpoint import ReplyEndpoint
 from glasschat.api.errors import ApiError
 from glasschat.api.guard import Guard
+from glasschat.api.metrics import CONTENT_TYPE, Metrics
+from glasschat.api.request_log import Note
 from glasschat.api.tokenizing import Tokenizing
-from glasschat.api.wire import send_json
+from glasschat.api.wire import send_bytes, send_json
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -28,6 +30,7 @@ class Api:
         self.desk = desk
         about, tokenizing = About(desk), Tokenizing(desk)
         self._document = document()
+        self._metrics = Metrics(desk.backend)
         self._handlers: dict[str, dict[str, Handler]] = {
             MODELS: {"GET": about.models},
             "/v1/chat/completions": {"POST": ReplyEndpoint(desk, ChatRequest, ChatFormat)},
@@ -36,10 +39,11 @@ class Api:
             "/detokenize": {"POST": tokenizing.detokenize},
             "/health": {"GET": about.health},
             "/ready": {"GET": about.ready},
+            "/metrics": {"GET": self._measure},
             "/openapi.json": {"GET": self._describe},
         }
         self._model = {"GET": about.model}
-        app: ASGIApp = Guard(self._dispatch, desk.options)
+        app: ASGIApp = Guard(self._dispatch, desk.options, self._over)
         if desk.options.cors_origins:
             app = CORSMiddleware(
                 app,
@@ -75,6 +79,14 @@ class Api:
                 headers=(("allow", allowed),),
             )
         await handler(scope, receive, send)
+
+    def _over(self, note: Note) -> None:
+        known = note.path if note.path in self._handlers else "other"
+        self._metrics.request(known, note.status)
+
+    async def _measure(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = (b"content-type", CONTENT_TYPE.encode())
+        await send_bytes(send, self._metrics.text(), 200, [kind])
 
     async def _describe(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send_json(send, self._document)

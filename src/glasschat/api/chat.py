@@ -5,6 +5,7 @@ from typing import Any
 from glasschat.api.chat_request import ChatRequest
 from glasschat.api.format import Header, Shown, fields_of, told_steps
 from glasschat.api.replies import Choice, Piece
+from glasschat.api.response_format import constraint_of
 from glasschat.api.responses import (
     ChatChoice,
     ChatChunk,
@@ -30,12 +31,14 @@ class ChatFormat:
 
     def __init__(self, request: ChatRequest) -> None:
         self._messages = [message.as_turn() for message in request.messages]
+        self._wanted = request.response_format
 
     def start(
         self, backend: LocalBackend, prompt: int, params: SamplingParams, *, trace: bool
     ) -> Generation:
         """See Format.start."""
-        return backend.start(self._messages, params, trace=trace)
+        constraint = constraint_of(self._wanted, backend.vocabulary)
+        return backend.start(self._messages, params, trace=trace, constraint=constraint)
 
     def opening(self, header: Header, choice: Choice) -> ChatChunk:
         """Whose turn it is."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from glasschat.api.errors import invalid
 from glasschat.api.fields import MOST_TOP_LOGPROBS, ReplySettings, Wire, setting
+from glasschat.api.response_format import ResponseFormat, TextFormat
 from glasschat.api.unsupported import ChatUnsupported, MessageUnsupported
 from glasschat.prompt import ChatMessage, Role
 
@@ -46,9 +47,15 @@ class ChatRequest(ReplySettings, ChatUnsupported):
         None, ge=0, le=MOST_TOP_LOGPROBS, description="With logprobs: of the likeliest too."
     )
 
+    response_format: ResponseFormat | None = Field(None, description="What the reply has to be.")
+
     def check(self) -> None:
         """What goes together and what does not. Raises ApiError."""
         check_stream(self)
+        if self.ignore_eos and self.response_format not in (None, TextFormat(type="text")):
+            raise invalid(
+                "ignore_eos does not go with response_format: JSON comes to an end", "ignore_eos"
+            )
         if self.top_logprobs is not None and not self.logprobs:
             raise invalid("top_logprobs goes with logprobs: true", "top_logprobs")
         if None not in (self.max_tokens, self.max_completion_tokens) and (

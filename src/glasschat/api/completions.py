@@ -37,7 +37,7 @@ class CompletionFormat:
         """See Format.start."""
         asked = self._prompts[prompt]
         if isinstance(asked, str):
-            ids = backend.encode_text(asked, control=self._control, opened=True)
+            ids = backend.vocabulary.encode(asked, control=self._control, opened=True)
         else:
             ids = asked
         generation = backend.complete(ids, params, trace=trace)
@@ -111,4 +111,4 @@ def _glass(piece: Piece, shown: Shown) -> dict[str, Any]:
 
 
 def _text(backend: LocalBackend, ids: list[int]) -> str:
-    return b"".join(map(backend.token_bytes, ids)).decode(errors="replace")
+    return b"".join(map(backend.vocabulary.token_bytes, ids)).decode(errors="replace")

@@ -81,6 +81,7 @@ OPERATIONS = (
         errors=_TAKES_BODY,
     ),
     Operation("/health", "get", "Whether the process is of use", Health, errors=("503",)),
+    Operation("/metrics", "get", "Prometheus' text form, with vLLM's names", None, errors=("401",)),
     Operation("/ready", "get", "Whether requests are taken", Ready, errors=("503",)),
 )
 
@@ -119,6 +120,8 @@ def _described(operation: Operation) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if operation.answer is not None:
         content["application/json"] = {"schema": _ref(operation.answer)}
+    if operation.path == "/metrics":
+        content["text/plain"] = {"schema": {"type": "string"}}
     if operation.events is not None:
         told = f"Each `data:` is a {operation.events.__name__} or an Error; the last is [DONE]."
         content["text/event-stream"] = {"schema": {"type": "string", "description": told}}

@@ -70,7 +70,9 @@ class ReplyEndpoint(Generic[Body]):
                 model=served.name,
                 system_fingerprint=_fingerprint(served),
             )
-            shown = Shown(body.shown_candidates, bool(body.glass), self._desk.backend.token_bytes)
+            shown = Shown(
+                body.shown_candidates, bool(body.glass), self._desk.backend.vocabulary.token_bytes
+            )
             if body.stream:
                 stream = EventStream(send, request_id)
                 await stream.run(_events(body, wanted, header, shown, replies))

@@ -49,7 +49,7 @@ class Format(Protocol):
     def start(
         self, backend: LocalBackend, prompt: int, params: SamplingParams, *, trace: bool
     ) -> Generation:
-        """Begin a reply to that prompt. Not for the event loop. Raises GlasschatError."""
+        """Begin a reply to that prompt. Not for the event loop. Raises GlasschatError, ApiError."""
 
     def opening(self, header: Header, choice: Choice) -> Answer | None:
         """The event that comes before any text of a choice."""

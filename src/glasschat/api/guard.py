@@ -1,6 +1,7 @@
 """The API's own door: request ids, keys, and errors that are always JSON."""
 
 import logging
+from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -22,9 +23,11 @@ OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json"})
 class Guard:
     """Stands before every path of the API."""
 
-    def __init__(self, app: ASGIApp, options: ApiOptions) -> None:
+    def __init__(self, app: ASGIApp, options: ApiOptions, over: Callable[[Note], None]) -> None:
+        """`over` is told of every request when it is."""
         self._app = app
         self._options = options
+        self._over = over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or say why not."""
@@ -56,6 +59,7 @@ class Guard:
             await send_error(noted, _told(error, note.request_id), note.request_id)
         finally:
             note.write(self._options)
+            self._over(note)
 
     def _key(self, headers: Headers) -> Key | None:
         """Whose request that is. Raises ApiError."""

@@ -24,7 +24,8 @@ class Note:
         self.request_id = given_id if given_id and usable else f"req-{uuid4().hex}"
         self.status: int | None = None
         self.key: str | None = None
-        self._method, self._path = method, path
+        self.path = path
+        self._method = method
         self._began = time.perf_counter()
         self._body: ReplySettings | None = None
         self._replies: Replies | None = None
@@ -48,7 +49,7 @@ class Note:
             "request_id": self.request_id,
             "key": self.key,
             "method": self._method,
-            "path": self._path,
+            "path": self.path,
             # Without a status the client left before there was one.
             "status": self.status,
             "seconds": round(time.perf_counter() - self._began, 4),

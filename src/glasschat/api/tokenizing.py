@@ -76,7 +76,7 @@ class Tokenizing:
         ids = await to_thread.run_sync(self._ids, body)
         answer = Tokenized(count=len(ids), max_model_len=served.context, tokens=ids)
         if body.return_token_strs:
-            pieces = map(self._desk.backend.token_bytes, ids)
+            pieces = map(self._desk.backend.vocabulary.token_bytes, ids)
             answer.token_strs = [piece.decode(errors="replace") for piece in pieces]
         await send_json(send, answer)
 
@@ -85,7 +85,7 @@ class Tokenizing:
         body = await read_body(Request(scope, receive), DetokenizeRequest)
         served = self._desk.ready()
         self._desk.check_model(body.model, served.name)
-        data = b"".join(map(self._desk.backend.token_bytes, body.tokens))
+        data = b"".join(map(self._desk.backend.vocabulary.token_bytes, body.tokens))
         await send_json(send, Detokenized(prompt=data.decode(errors="replace")))
 
     def _ids(self, body: TokenizeRequest) -> list[int]:
@@ -93,7 +93,7 @@ class Tokenizing:
             turns = [message.as_turn() for message in body.messages]
             return list(self._desk.backend.encode(turns).ids)
         assert body.prompt is not None
-        return self._desk.backend.encode_text(
+        return self._desk.backend.vocabulary.encode(
             body.prompt,
             control=body.parse_special is not False,
             opened=body.add_special_tokens is not False,

@@ -1,14 +1,18 @@
 """What pages and the API talk to, whatever generates the tokens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from glasschat.backends.provenance import Provenance
 from glasschat.engine import Generation
+from glasschat.models.base import Model
 from glasschat.prompt import ChatMessage, ContextPolicy, PromptEncoding
 from glasschat.sampling import SamplingParams
+
+Loader = Callable[[Callable[[float], None]], Model]
+"""Loads a model, telling its progress from 0 to 1."""
 
 
 class Readiness(StrEnum):

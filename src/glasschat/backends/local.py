@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from glasschat.backends.base import Description, Readiness
+from glasschat.backends.base import Description, Loader, Readiness
 from glasschat.backends.provenance import provenance
 from glasschat.backends.recommended import usable
-from glasschat.engine import Engine, EngineStats, Generation
-from glasschat.errors import EngineStopped, GlasschatError, ParameterError
+from glasschat.backends.vocabulary import Vocabulary
+from glasschat.engine import Breakpoint, Engine, EngineStats, Generation
+from glasschat.errors import EngineStopped, GlasschatError
 from glasschat.models.base import Model
 from glasschat.prompt import (
     ChatMessage,
@@ -19,15 +20,11 @@ from glasschat.prompt import (
     PlainText,
     PromptEncoding,
     PromptFitter,
-    encode_text,
     with_turn_end,
 )
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import SamplingParams, Stage
 
 log = logging.getLogger(__name__)
-
-Loader = Callable[[Callable[[float], None]], Model]
-"""Loads the model, telling its progress from 0 to 1."""
 
 
 class LocalBackend:
@@ -55,6 +52,7 @@ class LocalBackend:
         self._closed = False
         self._engine: Engine | None = None
         self._prompts: PromptFitter | None = None
+        self._vocabulary: Vocabulary | None = None
         self._loading: threading.Thread | None = None
         self._told: tuple[Callable[[Generation], None], ...] = ()
         self._description = Description(Readiness.LOADING, name)
@@ -77,7 +75,7 @@ class LocalBackend:
         except Exception as error:
             if model is not None:
                 model.runner.close()
-            self._describe(Description(Readiness.FAILED, name, error=str(error)))
+            self._description = Description(Readiness.FAILED, name, error=str(error))
             raise
         with self._lock:
             if self._closed:
@@ -85,17 +83,16 @@ class LocalBackend:
                 return
             self._engine = Engine(model, max_waiting=self._max_waiting, exact=self._exact)
             self._prompts = PromptFitter(template)
-        self._describe(
-            Description(
-                Readiness.READY,
-                model.info.name,
-                detail=model.info.quantization,
-                recommended=usable(model.info.recommended),
-                context=model.runner.context,
-                slots=model.runner.slots,
-                progress=1.0,
-                provenance=facts,
-            )
+            self._vocabulary = Vocabulary(model.tokenizer, self._fitter)
+        self._description = Description(
+            Readiness.READY,
+            model.info.name,
+            detail=model.info.quantization,
+            recommended=usable(model.info.recommended),
+            context=model.runner.context,
+            slots=model.runner.slots,
+            progress=1.0,
+            provenance=facts,
         )
 
     def _prepared(self, model: Model) -> tuple[Model, ChatTemplate | PlainText]:
@@ -178,36 +175,45 @@ class LocalBackend:
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
         trace: bool = True,
+        paused: bool = False,
+        breakpoints: Sequence[Breakpoint] = (),
+        constraint: Stage | None = None,
     ) -> Generation:
-        """See Backend.start."""
-        return self._submit(self.fit(messages, params, policy), params, trace)
+        """See Backend.start; the rest is Engine.submit's."""
+        return self._announced(
+            self.engine.submit(
+                self.fit(messages, params, policy),
+                params,
+                trace=trace,
+                paused=paused,
+                breakpoints=breakpoints,
+                constraint=constraint,
+            )
+        )
 
     def complete(
-        self, ids: Sequence[int], params: SamplingParams, *, trace: bool = True
+        self,
+        ids: Sequence[int],
+        params: SamplingParams,
+        *,
+        trace: bool = True,
+        constraint: Stage | None = None,
     ) -> Generation:
         """Begin a reply that goes on with `ids` as they are. Raises PromptError, EngineError."""
-        return self._submit(ids, params, trace)
+        return self._announced(self.engine.submit(ids, params, trace=trace, constraint=constraint))
 
-    def encode_text(self, text: str, *, control: bool, opened: bool) -> list[int]:
-        """See `prompt.encode_text`. Raises InvalidMessage, EngineStopped."""
-        with self._fitter():
-            return encode_text(self.engine.model.tokenizer, text, control=control, opened=opened)
-
-    def token_bytes(self, token_id: int) -> bytes:
-        """What the token stands for. Raises ParameterError for an id beyond the vocabulary."""
-        tokenizer = self.engine.model.tokenizer
-        if not 0 <= token_id < tokenizer.vocab_size:
-            raise ParameterError("token_id", f"a token id below {tokenizer.vocab_size:,}", token_id)
-        return tokenizer.token_bytes(token_id)
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's tokens. Raises EngineStopped while there are none."""
+        _ = self.engine
+        assert self._vocabulary is not None
+        return self._vocabulary
 
     def on_reply(self, tell: Callable[[Generation], None]) -> None:
         """Have `tell` called with every reply from now on, as soon as it is queued."""
         self._told = (*self._told, tell)
 
-    def _submit(
-        self, prompt: PromptEncoding | Sequence[int], params: SamplingParams, trace: bool
-    ) -> Generation:
-        generation = self.engine.submit(prompt, params, trace=trace)
+    def _announced(self, generation: Generation) -> Generation:
         for tell in self._told:
             tell(generation)
         return generation
@@ -235,7 +241,4 @@ class LocalBackend:
     def _progress(self, share: float) -> None:
         if self._closed:
             raise EngineStopped("closed while the model was loading")
-        self._describe(Description(Readiness.LOADING, self._description.name, progress=share))
-
-    def _describe(self, description: Description) -> None:
-        self._description = description
+        self._description = replace(self._description, progress=share)

@@ -4,6 +4,7 @@ from glasschat.sampling.arithmetic import quiet_arithmetic
 from glasschat.sampling.columns import Columns
 from glasschat.sampling.distribution import Distribution
 from glasschat.sampling.draw import draw, seeded_draws
+from glasschat.sampling.grammar import Grammar, TokenMatcher
 from glasschat.sampling.history import TokenHistory
 from glasschat.sampling.params import DEFAULT_ORDER, SamplingParams
 from glasschat.sampling.pipeline import build_stages
@@ -43,6 +44,7 @@ __all__ = [
     "Columns",
     "Distribution",
     "FrequencyPenalty",
+    "Grammar",
     "LogitBias",
     "MinNewTokens",
     "MinP",
@@ -59,6 +61,7 @@ __all__ = [
     "StepRecord",
     "Temperature",
     "TokenHistory",
+    "TokenMatcher",
     "TopK",
     "TopP",
     "TypicalP",

@@ -1,0 +1,202 @@
+"""What happens to replies, in Prometheus' text form, by the names that dashboards know from vLLM.
+
+All replies count, whoever asks for them: programs, and people on the pages.
+"""
+
+import threading
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from glasschat.backends import LocalBackend, Readiness
+from glasschat.engine import FinishReason, Generation, Snapshot
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def _bounds(text: str) -> tuple[float, ...]:
+    return tuple(map(float, text.split()))
+
+
+# Their bounds are part of what a dashboard was made for.
+_FIRST_TOKEN_S = _bounds(
+    "0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10 20 40 80 160 640 2560"
+)
+_TOKEN_S = _bounds("0.01 0.025 0.05 0.075 0.1 0.15 0.2 0.3 0.4 0.5 0.75 1 2.5 5 7.5 10 20 40 80")
+_REQUEST_S = _bounds("0.3 0.5 0.8 1 1.5 2 2.5 5 10 15 20 30 40 50 60 120 240 480 960 1920 7680")
+_TOKENS = tuple(m * 10**e for e in range(6) for m in (1.0, 2.0, 5.0))
+
+_REASONS = {
+    FinishReason.STOP: "stop",
+    FinishReason.LENGTH: "length",
+    FinishReason.CANCELLED: "abort",
+    FinishReason.ERROR: "error",
+}
+_LABELS = ("model_name", "engine")
+_ENGINE = "0"
+
+
+class Metrics:
+    """Counts what a backend does, and requests by what became of them."""
+
+    def __init__(self, backend: LocalBackend) -> None:
+        self._backend = backend
+        self._registry = CollectorRegistry()
+        self._registry.register(_Load(backend))
+        self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens read, cached ones too.")
+        self.generation_tokens = self._counter("generation_tokens", "Tokens generated.")
+        self.cache_queries = self._counter(
+            "prefix_cache_queries", "Prompt tokens looked for in caches."
+        )
+        self.cache_hits = self._counter("prefix_cache_hits", "Prompt tokens found there.")
+        self.finished = Counter(
+            "vllm:request_success",
+            "Replies that ended, by their reason.",
+            (*_LABELS, "finished_reason"),
+            registry=self._registry,
+        )
+        seconds = self._histogram
+        self.first_token = seconds(
+            "time_to_first_token_seconds", "From the request.", _FIRST_TOKEN_S
+        )
+        self.between_tokens = seconds("inter_token_latency_seconds", "Token to token.", _TOKEN_S)
+        self.per_token = seconds(
+            "request_time_per_output_token_seconds", "The mean of a reply.", _TOKEN_S
+        )
+        self.whole = seconds("e2e_request_latency_seconds", "Request to end.", _REQUEST_S)
+        self.queue = seconds("request_queue_time_seconds", "Request to slot.", _REQUEST_S)
+        self.prefill = seconds("request_prefill_time_seconds", "Slot to first token.", _REQUEST_S)
+        self.decode = seconds("request_decode_time_seconds", "First to last token.", _REQUEST_S)
+        self.inference = seconds("request_inference_time_seconds", "Slot to end.", _REQUEST_S)
+        self.prompt_size = seconds("request_prompt_tokens", "Tokens of a prompt.", _TOKENS)
+        self.reply_size = seconds("request_generation_tokens", "Tokens of a reply.", _TOKENS)
+        self._requests = Counter(
+            "glasschat:http_requests",
+            "Requests to the API, by path and status.",
+            ("path", "status"),
+            registry=self._registry,
+        )
+        backend.on_reply(lambda generation: _Watched(self, self.model, generation).begin())
+
+    @property
+    def model(self) -> str:
+        """What the backend calls its model now."""
+        return self._backend.describe().name
+
+    def request(self, path: str, status: int | None) -> None:
+        """A request to a path of the API is over; 499, as with nginx, if nobody waited for it."""
+        self._requests.labels(path, str(status or 499)).inc()
+
+    def text(self) -> bytes:
+        """All of it."""
+        if self._backend.describe().readiness is Readiness.READY:
+            # Shown from the start as 0: what first appears as 1 has no rate.
+            for counter in (
+                self.prompt_tokens,
+                self.generation_tokens,
+                self.cache_queries,
+                self.cache_hits,
+            ):
+                counter.labels(self.model, _ENGINE)
+            for reason in _REASONS.values():
+                self.finished.labels(self.model, _ENGINE, reason)
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(f"vllm:{name}", text, _LABELS, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, bounds: tuple[float, ...]) -> Histogram:
+        return Histogram(f"vllm:{name}", text, _LABELS, registry=self._registry, buckets=bounds)
+
+
+class _Load(Collector):
+    """What the engine is doing at the moment of the question."""
+
+    def __init__(self, backend: LocalBackend) -> None:
+        self._backend = backend
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauges; none while there is no engine."""
+        described = self._backend.describe()
+        if described.readiness is not Readiness.READY:
+            return
+        stats = self._backend.stats()
+        for name, text, value in (
+            ("num_requests_running", "Replies in slots.", stats.running),
+            ("num_requests_waiting", "Replies in the queue.", stats.waiting),
+        ):
+            family = GaugeMetricFamily(f"vllm:{name}", text, labels=_LABELS)
+            family.add_metric((described.name, _ENGINE), value)
+            yield family
+
+
+class _Watched:
+    """One reply, from the engine's thread; its numbers go to the metrics as they come."""
+
+    def __init__(self, metrics: Metrics, model: str, generation: Generation) -> None:
+        self._metrics = metrics
+        self._labels = labels = (model, _ENGINE)
+        # Once, not for every token.
+        self._generated = metrics.generation_tokens.labels(*labels)
+        self._between = metrics.between_tokens.labels(*labels)
+        self._generation = generation
+        self._lock = threading.Lock()
+        self._tokens = 0
+        self._last_at = 0.0
+        self._ended = False
+
+    def begin(self) -> None:
+        """Look at every change. The reply may have ended before that was possible."""
+        self._generation.on_change(self._look)
+        self._look()
+
+    def _look(self) -> None:
+        # All questions to the reply come before our own lock: the engine asks with the reply's.
+        generation, seen = self._generation, self._tokens
+        tokens = seen + len(generation.steps(seen))
+        snapshot = generation.snapshot() if generation.finished else None
+        with self._lock:
+            if tokens > self._tokens:
+                self._count(tokens)
+            if snapshot is not None and not self._ended:
+                self._ended = True
+                self._end(snapshot)
+
+    def _count(self, tokens: int) -> None:
+        clock = self._generation.clock
+        now = clock.last_at or 0.0
+        if self._tokens == 0 and clock.first_at is not None:
+            first = clock.first_at - clock.submitted_at
+            self._metrics.first_token.labels(*self._labels).observe(first)
+        else:
+            self._between.observe(now - self._last_at)
+        self._generated.inc(tokens - self._tokens)
+        self._tokens, self._last_at = tokens, now
+
+    def _end(self, snapshot: Snapshot) -> None:
+        metrics, labels, clock = self._metrics, self._labels, self._generation.clock
+        reason = _REASONS[snapshot.finish_reason or FinishReason.ERROR]
+        metrics.finished.labels(*labels, reason).inc()
+        ended, admitted = clock.ended_at, clock.admitted_at
+        if ended is None or admitted is None:
+            return
+        usage = snapshot.usage
+        metrics.whole.labels(*labels).observe(ended - clock.submitted_at)
+        metrics.queue.labels(*labels).observe(admitted - clock.submitted_at)
+        metrics.inference.labels(*labels).observe(ended - admitted)
+        metrics.cache_queries.labels(*labels).inc(usage.prompt_tokens)
+        metrics.cache_hits.labels(*labels).inc(usage.cached_tokens)
+        first, last = clock.first_at, clock.last_at
+        if first is None or last is None:
+            return
+        metrics.prompt_tokens.labels(*labels).inc(usage.prompt_tokens)
+        metrics.prompt_size.labels(*labels).observe(usage.prompt_tokens)
+        metrics.reply_size.labels(*labels).observe(usage.completion_tokens)
+        metrics.prefill.labels(*labels).observe(first - admitted)
+        metrics.decode.labels(*labels).observe(last - first)
+        if usage.completion_tokens > 1:
+            metrics.per_token.labels(*labels).observe(
+                (last - first) / (usage.completion_tokens - 1)
+            )

@@ -1,0 +1,46 @@
+"""A model's tokens, for what has no template: texts as they are, single tokens, grammars."""
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from glasschat.backends.grammars import Grammars
+from glasschat.errors import ParameterError
+from glasschat.models.base import Tokenizer
+from glasschat.prompt import encode_text
+from glasschat.sampling import Grammar
+
+Guard = Callable[[], AbstractContextManager[object]]
+
+
+class Vocabulary:
+    """Safe to use from any thread. `guard` keeps the tokenizer from being closed meanwhile, and
+    raises EngineStopped where it is.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, guard: Guard) -> None:
+        self._tokenizer = tokenizer
+        self._guard = guard
+        self._grammars: Grammars | None = None
+        self._lock = threading.Lock()
+
+    def encode(self, text: str, *, control: bool, opened: bool) -> list[int]:
+        """See `prompt.encode_text`. Raises InvalidMessage, EngineStopped."""
+        with self._guard():
+            return encode_text(self._tokenizer, text, control=control, opened=opened)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """What the token stands for. Raises ParameterError for an id beyond the vocabulary."""
+        size = self._tokenizer.vocab_size
+        if not 0 <= token_id < size:
+            raise ParameterError("token_id", f"a token id below {size:,}", token_id)
+        return self._tokenizer.token_bytes(token_id)
+
+    def json_grammar(self, schema: Mapping[str, Any] | None = None) -> Grammar:
+        """See `Grammars.json`. Raises ParameterError, EngineStopped."""
+        with self._lock:
+            if self._grammars is None:
+                with self._guard():
+                    self._grammars = Grammars(self._tokenizer)
+        return self._grammars.json(schema)
