@@ -185,6 +185,7 @@ def test_a_reply_outlives_its_page_and_is_watched_elsewhere(
     other = arrive(kept)
     other.page.wait_for_timeout(5000)
     other.page.goto(address)
+    other.sees("the quick")
     expect(other.stop).to_be_visible()
     before = len(other.reply.inner_text())
     assert before > 50

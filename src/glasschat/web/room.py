@@ -55,9 +55,10 @@ class Room:
         path = tree.path
         if deleting := st.session_state.pop("deleting", None):
             ask_to_delete_branch(conversation, deleting, partial(self._deleted, deleting))
+        last = path[-1] if path else None
+        show_end(last.id if last else "")
         if not path and self._ready:
             self._welcome()
-        last = path[-1] if path else None
         growing = last is not None and last.growing
         self._growing = last.id if last is not None and growing else None
         actions = Actions(
@@ -84,7 +85,6 @@ class Room:
         if self._ready:
             self._input()
         self._foot(use)
-        show_end(last.id if last else "")
 
     def watch(self) -> bool:
         """Show the reply that was on its way when the turns were drawn; whether there was one."""

@@ -42,7 +42,7 @@ h1 { font-size: 1.4rem !important; padding: 0 !important; }
 [class*="st-key-unread_"] { opacity: 0.45; }
 .st-key-left_out_line p { text-align: center; }
 /* What has no look of its own takes no room. */
-:is(.st-key-keyboard_place, .st-key-end_place) {
+[data-testid="stLayoutWrapper"]:has(> :is(.st-key-keyboard_place, .st-key-end_place)) {
   position: absolute; width: 0; height: 0; overflow: hidden;
 }
 .st-key-foot { min-height: 2.5rem; margin-top: -0.75rem; }
