@@ -16,7 +16,7 @@ from glasschat.engine.snapshot import FinishReason
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError, QueueFull
 from glasschat.models.base import ForwardRow, Logits, Model
 from glasschat.prompt import PromptEncoding
-from glasschat.sampling import SamplingParams, quiet_arithmetic
+from glasschat.sampling import SamplingParams, Stage, quiet_arithmetic
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +68,12 @@ class Engine:
         self.close()
 
     def submit(
-        self, prompt: PromptEncoding | Ids[int], params: SamplingParams, *, trace: bool = True
+        self,
+        prompt: PromptEncoding | Ids[int],
+        params: SamplingParams,
+        *,
+        trace: bool = True,
+        constraint: Stage | None = None,
     ) -> Generation:
         """Queue a request and return the handle on its reply at once.
 
@@ -82,6 +87,7 @@ class Engine:
             tokenizer=self.model.tokenizer,
             context=self.model.runner.context,
             trace=trace,
+            constraint=constraint,
         )
         sequence = Sequence(Generation(request, self._notify), self.model.tokenizer)
         with self._wake:

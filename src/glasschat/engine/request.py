@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from glasschat.errors import PromptError
 from glasschat.models.base import Tokenizer
 from glasschat.prompt import PromptEncoding, Span, room_for_reply
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import SamplingParams, Stage, build_stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class GenerationRequest:
 
     `max_new_tokens` is what all limits together allow, `ending_ids` the tokens that end the
     reply, `end_ids` the model's own among all that could, `vocab_size` the tokenizer's. Without
-    `trace` no step records are written.
+    `trace` no step records are written. `constraint` is a stage of this reply alone, which runs
+    before those that `params` asks for.
     """
 
     prompt: PromptEncoding
@@ -25,6 +26,7 @@ class GenerationRequest:
     vocab_size: int
     trace: bool = True
     end_ids: frozenset[int] = frozenset()
+    constraint: Stage | None = None
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -42,6 +44,12 @@ class GenerationRequest:
         open_reply = self.prompt.open_reply
         return len(self.prompt_ids) - (open_reply.tokens if open_reply else 0)
 
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All that scores go through, in their order."""
+        asked = build_stages(self.params)
+        return asked if self.constraint is None else (self.constraint, *asked)
+
     @classmethod
     def resolve(
         cls,
@@ -51,6 +59,7 @@ class GenerationRequest:
         tokenizer: Tokenizer,
         context: int,
         trace: bool = True,
+        constraint: Stage | None = None,
     ) -> "GenerationRequest":
         """Settle the limits; ids alone are a prompt of the template's.
 
@@ -76,5 +85,6 @@ class GenerationRequest:
             ending_ids=ends | frozenset(params.stop_token_ids),
             vocab_size=tokenizer.vocab_size,
             trace=trace,
+            constraint=constraint,
             end_ids=frozenset(tokenizer.end_ids),
         )

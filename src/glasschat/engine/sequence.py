@@ -30,6 +30,7 @@ class Sequence:
             end_ids=tokenizer.end_ids,
             vocab_size=tokenizer.vocab_size,
             trace=request.trace,
+            stages=request.stages,
         )
         generation._seed = self.sampler.seed
         self._text = ReplyText(request, tokenizer)
