@@ -3,12 +3,17 @@
 import json
 import re
 import signal
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from glasschat.chat import Ending, Run, SavedConversation, Tree
+from glasschat.chat.store import LOCAL_OWNER, open_store
+from glasschat.sampling import SamplingParams
 from tests.e2e.conftest import Arrive
 from tests.e2e.panel import Tuner
 from tests.e2e.visitor import Visitor, scripted_site, visitor
@@ -295,13 +300,15 @@ def test_a_full_context_leaves_out_the_oldest_and_shows_it(
 
 def test_after_a_kill_the_reply_is_there_and_goes_on(browser: Browser, tmp_path: Path) -> None:
     store = str(tmp_path / "kept.db")
-    with scripted_site("--store", store, folder=tmp_path) as server:
-        with visitor(browser, server) as someone:
-            someone.ask("slowly: one two three four five six seven eight nine")
-            someone.sees("one two three four")
-            address = someone.page.url.removeprefix(server.url)
-            server.process.send_signal(signal.SIGKILL)
-            server.process.wait()
+    with (
+        scripted_site("--store", store, folder=tmp_path) as server,
+        visitor(browser, server) as someone,
+    ):
+        someone.ask("slowly: one two three four five six seven eight nine")
+        someone.sees("one two three four")
+        address = someone.page.url.removeprefix(server.url)
+        server.process.send_signal(signal.SIGKILL)
+        server.process.wait()
     with (
         scripted_site("--store", store, folder=tmp_path) as server,
         visitor(browser, server) as someone,
@@ -334,6 +341,40 @@ def test_without_a_store_the_chat_goes_on_and_says_so(browser: Browser, tmp_path
         assert "not being kept" in server.log
         assert "Traceback" not in server.log
     assert wrong.read_bytes().startswith(b"this is no database")
+
+
+def test_a_very_long_chat_opens_with_its_recent_part(browser: Browser, tmp_path: Path) -> None:
+    """A thousand turns cost the page less than a megabyte; the rest comes on demand."""
+    path = tmp_path / "kept.db"
+    tree = Tree()
+    for number in range(500):
+        tree = tree.ask(f"q{number}", f"Question {number}? " + "Words to fill it. " * 20)
+        run = Run(SamplingParams(), ending=Ending.STOP)
+        text = f"Answer {number}. " + "More **words** in a `reply`. " * 25
+        tree = tree.reply(f"q{number}", f"a{number}", Run(SamplingParams()))
+        tree = tree.put(replace(tree[f"a{number}"], text=text, runs=(run,)))
+    store = open_store(path)
+    store.add(LOCAL_OWNER, SavedConversation(id="long", title="Long", tree=tree))
+    store.close()
+    with (
+        scripted_site("--store", str(path), "--context", "100000", folder=tmp_path) as server,
+        visitor(browser, server) as someone,
+    ):
+        received: list[int] = []
+        someone.page.on(
+            "websocket",
+            lambda ws: ws.on("framereceived", lambda frame: received.append(len(frame))),
+        )
+        began = time.monotonic()
+        someone.page.goto(f"{server.url}/?chat=long")
+        someone.sees("Answer 499.")
+        expect(someone.reply).to_be_in_viewport()
+        print(f"opened after {time.monotonic() - began:.2f} s, {sum(received):,} bytes")
+        assert sum(received) < 1_000_000
+        expect(someone.chat.get_by_text("Answer 100.")).to_have_count(0)
+        earlier = someone.page.get_by_role("button", name="970 earlier turns")
+        earlier.click()
+        expect(someone.chat.get_by_text("Answer 460.")).to_have_count(1)
 
 
 PHONE = {"width": 375, "height": 740}
