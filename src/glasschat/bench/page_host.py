@@ -17,6 +17,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from glasschat.backends import LocalBackend, Readiness
 from glasschat.bench.setting import QUESTIONS, decode_tps
@@ -25,12 +26,12 @@ from glasschat.chat.store import LOCAL_OWNER, open_store
 from glasschat.config import ModelOptions, WebOptions
 from glasschat.engine import Generation
 from glasschat.models.load import load_model, plan_model
-from glasschat.prompt import ChatMessage, ContextPolicy
+from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 from glasschat.web.server import serve
 
 
-def params(tokens: int) -> SamplingParams:
+def exactly(tokens: int) -> SamplingParams:
     """A reply of exactly so many tokens, the same every time."""
     return SamplingParams(
         seed=1, min_new_tokens=tokens, max_new_tokens=tokens, ignore_eos=True, max_length=8192
@@ -44,15 +45,10 @@ class MeasuredBackend(LocalBackend):
     last: Generation | None = None
 
     def start(
-        self,
-        messages: Sequence[ChatMessage],
-        params_set: SamplingParams,
-        *,
-        trace: bool = True,
-        policy: ContextPolicy = ContextPolicy.REFUSE,
+        self, messages: Sequence[ChatMessage], params: SamplingParams, **options: Any
     ) -> Generation:
         """See LocalBackend.start."""
-        self.last = super().start(messages, params(self.tokens), trace=trace, policy=policy)
+        self.last = super().start(messages, exactly(self.tokens), **options)
         return self.last
 
 
@@ -66,10 +62,10 @@ def steer(backend: MeasuredBackend, library: Library) -> None:
             answer = backend.describe().readiness is Readiness.READY
         elif command == "alone":
             messages = [ChatMessage("user", QUESTIONS[0])]
-            answer = decode_tps(backend.start(messages, params(backend.tokens)))
+            answer = decode_tps(backend.start(messages, exactly(backend.tokens)))
         elif command == "kept":
             conversation = library.new(LOCAL_OWNER)
-            settings = Settings(params(backend.tokens))
+            settings = Settings(exactly(backend.tokens))
             answer = decode_tps(conversation.ask(backend, QUESTIONS[0], settings))
         elif command == "result":
             assert backend.last is not None

@@ -1,27 +1,17 @@
 """A conversation that is open in this process, shared by all pages that show it."""
 
-import threading
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from glasschat.backends import Backend
-from glasschat.chat.growing import grown
-from glasschat.chat.keeper import Keeper
 from glasschat.chat.node import Node, Origin, Run, new_id
-from glasschat.chat.saved import ConversationInfo, SavedConversation
+from glasschat.chat.open_tree import OpenTree, now_ms
 from glasschat.chat.settings import Settings
 from glasschat.chat.store import ReplyWriter, Store
 from glasschat.chat.tree import Tree, titled
 from glasschat.engine import Generation
-from glasschat.errors import ConversationNotFound, EngineError, PromptTooLong
+from glasschat.errors import EngineError, PromptTooLong
 from glasschat.prompt import ChatMessage
-
-
-def now_ms() -> int:
-    """Now, in milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,81 +27,13 @@ def system_messages(system: str) -> list[ChatMessage]:
     return [ChatMessage("system", system)] if system.strip() else []
 
 
-class Conversation:
-    """The tree of a conversation, and its replies on their way. Safe to use from any thread.
+class Conversation(OpenTree):
+    """Asks a backend for replies and lets them grow into the tree.
 
-    What changes is kept in the store at once, the settings and a user turn with the reply that
-    they asked for. A method that starts a reply raises PromptError, ParameterError or EngineError,
-    and then leaves the conversation as it was.
+    Settings and a user turn are kept with the reply that they asked for. A method that starts a
+    reply raises PromptError, ParameterError or EngineError, and then leaves the conversation as
+    it was.
     """
-
-    def __init__(
-        self,
-        owner: str,
-        keeper: Keeper,
-        saved: SavedConversation | None = None,
-        *,
-        revision: int = 0,
-    ) -> None:
-        self.owner = owner
-        self.keeper = keeper
-        self.watched_at = time.monotonic()
-        self._lock = threading.RLock()
-        self._new = saved is None
-        self._saved = saved or SavedConversation(created=now_ms(), updated=now_ms())
-        self._growing: dict[str, Generation] = {}
-        self._unkept: set[str] = set()
-        self._stop_unwatched: set[str] = set()
-        self.revision = revision
-
-    # --- looking --------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        """Unguessable, and part of its address."""
-        return self._saved.id
-
-    @property
-    def saved(self) -> SavedConversation:
-        """All of it as it is now; of a reply on its way what was there when it began."""
-        with self._lock:
-            self._settle()
-            return self._saved
-
-    @property
-    def tree(self) -> Tree:
-        """Its turns."""
-        return self.saved.tree
-
-    @property
-    def growing(self) -> Mapping[str, Generation]:
-        """The replies on their way in this process, by the ids of their turns."""
-        with self._lock:
-            self._settle()
-            return dict(self._growing)
-
-    @property
-    def generation(self) -> Generation | None:
-        """The reply on its way at the end of the open path."""
-        last = self.tree.last
-        return self._growing.get(last.id) if last else None
-
-    @property
-    def whole(self) -> SavedConversation:
-        """As `saved`, with replies on their way as far as they have come: for an export."""
-        with self._lock:
-            tree = self.tree
-            for node_id, generation in self._growing.items():
-                tree = tree.put(grown(tree[node_id], generation))
-            return replace(self._saved, tree=tree)
-
-    @property
-    def info(self) -> ConversationInfo:
-        """Its line of the list."""
-        saved = self.saved
-        return ConversationInfo(
-            saved.id, saved.title, saved.pinned, saved.created, saved.updated, None, self.revision
-        )
 
     def context_use(self, backend: Backend, settings: Settings) -> ContextUse:
         """What the open path takes of the context: of the reply on its way, or of the next.
@@ -135,12 +57,6 @@ class Conversation:
             except PromptTooLong as error:
                 used, dropped = error.needed, ()
         return ContextUse(used, frozenset(path[i - len(head)].id for i in dropped))
-
-    def watched(self) -> None:
-        """Somebody is looking: a reply that ends with its last watcher may go on."""
-        self.watched_at = time.monotonic()
-
-    # --- replies --------------------------------------------------------------------------
 
     def ask(self, backend: Backend, text: str, settings: Settings) -> Generation:
         """Send a user turn behind the open path and begin its reply."""
@@ -170,68 +86,6 @@ class Conversation:
             self._refuse_while_running()
             tree = self.tree.select(node_id).go_on(node_id, self._run(backend, settings))
             return self._start(backend, tree, tree[node_id], settings, asked=None)
-
-    def stop(self) -> None:
-        """End the replies on their way and keep what is there of them."""
-        for generation in self.growing.values():
-            generation.cancel()
-
-    def stop_unwatched(self, before: float) -> None:
-        """Stop what was to end with its last watcher, if nobody has looked since `before`."""
-        with self._lock:
-            if self.watched_at < before:
-                for node_id in self._stop_unwatched & self._growing.keys():
-                    self._growing[node_id].cancel()
-
-    # --- other changes --------------------------------------------------------------------
-
-    def select(self, node_id: str) -> None:
-        """Lead the open path through that turn. Raises InvalidMessage."""
-        self._change(self.tree.select(node_id))
-        self.keeper.keep(lambda store, _: store.select(self.owner, self.id, node_id))
-
-    def delete_branch(self, node_id: str) -> None:
-        """Hide a turn and what is below it, replies on their way included."""
-        with self._lock:
-            for grown_id, generation in self._growing.items():
-                if node_id in {node.id for node in self.tree.path_to(grown_id)}:
-                    generation.cancel()
-            self._change(self.tree.delete(node_id))
-        self.keeper.keep(lambda store, _: store.delete_branch(self.owner, self.id, node_id))
-
-    def restore_branch(self, node_id: str) -> None:
-        """Undo `delete_branch`."""
-        self._change(self.tree.restore(node_id))
-        self.keeper.keep(lambda store, _: store.restore_branch(self.owner, self.id, node_id))
-
-    def rename(self, title: str) -> None:
-        """Give it another title."""
-        with self._lock:
-            self._saved = replace(self._saved, title=" ".join(title.split())[:200])
-            title = self._saved.title
-        self.keeper.keep(lambda store, _: store.rename(self.owner, self.id, title))
-
-    def pin(self, pinned: bool) -> None:
-        """Keep it at the head of the list, or no longer."""
-        with self._lock:
-            self._saved = replace(self._saved, pinned=pinned)
-        self.keeper.keep(lambda store, _: store.pin(self.owner, self.id, pinned))
-
-    def refresh(self, store: Store, writer: ReplyWriter) -> None:
-        """Take in what another process has changed since. Raises StoreError."""
-        with self._lock:
-            self._settle()
-            known = self._new or self.keeper.waiting or bool(self._growing)
-            self._unkept = {g for g in self._unkept if writer.follows(g)}
-            if known or self._unkept:
-                return
-            info = store.info(self.owner, self.id)
-            if info.deleted is not None:
-                raise ConversationNotFound("this chat was deleted elsewhere")
-            left = any(node.growing for node in self._saved.tree.nodes)
-            if info.revision != self.revision or left:
-                self._saved = store.load(self.owner, self.id)
-                self.revision = info.revision
 
     # --- how ------------------------------------------------------------------------------
 
@@ -307,16 +161,3 @@ class Conversation:
             # The run before may have ended a moment ago.
             writer.flush()
         writer.follow(store.begin_reply(self.owner, self.id, reply, asked=asked), generation)
-
-    def _change(self, tree: Tree) -> None:
-        with self._lock:
-            self._saved = replace(self._saved, tree=tree)
-
-    def _settle(self) -> None:
-        """Once a reply has ended, keep its text and figures and let its handle go."""
-        for node_id, generation in list(self._growing.items()):
-            if generation.finished:
-                node = grown(self._saved.tree[node_id], generation)
-                self._change(self._saved.tree.put(node))
-                del self._growing[node_id]
-                self._stop_unwatched.discard(node_id)

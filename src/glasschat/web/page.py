@@ -12,6 +12,7 @@ from glasschat.web import keys
 from glasschat.web.access import current_person, sign_out
 from glasschat.web.chats import Chats, delete_chat, new_chat
 from glasschat.web.explaining import explained
+from glasschat.web.hand import Hand
 from glasschat.web.language import _
 from glasschat.web.language_switch import language_switch
 from glasschat.web.notices import say
@@ -48,7 +49,8 @@ def _draw(site: Site) -> None:
     title = conversation.saved.title or description.name
     st.set_page_config(page_title=f"{title} · glasschat")
     st.html(f"<style>{STYLE}</style>")
-    room = Room(site, owner, conversation, description)
+    hand = Hand(site, owner)
+    room = Room(site, hand, conversation, description)
     chats = Chats(site.library, owner, conversation.id)
     with st.sidebar:
         chats.draw()
@@ -67,7 +69,7 @@ def _draw(site: Site) -> None:
         _wait_for_model(site)
     if st.session_state.pop("help_wanted", False):
         keys.show_help()
-    keys.listen(room.press)
+    keys.listen(hand.press)
     room.draw()
     if description.readiness is Readiness.FAILED:
         why = explained(f"the model cannot be used: {description.error}")

@@ -1,6 +1,6 @@
 """One visitor in one conversation: its turns, the input, and what is done with them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import streamlit as st
@@ -8,13 +8,14 @@ import streamlit as st
 from glasschat.backends import Description, Readiness
 from glasschat.chat import ContextUse, Conversation, Node
 from glasschat.errors import GlasschatError
-from glasschat.web.chats import new_chat
+from glasschat.prompt import ContextPolicy
 from glasschat.web.dialogs import ask_to_delete_branch
 from glasschat.web.end import show_end
+from glasschat.web.hand import Hand, end_editing
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.meter import draw_meter
-from glasschat.web.notices import attempt, draw_undo, forget, offer_undo, told, withdraw_undo
-from glasschat.web.settings import settings
+from glasschat.web.notices import draw_undo, forget, told
+from glasschat.web.settings import policy, settings
 from glasschat.web.site import Site
 from glasschat.web.transcript import (
     Actions,
@@ -33,13 +34,12 @@ EXAMPLES = (
 
 
 class Room:
-    """Draws the conversation and does what the visitor asks of it."""
+    """Draws the conversation, with what the visitor can do in the visitor's hand."""
 
     def __init__(
-        self, site: Site, owner: str, conversation: Conversation, description: Description
+        self, site: Site, hand: Hand, conversation: Conversation, description: Description
     ) -> None:
-        self._site = site
-        self._owner = owner
+        self._hand = hand
         self._backend = site.backend
         self._conversation = conversation
         self._description = description
@@ -54,7 +54,7 @@ class Room:
         tree = conversation.tree
         path = tree.path
         if deleting := st.session_state.pop("deleting", None):
-            ask_to_delete_branch(conversation, deleting, partial(self._deleted, deleting))
+            ask_to_delete_branch(conversation, deleting, partial(self._hand.deleted, deleting))
         last = path[-1] if path else None
         show_end(last.id if last else "")
         if not path and self._ready:
@@ -62,14 +62,17 @@ class Room:
         growing = last is not None and last.growing
         self._growing = last.id if last is not None and growing else None
         actions = Actions(
-            again=self._again,
-            go_on=self._go_on,
-            select=self._select,
-            edit=self._edit,
-            delete=self._delete,
+            again=self._hand.again,
+            go_on=self._hand.go_on,
+            select=self._hand.select,
+            edit=self._hand.edit,
+            delete=self._hand.delete,
             idle=self._ready and not growing,
         )
-        use = self._context_use()
+        # To count a long conversation for the first time takes a moment: where nothing is left
+        # out it is drawn before.
+        leaves_out = self._ready and policy() is ContextPolicy.LEAVE_OUT_OLDEST
+        use = self._context_use() if leaves_out else ContextUse(0, frozenset())
         for node in self._recent(path, use.left_out):
             if node.role == "assistant" and node.growing:
                 continue
@@ -84,7 +87,7 @@ class Room:
                     draw_reply(tree, node, actions, last=node is last)
         if self._ready:
             self._input()
-        self._foot(use)
+        self._foot(use if leaves_out else self._context_use())
 
     def watch(self) -> bool:
         """Show the reply that was on its way when the turns were drawn; whether there was one."""
@@ -142,7 +145,9 @@ class Room:
         st.markdown(_("What would you like to know?"))
         with st.container(key="examples", gap="small"):
             for number, text in enumerate(EXAMPLES):
-                st.button(_(text), key=f"example_{number}", on_click=self._ask, args=(_(text),))
+                st.button(
+                    _(text), key=f"example_{number}", on_click=self._hand.ask, args=(_(text),)
+                )
 
     def _editor(self, node: Node) -> None:
         """A user turn while it is being asked in other words."""
@@ -156,10 +161,10 @@ class Room:
                     _("Send"),
                     key="edit_send",
                     type="primary",
-                    on_click=self._send_edited,
+                    on_click=self._hand.send_edited,
                     args=(node.id, key),
                 )
-                st.button(_("Cancel"), key="edit_cancel", on_click=_end_editing)
+                st.button(_("Cancel"), key="edit_cancel", on_click=end_editing)
 
     def _input(self) -> None:
         """Where messages are typed; above it what was wrong with the last, which is given back."""
@@ -172,7 +177,7 @@ class Room:
         if "draft" in st.session_state:
             st.session_state[key] = st.session_state.draft
         with st.bottom:
-            st.chat_input(_("Hello!"), key=key, on_submit=self._send, args=(key,))
+            st.chat_input(_("Hello!"), key=key, on_submit=self._hand.send, args=(key,))
         # Not before they are on their way to the page: a click may end this run anywhere.
         forget()
         st.session_state.pop("draft", None)
@@ -192,90 +197,6 @@ class Room:
                     icon=":material/stop_circle:",
                     type="tertiary",
                 )
-
-    # --- doing ----------------------------------------------------------------------------
-
-    def _now(self) -> Conversation:
-        """The conversation that the visitor is in.
-
-        A click can come before the page has been drawn for the one that was opened last: what
-        answers it was drawn for another.
-        """
-        wanted = st.session_state.get("chat")
-        found = self._site.library.find(self._owner, wanted) if wanted else None
-        if found is None:
-            found = self._site.library.new(self._owner)
-            st.session_state.chat = found.id
-        return found
-
-    def press(self, name: str) -> None:
-        """Do what a shortcut stands for."""
-        path = self._now().tree.path
-        replies = [node for node in path if node.role == "assistant"]
-        questions = [node for node in path if node.role == "user"]
-        if name == "new":
-            new_chat()
-        elif name == "help":
-            st.session_state.help_wanted = True
-        elif name == "again" and replies:
-            self._again(replies[-1].id)
-        elif name == "edit" and questions:
-            self._edit(questions[-1].id)
-        elif name in ("previous", "next") and replies:
-            siblings = [node.id for node in self._now().tree.siblings(replies[-1].id)]
-            at = siblings.index(replies[-1].id) + (1 if name == "next" else -1)
-            if 0 <= at < len(siblings):
-                self._select(siblings[at])
-
-    def _send(self, key: str) -> None:
-        text = st.session_state[key]
-        forget()
-        self._ask(text)
-        if told() is not None:
-            if text == st.session_state.get("given_back"):
-                # An input that is told the same text twice takes no notice: a new one does.
-                st.session_state.inputs = st.session_state.get("inputs", 0) + 1
-            st.session_state.draft = st.session_state.given_back = text
-
-    def _ask(self, text: str) -> None:
-        conversation = self._now()
-        self._begin(lambda: conversation.ask(self._backend, text, settings()))
-
-    def _send_edited(self, node_id: str, key: str) -> None:
-        text, conversation = st.session_state[key], self._now()
-        if self._begin(lambda: conversation.edit(self._backend, node_id, text, settings())):
-            _end_editing()
-
-    def _again(self, node_id: str) -> None:
-        conversation = self._now()
-        self._begin(lambda: conversation.regenerate(self._backend, node_id, settings()))
-
-    def _go_on(self, node_id: str) -> None:
-        conversation = self._now()
-        self._begin(lambda: conversation.go_on(self._backend, node_id, settings()))
-
-    def _begin(self, start: Callable[[], object]) -> bool:
-        if not attempt(start):
-            return False
-        withdraw_undo()
-        st.query_params["chat"] = st.session_state.chat
-        return True
-
-    def _select(self, node_id: str) -> None:
-        attempt(partial(self._now().select, node_id))
-
-    def _edit(self, node_id: str) -> None:
-        st.session_state.editing = node_id
-
-    def _delete(self, node_id: str) -> None:
-        st.session_state.deleting = node_id
-
-    def _deleted(self, node_id: str) -> None:
-        offer_undo(_("Deleted."), partial(self._conversation.restore_branch, node_id))
-
-
-def _end_editing() -> None:
-    st.session_state.pop("editing", None)
 
 
 def _show_earlier() -> None:

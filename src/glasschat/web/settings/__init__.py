@@ -7,6 +7,6 @@ restore(saved.params, saved.system)   another conversation's, when it is opened
 """
 
 from glasschat.web.settings.panel import SettingsPanel
-from glasschat.web.settings.state import restore, settings
+from glasschat.web.settings.state import policy, restore, settings
 
-__all__ = ["SettingsPanel", "restore", "settings"]
+__all__ = ["SettingsPanel", "policy", "restore", "settings"]

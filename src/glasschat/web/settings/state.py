@@ -65,8 +65,13 @@ def settings() -> Settings:
         SamplingParams(**now),
         system=state.get("system", ""),
         stop_unwatched=state.get("stop_unwatched", False),
-        policy=ContextPolicy(state.get("context_policy", ContextPolicy.REFUSE)),
+        policy=policy(),
     )
+
+
+def policy() -> ContextPolicy:
+    """What is to become of a conversation that the context does not hold."""
+    return ContextPolicy(st.session_state.get("context_policy", ContextPolicy.REFUSE))
 
 
 def restore(params: SamplingParams | None, system: str) -> None:

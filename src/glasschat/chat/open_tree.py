@@ -1,0 +1,173 @@
+"""A conversation that is open in this process: what it is, and all of its changes but replies."""
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from glasschat.chat.growing import grown
+from glasschat.chat.keeper import Keeper
+from glasschat.chat.saved import ConversationInfo, SavedConversation
+from glasschat.chat.store import ReplyWriter, Store
+from glasschat.chat.tree import Tree
+from glasschat.engine import Generation
+from glasschat.errors import ConversationNotFound
+
+
+def now_ms() -> int:
+    """Now, in milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class OpenTree:
+    """The tree of a conversation with its replies on their way. Safe to use from any thread.
+
+    What changes is kept in the store at once.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        keeper: Keeper,
+        saved: SavedConversation | None = None,
+        *,
+        revision: int = 0,
+    ) -> None:
+        self.owner = owner
+        self.keeper = keeper
+        self.watched_at = time.monotonic()
+        self._lock = threading.RLock()
+        self._new = saved is None
+        self._saved = saved or SavedConversation(created=now_ms(), updated=now_ms())
+        self._growing: dict[str, Generation] = {}
+        self._unkept: set[str] = set()
+        self._stop_unwatched: set[str] = set()
+        self.revision = revision
+
+    # --- looking --------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """Unguessable, and part of its address."""
+        return self._saved.id
+
+    @property
+    def saved(self) -> SavedConversation:
+        """All of it as it is now; of a reply on its way what was there when it began."""
+        with self._lock:
+            self._settle()
+            return self._saved
+
+    @property
+    def tree(self) -> Tree:
+        """Its turns."""
+        return self.saved.tree
+
+    @property
+    def growing(self) -> Mapping[str, Generation]:
+        """The replies on their way in this process, by the ids of their turns."""
+        with self._lock:
+            self._settle()
+            return dict(self._growing)
+
+    @property
+    def generation(self) -> Generation | None:
+        """The reply on its way at the end of the open path."""
+        last = self.tree.last
+        return self._growing.get(last.id) if last else None
+
+    @property
+    def whole(self) -> SavedConversation:
+        """As `saved`, with replies on their way as far as they have come: for an export."""
+        with self._lock:
+            tree = self.tree
+            for node_id, generation in self._growing.items():
+                tree = tree.put(grown(tree[node_id], generation))
+            return replace(self._saved, tree=tree)
+
+    @property
+    def info(self) -> ConversationInfo:
+        """Its line of the list."""
+        saved = self.saved
+        return ConversationInfo(
+            saved.id, saved.title, saved.pinned, saved.created, saved.updated, None, self.revision
+        )
+
+    def watched(self) -> None:
+        """Somebody is looking: a reply that ends with its last watcher may go on."""
+        self.watched_at = time.monotonic()
+
+    def stop(self) -> None:
+        """End the replies on their way and keep what is there of them."""
+        for generation in self.growing.values():
+            generation.cancel()
+
+    def stop_unwatched(self, before: float) -> None:
+        """Stop what was to end with its last watcher, if nobody has looked since `before`."""
+        with self._lock:
+            if self.watched_at < before:
+                for node_id in self._stop_unwatched & self._growing.keys():
+                    self._growing[node_id].cancel()
+
+    # --- other changes --------------------------------------------------------------------
+
+    def select(self, node_id: str) -> None:
+        """Lead the open path through that turn. Raises InvalidMessage."""
+        self._change(self.tree.select(node_id))
+        self.keeper.keep(lambda store, _: store.select(self.owner, self.id, node_id))
+
+    def delete_branch(self, node_id: str) -> None:
+        """Hide a turn and what is below it, replies on their way included."""
+        with self._lock:
+            for grown_id, generation in self._growing.items():
+                if node_id in {node.id for node in self.tree.path_to(grown_id)}:
+                    generation.cancel()
+            self._change(self.tree.delete(node_id))
+        self.keeper.keep(lambda store, _: store.delete_branch(self.owner, self.id, node_id))
+
+    def restore_branch(self, node_id: str) -> None:
+        """Undo `delete_branch`."""
+        self._change(self.tree.restore(node_id))
+        self.keeper.keep(lambda store, _: store.restore_branch(self.owner, self.id, node_id))
+
+    def rename(self, title: str) -> None:
+        """Give it another title."""
+        with self._lock:
+            self._saved = replace(self._saved, title=" ".join(title.split())[:200])
+            title = self._saved.title
+        self.keeper.keep(lambda store, _: store.rename(self.owner, self.id, title))
+
+    def pin(self, pinned: bool) -> None:
+        """Keep it at the head of the list, or no longer."""
+        with self._lock:
+            self._saved = replace(self._saved, pinned=pinned)
+        self.keeper.keep(lambda store, _: store.pin(self.owner, self.id, pinned))
+
+    def refresh(self, store: Store, writer: ReplyWriter) -> None:
+        """Take in what another process has changed since. Raises StoreError."""
+        with self._lock:
+            self._settle()
+            known = self._new or self.keeper.waiting or bool(self._growing)
+            self._unkept = {g for g in self._unkept if writer.follows(g)}
+            if known or self._unkept:
+                return
+            info = store.info(self.owner, self.id)
+            if info.deleted is not None:
+                raise ConversationNotFound("this chat was deleted elsewhere")
+            left = any(node.growing for node in self._saved.tree.nodes)
+            if info.revision != self.revision or left:
+                self._saved = store.load(self.owner, self.id)
+                self.revision = info.revision
+
+    def _change(self, tree: Tree) -> None:
+        with self._lock:
+            self._saved = replace(self._saved, tree=tree)
+
+    def _settle(self) -> None:
+        """Once a reply has ended, keep its text and figures and let its handle go."""
+        for node_id, generation in list(self._growing.items()):
+            if generation.finished:
+                node = grown(self._saved.tree[node_id], generation)
+                self._change(self._saved.tree.put(node))
+                del self._growing[node_id]
+                self._stop_unwatched.discard(node_id)
