@@ -62,7 +62,7 @@ def test_a_growing_reply_never_takes_a_piece_back() -> None:
         splitter.push(text[:end])
         assert splitter.finished[: len(seen)] == seen
         seen = list(splitter.finished)
-    assert len(seen) == 3
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,15 @@ def test_code_lists_tables_quotes_and_formulas_stay_whole(whole: str) -> None:
 
 
 def test_bold_words_and_code_within_a_line_do_not_keep_a_reply_in_one_piece() -> None:
-    text = f"**First.** {WORDS}\n\n**Second.** {WORDS}\n\n```inline``` {WORDS}\n\nlast"
+    long = WORDS * 5
+    text = f"**First.** {long}\n\n**Second.** {long}\n\n```inline``` {long}\n\nlast"
     assert len(blocks(text)) == 4
+
+
+def test_code_and_formulas_are_drawn_soon_and_paragraphs_in_larger_pieces() -> None:
+    assert len(blocks(f"{WORDS}\n\n{WORDS}\n\n{WORDS}")) == 1
+    assert len(blocks(f"{WORDS} $x^2$\n\n{WORDS}\n\n{WORDS}")) == 2
+    assert len(blocks(f"```\n{WORDS}\n```\n\n{WORDS}\n\n{WORDS}")) == 2
 
 
 def test_short_paragraphs_share_a_piece() -> None:
