@@ -24,10 +24,13 @@ help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | \
 		while IFS=@ read -r target text; do printf '%-14s %s\n' "$$target" "$$text"; done
 
-# A model folder, or one of the hub's, needs torch and transformers beside.
-RUN_EXTRA = $(if $(filter hf:%,$(MODEL))$(wildcard $(MODEL)/config.json),hf,builtin)
+# A model folder, or one of the hub's, needs torch and transformers beside; signing in and PostgreSQL
+# have an extra each.
+RUN_EXTRAS = $(if $(filter hf:%,$(MODEL))$(wildcard $(MODEL)/config.json),hf) \
+	$(if $(filter --login --login=%,$(ARGS)),login) \
+	$(if $(findstring postgresql:,$(ARGS)),postgres)
 
-run: $(VENV)/.stamp-builtin $(VENV)/.stamp-$(RUN_EXTRA) ## serve the chat: MODEL=path PORT=8501 HOST=127.0.0.1 ARGS="--slots 8"
+run: $(patsubst %,$(VENV)/.stamp-%,builtin $(RUN_EXTRAS)) ## serve the chat: MODEL=path PORT=8501 HOST=127.0.0.1 ARGS="--slots 8"
 	@exec $(BIN)/glasschat web $${MODEL:+"$$MODEL"} --port "$$PORT" $${HOST:+--host "$$HOST"} $(ARGS)
 
 test: $(VENV)/.stamp-test ## format, lint, types, import rules and all tests; stops at the first that fails
