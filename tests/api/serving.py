@@ -68,7 +68,8 @@ def served(
     backend = LocalBackend(loader or (lambda _: model), name="scripted", max_waiting=max_waiting)
     backend.load_in_background() if loader else backend.load()
     desk = Desk(backend, options or ApiOptions())
-    listening = socket.socket()
+    # With the protocol named, asyncio turns off Nagle's algorithm, as on a server's own port.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(Api(desk), log_config=None, lifespan="off"))

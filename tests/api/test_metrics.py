@@ -104,7 +104,7 @@ def test_cancelled_and_failed_ones() -> None:
         wait_until(lambda: scraped(server)["vllm:request_success_total{error}"] == 1)
         assert scraped(server)["vllm:generation_tokens_total"] == 2
     with served(scripted_model(endless, context=4096)) as server:
-        server.chat(timeout=0.05)
+        server.chat(timeout=0.1)
         wait_until(lambda: scraped(server)["vllm:request_success_total{abort}"] == 1)
 
 

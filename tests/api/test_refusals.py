@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from glasschat.models.scripted import says, scripted_model
-from tests.api.serving import CHAT, COMPLETIONS, HELLO, Served, events_in, served, wait_until
+from tests.api.serving import (
+    CHAT,
+    COMPLETIONS,
+    HELLO,
+    Served,
+    babble,
+    events_in,
+    served,
+    wait_until,
+)
 
 
 def error_of(answer: Any, status: int = 400) -> dict[str, Any]:
@@ -201,3 +210,11 @@ def test_a_reply_that_goes_wrong_says_so_in_its_stream() -> None:
         assert last["error"]["code"] == "reply_failed"
         assert last["error"]["request_id"] == answer.headers["x-request-id"]
         wait_until(lambda: server.backend.stats().free_slots == 4)
+
+
+def test_settings_that_leave_nothing_are_told_by_name() -> None:
+    """Every token but once, from a vocabulary of 260: the 261st cannot come."""
+    with served(scripted_model(babble)) as server:
+        asked = {"no_repeat_ngram_size": 1, "max_tokens": 300, "ignore_eos": True}
+        error = error_of(server.chat(**asked))
+        assert (error["param"], error["code"]) == ("no_repeat_ngram_size", "no_token_left")

@@ -180,10 +180,10 @@ def test_a_full_queue_is_tried_again_by_itself() -> None:
 
 
 def test_an_error_in_a_stream_is_raised() -> None:
-    with served(scripted_model(endless)) as server:
+    with served(scripted_model(endless, context=4096)) as server:
         client = client_of(server)
         stream = client.chat.completions.create(
-            model="scripted", messages=MESSAGES, stream=True, extra_body={"timeout": 0.0001}
+            model="scripted", messages=MESSAGES, stream=True, extra_body={"timeout": 0.1}
         )
         with pytest.raises(openai.APIError, match="timeout"):
             list(stream)
@@ -194,7 +194,7 @@ def test_a_deadline_is_not_waited_for_again() -> None:
         client = client_of(server).with_options(max_retries=5)
         with pytest.raises(openai.InternalServerError) as error:
             client.chat.completions.create(
-                model="scripted", messages=MESSAGES, extra_body={"timeout": 0.05}
+                model="scripted", messages=MESSAGES, extra_body={"timeout": 0.1}
             )
         assert error.value.code == "timeout"
         assert server.desk.backend.stats().repairs == 0

@@ -123,8 +123,7 @@ def _described(operation: Operation) -> dict[str, Any]:
     if operation.path == "/metrics":
         content["text/plain"] = {"schema": {"type": "string"}}
     if operation.events is not None:
-        told = f"Each `data:` is a {operation.events.__name__} or an Error; the last is [DONE]."
-        content["text/event-stream"] = {"schema": {"type": "string", "description": told}}
+        content["text/event-stream"] = {"schema": _event(operation.events)}
     responses: dict[str, Any] = {"200": {"description": "Done.", "content": content}}
     for status in sorted(operation.errors):
         schema = {"$ref": _REF.format(model="Error")}
@@ -148,6 +147,22 @@ def _described(operation: Operation) -> dict[str, Any]:
             {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
         ]
     return described
+
+
+def _event(model: type[BaseModel]) -> dict[str, Any]:
+    """What each event is."""
+    json = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"anyOf": [_ref(model), {"$ref": _REF.format(model="Error")}]},
+    }
+    return {
+        "description": "An event of the stream; the last one is [DONE].",
+        "anyOf": [
+            {"type": "object", "required": ["data"], "properties": {"data": data}}
+            for data in ({"const": "[DONE]"}, json)
+        ],
+    }
 
 
 def _ref(model: type[BaseModel]) -> dict[str, Any]:

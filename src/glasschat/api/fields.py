@@ -4,9 +4,16 @@ Ranges come from SamplingParams, so that the document, the wire and the engine a
 """
 
 from dataclasses import fields
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from glasschat.sampling import DEFAULT_ORDER, SamplingParams
 
@@ -15,7 +22,7 @@ _RANGES = {item.name: item.metadata for item in fields(SamplingParams)}
 MOST_CHOICES = 128
 MOST_STOPS = 16
 MOST_TOP_LOGPROBS = 20
-LONGEST_TIMEOUT_S = 24 * 3600.0
+SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 0.1, 24 * 3600.0
 
 
 class Wire(BaseModel):
@@ -32,6 +39,16 @@ def setting(name: str, summary: str | None = None) -> Any:
 
 
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+
+
+def _is_false(value: bool) -> bool:
+    if value:
+        raise ValueError("not supported but for false")
+    return value
+
+
+# Not Literal[False], which takes a 0 for one.
+OnlyFalse = Annotated[bool, AfterValidator(_is_false), WithJsonSchema({"const": False})]
 Bias = Annotated[float, Field(ge=-100, le=100)]
 TokenIdText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
 
@@ -45,7 +62,7 @@ class StreamOptions(Wire):
     continuous_usage_stats: bool | None = Field(
         None, description="With include_usage: the usage so far in every chunk. (vLLM's.)"
     )
-    include_obfuscation: Literal[False] | None = Field(
+    include_obfuscation: OnlyFalse | None = Field(
         None, description="Only false: nothing is added to chunks."
     )
 
@@ -99,7 +116,7 @@ class ReplySettings(Wire):
     )
     timeout: float | None = Field(
         None,
-        gt=0,
+        ge=SHORTEST_TIMEOUT_S,
         le=LONGEST_TIMEOUT_S,
         description="Seconds after which the request is given up with an error.",
     )

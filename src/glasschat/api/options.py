@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from glasschat.api.fields import LONGEST_TIMEOUT_S, SHORTEST_TIMEOUT_S
 from glasschat.api.keys import Keyring
 from glasschat.errors import ParameterError
 
@@ -24,8 +25,11 @@ class ApiOptions:
     log_texts: bool = False
 
     def __post_init__(self) -> None:
-        if self.timeout_s is not None and not 0 < self.timeout_s <= 86_400:
-            raise ParameterError("timeout", "above 0 and at most 86,400 s", self.timeout_s)
+        if (
+            self.timeout_s is not None
+            and not SHORTEST_TIMEOUT_S <= self.timeout_s <= LONGEST_TIMEOUT_S
+        ):
+            raise ParameterError("timeout", "between 0.1 and 86,400 s", self.timeout_s)
         if not 0 <= self.drain_s <= 86_400:
             raise ParameterError("drain", "between 0 and 86,400 s", self.drain_s)
         for origin in self.cors_origins:

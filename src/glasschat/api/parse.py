@@ -63,9 +63,7 @@ def _told(error: ValidationError) -> ApiError:
     kind, path = found["type"], path_of(found["loc"])
     if kind == "json_invalid":
         return invalid(f"the body is no JSON: {found['ctx']['error']}", None, "invalid_json")
-    if kind == "value_error":
-        return invalid(str(found["ctx"]["error"]), path or None, "invalid_value")
-    if not path:
+    if not path and kind != "value_error":
         return invalid("the body is no JSON object", None, "invalid_json")
     if kind == "extra_forbidden":
         return invalid(f"unknown parameter: {path}", path, "unknown_parameter")
@@ -73,6 +71,8 @@ def _told(error: ValidationError) -> ApiError:
         return invalid(f"{path} is missing", path, "missing_required_parameter")
     if path.rpartition(".")[2].partition("[")[0] in not_here.NAMES:
         return unsupported(path)
+    if kind == "value_error":
+        return invalid(str(found["ctx"]["error"]), path or None, "invalid_value")
     message: str = found["msg"]
     return invalid(f"{path}: {message[:1].lower()}{message[1:]}", path, "invalid_value")
 

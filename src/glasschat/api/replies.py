@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 
-from glasschat.api.errors import SERVER, ApiError, loading
+from glasschat.api.errors import SERVER, ApiError, invalid, loading
 from glasschat.api.responses import FinishedBecause, PromptDetails, Usage
 from glasschat.engine import FinishReason, Generation, Snapshot, Step
+from glasschat.sampling import DEFAULT_ORDER
+from glasschat.sampling.recording import STAGE_REMEDY
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,12 @@ class Choice:
 def _failure(snapshot: Snapshot) -> ApiError:
     if snapshot.finish_reason is FinishReason.CANCELLED:
         return loading("the reply was cut off because the server is ending: ask again in a moment")
-    return ApiError(500, snapshot.error or "the reply failed", SERVER, code="reply_failed")
+    message = snapshot.error or "the reply failed"
+    if message.endswith(STAGE_REMEDY):
+        # Settings that leave nothing to choose from: the same request would fail again.
+        stage = next((name for name in DEFAULT_ORDER if f" {name} " in message), None)
+        return invalid(message, stage, "no_token_left")
+    return ApiError(500, message, SERVER, code="reply_failed")
 
 
 class Replies:

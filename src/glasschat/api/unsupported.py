@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from glasschat.api.fields import Wire
+from glasschat.api.fields import OnlyFalse, Wire
 
 _NOT_HERE = "Not supported; allowed where it asks for nothing."
 
@@ -39,7 +39,7 @@ class Unsupported(Wire):
     safety_identifier: None = _no()
     prompt_cache_key: None = _no()
     prompt_cache_retention: None = _no()
-    store: Literal[False] | None = _no()
+    store: OnlyFalse | None = _no()
 
 
 class ChatUnsupported(Unsupported):
