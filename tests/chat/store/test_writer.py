@@ -2,6 +2,7 @@
 
 import os
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -245,3 +246,14 @@ def wait_until(done: object, seconds: float = 10) -> None:
     while not done():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
+
+
+def test_it_ends_however_close_falls_into_its_sleep(store: Store) -> None:
+    """Idle, it wakes and falls asleep all the time: no moment of that may swallow the end."""
+    for _ in range(200):
+        writer = ReplyWriter(store, every_s=0)
+        writer._wake.set()
+        ending = threading.Thread(target=writer.close, daemon=True)
+        ending.start()
+        ending.join(10)
+        assert not ending.is_alive()

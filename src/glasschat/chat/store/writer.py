@@ -101,6 +101,9 @@ class ReplyWriter:
             with self._lock:
                 if not self._following:
                     self._wake.clear()
+                    # Whoever closes may have called between the two: that call is gone now.
+                    if self._closing.is_set():
+                        return
                     continue
             try:
                 self.flush()
