@@ -2,7 +2,6 @@
 
 import os
 import resource
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -248,12 +247,19 @@ def wait_until(done: object, seconds: float = 10) -> None:
         time.sleep(0.005)
 
 
-def test_it_ends_however_close_falls_into_its_sleep(store: Store) -> None:
-    """Idle, it wakes and falls asleep all the time: no moment of that may swallow the end."""
-    for _ in range(200):
-        writer = ReplyWriter(store, every_s=0)
+def test_it_ends_when_close_falls_into_its_falling_asleep(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call that wakes it for the end comes just before it takes calls back."""
+    writer = ReplyWriter(store, every_s=0)
+    take_back = writer._wake.clear
+
+    def late() -> None:
+        writer._closing.set()
         writer._wake.set()
-        ending = threading.Thread(target=writer.close, daemon=True)
-        ending.start()
-        ending.join(10)
-        assert not ending.is_alive()
+        take_back()
+
+    monkeypatch.setattr(writer._wake, "clear", late)
+    writer._wake.set()
+    writer._thread.join(10)
+    assert not writer._thread.is_alive()
