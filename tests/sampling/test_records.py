@@ -9,15 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.sampling import StageContext, StepRecord
+from glasschat.sampling import TEMPERATURES, StageContext, StepRecord
 from tests.sampling.choosing import OFF, PARAMS, ROW, sampler, told
 from tests.sampling.rows import Row, alive, rows, softmax
 
 
-def assert_record_is_true(record: StepRecord, row: Row) -> None:
+def logsumexp(row: Row) -> float:
     wide = row.astype(np.float64)
-    expected = wide.max() + np.log(np.exp(wide - wide.max()).sum())
-    assert record.logsumexp == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    return float(wide.max() + np.log(np.exp(wide - wide.max()).sum()))
+
+
+def assert_record_is_true(record: StepRecord, row: Row) -> None:
+    assert record.logsumexp == pytest.approx(logsumexp(row), rel=1e-6, abs=1e-6)
     shares = softmax(row)[softmax(row) > 0]
     entropy = -(shares * np.log(shares)).sum()
     assert record.entropy == pytest.approx(entropy, rel=3e-6, abs=3e-6)
@@ -25,6 +28,12 @@ def assert_record_is_true(record: StepRecord, row: Row) -> None:
     assert record.top_ids.tolist() == order[:64]
     assert record.top_ids.dtype == np.int32
     np.testing.assert_array_equal(record.top_logits, row[order[:64]])
+    others = row[order[64:]].astype(np.float64) - row[order[0]]
+    for weight, temperature in zip(record.tail, TEMPERATURES, strict=True):
+        expected = np.exp(others / temperature).sum()
+        # What float32 loses is lost before a root is taken of it.
+        lost = 1e-13 if temperature > 1 else 1e-27
+        assert np.exp(weight) == pytest.approx(expected, rel=1e-5, abs=lost)
     assert record.top_logits.dtype == np.float32
     assert record.logit == row[record.token_id]
     if record.logit > -math.inf:
@@ -47,7 +56,8 @@ def test_a_record_tells_the_truth_about_its_token(
     left = []
     for stage in chooser.stages:
         before, scores = scores, stage(scores, context)
-        left.append((stage.name, len(alive(scores)), softmax(before)[alive(scores)].sum()))
+        mass = softmax(before)[alive(scores)].sum()
+        left.append((stage.name, len(alive(scores)), mass, logsumexp(scores), scores.argmax()))
     choice = chooser.sample(row)
     record = told(choice)
     assert_record_is_true(record, row)
@@ -55,9 +65,10 @@ def test_a_record_tells_the_truth_about_its_token(
     assert not record.forced
     assert record.probability > 0
     assert record.probability == pytest.approx(softmax(scores)[choice.token_id], rel=1e-5)
-    for found, (name, kept, mass) in zip(record.stages, left, strict=True):
-        assert (found.name, found.kept) == (name, kept)
+    for found, (name, kept, mass, total, best) in zip(record.stages, left, strict=True):
+        assert (found.name, found.kept, found.best) == (name, kept, best)
         assert found.mass == pytest.approx(mass, rel=1e-5)
+        assert found.logsumexp == pytest.approx(total, rel=2e-6, abs=2e-6)
     forced = told(chooser.force(row, data.draw(st.integers(0, len(row) - 1))))
     assert_record_is_true(forced, row)
     assert forced.forced

@@ -2,7 +2,7 @@
 
 from glasschat.sampling.arithmetic import quiet_arithmetic
 from glasschat.sampling.columns import Columns
-from glasschat.sampling.distribution import Distribution
+from glasschat.sampling.distribution import TEMPERATURES, Distribution
 from glasschat.sampling.draw import draw, seeded_draws
 from glasschat.sampling.grammar import Grammar, TokenMatcher
 from glasschat.sampling.history import TokenHistory
@@ -39,6 +39,7 @@ from glasschat.sampling.warpers import (
 
 __all__ = [
     "DEFAULT_ORDER",
+    "TEMPERATURES",
     "TOP_CANDIDATES",
     "Choice",
     "Columns",

@@ -1,11 +1,12 @@
 """Many step records as arrays: what is computed for a whole reply is computed at once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
+from glasschat.sampling.distribution import TEMPERATURES
 from glasschat.sampling.trace import TOP_CANDIDATES, StageRecord, StepRecord
 
 
@@ -14,8 +15,10 @@ class Columns:
     """`n` records of one run, and what its `m` stages left of each row; nothing is lost.
 
     `u` is NaN where nothing was drawn. `ids` (int32 [n, 64], -1 behind the last) and `logits`
-    (float32 [n, 64], -inf behind the last) are the raw candidates, `tail` (float32 [n, 3]) what
-    the others weigh; `kept` (int32) and `mass` (float64) are [n, m]. All the others are [n].
+    (float32 [n, 64], -inf behind the last) are the raw candidates, `tail` (float32 [n, 5]) what
+    the others weigh, `seen` (float32 [n]) those of them that were seen; `kept` (int32), `mass`,
+    `after` (float64: the log-sum-exp behind the stage) and `best` (int32) are [n, m]. All the
+    others are [n].
     """
 
     token_id: NDArray[np.int32]
@@ -27,11 +30,14 @@ class Columns:
     probability: NDArray[np.float64]
     u: NDArray[np.float64]
     tail: NDArray[np.float32]
+    seen: NDArray[np.float32]
     ids: NDArray[np.int32]
     logits: NDArray[np.float32]
     stages: tuple[str, ...]
     kept: NDArray[np.int32]
     mass: NDArray[np.float64]
+    after: NDArray[np.float64]
+    best: NDArray[np.int32]
 
     def __len__(self) -> int:
         return len(self.token_id)
@@ -49,6 +55,9 @@ class Columns:
             logits[row, : len(record.top_ids)] = record.top_logits
         kept = [[s.kept for s in r.stages] for r in records]
         mass = [[s.mass for s in r.stages] for r in records]
+        after = [[s.logsumexp for s in r.stages] for r in records]
+        best = [[s.best for s in r.stages] for r in records]
+        shape = (len(records), len(stages))
         return cls(
             token_id=np.array([r.token_id for r in records], np.int32),
             rank=np.array([r.rank for r in records], np.int32),
@@ -58,19 +67,21 @@ class Columns:
             entropy=np.array([r.entropy for r in records], np.float64),
             probability=np.array([r.probability for r in records], np.float64),
             u=np.array([np.nan if r.u is None else r.u for r in records], np.float64),
-            tail=np.array([r.tail for r in records], np.float32).reshape(-1, 3),
+            tail=np.array([r.tail for r in records], np.float32).reshape(-1, len(TEMPERATURES)),
+            seen=np.array([r.seen for r in records], np.float32),
             ids=ids,
             logits=logits,
             stages=stages,
-            kept=np.array(kept, np.int32).reshape(len(records), len(stages)),
-            mass=np.array(mass, np.float64).reshape(len(records), len(stages)),
+            kept=np.array(kept, np.int32).reshape(shape),
+            mass=np.array(mass, np.float64).reshape(shape),
+            after=np.array(after, np.float64).reshape(shape),
+            best=np.array(best, np.int32).reshape(shape),
         )
 
     def record(self, row: int) -> StepRecord:
         """The record of that row again, equal in every number."""
         listed = int(np.count_nonzero(self.ids[row] >= 0))
         u = float(self.u[row])
-        two, one, half = self.tail[row].tolist()
         return StepRecord(
             token_id=int(self.token_id[row]),
             logit=float(self.logit[row]),
@@ -82,11 +93,17 @@ class Columns:
             forced=bool(self.forced[row]),
             top_ids=self.ids[row, :listed],
             top_logits=self.logits[row, :listed],
-            tail=(two, one, half),
+            tail=tuple(self.tail[row].tolist()),
+            seen=float(self.seen[row]),
             stages=tuple(
-                StageRecord(name, int(kept), float(mass))
-                for name, kept, mass in zip(
-                    self.stages, self.kept[row], self.mass[row], strict=True
+                StageRecord(*told)
+                for told in zip(
+                    self.stages,
+                    self.kept[row].tolist(),
+                    self.mass[row].tolist(),
+                    self.after[row].tolist(),
+                    self.best[row].tolist(),
+                    strict=True,
                 )
             ),
         )
@@ -95,6 +112,11 @@ class Columns:
         """All of them."""
         return tuple(self.record(row) for row in range(len(self)))
 
+    def part(self, rows: slice) -> "Columns":
+        """Some rows."""
+        columns = {name: getattr(self, name)[rows] for name in self._arrays()}
+        return Columns(stages=self.stages, **columns)
+
     @classmethod
     def joined(cls, parts: Sequence["Columns"]) -> "Columns":
         """One behind the other. Raises ValueError if they went through other stages."""
@@ -102,6 +124,9 @@ class Columns:
             return cls.of(())
         if any(part.stages != parts[0].stages for part in parts):
             raise ValueError("the records of one run have the same stages")
-        names = [name for name in cls.__slots__ if name != "stages"]
-        columns = {name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+        columns = {n: np.concatenate([getattr(p, n) for p in parts]) for n in cls._arrays()}
         return cls(stages=parts[0].stages, **columns)
+
+    @classmethod
+    def _arrays(cls) -> list[str]:
+        return [item.name for item in fields(cls) if item.name != "stages"]

@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 from glasschat.sampling.workspace import Row, Workspace, workspace_for
 
 Ids = NDArray[np.intp]
+Tail = tuple[float, ...]
+
+TEMPERATURES = (2.0, 4 / 3, 1.0, 2 / 3, 1 / 2)
+"""Those at which a record says what the tokens weigh that it does not list."""
 
 _COLUMNS = 512
 _LOWEST = np.finfo(np.float32).min
@@ -68,21 +72,28 @@ class Distribution:
         self._mean = float(np.vecdot(work.shares, work.shifted).sum())
         return work
 
-    def tail(self, ids: Ids) -> tuple[float, float, float]:
-        """What all tokens but `ids` weigh at temperatures 2, 1 and 1/2.
+    def tail(self, ids: Ids, seen: NDArray[np.int64]) -> tuple[Tail, float]:
+        """What all tokens but `ids` weigh, at each of `TEMPERATURES`; and those `seen` among them.
 
         Natural logarithms of the sums of `exp((scores - maximum) / temperature)`, -inf where
-        nothing is left; good to some 1e-5. One look at the row serves `total` and `entropy` too.
+        nothing is left; for `seen`, in which ids beyond the row are passed over, at temperature 1.
+        Good to some 1e-5. One look at the row serves `total` and `entropy` too.
         """
         work = self._weigh()
         work.flat_shares[ids] = 0.0
-        half = np.vecdot(work.shares, work.shares).sum()
-        one = np.vecdot(work.shares, work.ones).sum()
+        again = work.flat_shares[seen[seen < len(self.scores)]].sum()
+        shares, ones, roots = work.shares, work.ones, work.roots
+        half, one = np.vecdot(shares, shares).sum(), np.vecdot(shares, ones).sum()
         # A square root takes a fraction of the time of another power.
-        np.sqrt(work.shares, out=work.shares)
-        two = np.vecdot(work.shares, work.ones).sum()
-        logs = np.log(np.array([two, one, half], np.float32)).tolist()
-        return logs[0], logs[1], logs[2]
+        np.sqrt(shares, out=roots)
+        two = np.vecdot(roots, ones).sum()
+        two_thirds = np.vecdot(shares, roots).sum()
+        np.multiply(shares, roots, out=roots)
+        np.sqrt(roots, out=roots)
+        four_thirds = np.vecdot(roots, ones).sum()
+        sums = np.array([two, four_thirds, one, two_thirds, half, again], np.float32)
+        *tail, known = np.log(sums).tolist()
+        return tuple(tail), known
 
     def _share(self, temperature: float) -> Workspace:
         """This thread's workspace, holding this row's shifted scores and their shares."""

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from glasschat.errors import ReplyFailed
-from glasschat.sampling.distribution import Distribution, Ids
+from glasschat.sampling.distribution import Distribution, Ids, Tail
 from glasschat.sampling.trace import TOP_CANDIDATES, StageRecord, StepRecord
 from glasschat.sampling.workspace import Row
 
@@ -28,7 +28,7 @@ def check_peak(peak: float, source: str, remedy: str) -> None:
 def make_record(
     raw: Distribution,
     likeliest: Ids,
-    tail: tuple[float, float, float],
+    tail: tuple[Tail, float],
     token_id: int,
     probability: float,
     u: float | None,
@@ -36,7 +36,7 @@ def make_record(
     *,
     forced: bool = False,
 ) -> StepRecord:
-    """The record of one choice. `likeliest` is `raw.candidates(TOP_CANDIDATES)`, `tail` of them."""
+    """The record of one choice, from `raw.candidates(TOP_CANDIDATES)` and `raw.tail`."""
     top = likeliest[:TOP_CANDIDATES]
     found = np.flatnonzero(top == token_id)
     return StepRecord(
@@ -50,7 +50,8 @@ def make_record(
         forced=forced,
         top_ids=top.astype(np.int32),
         top_logits=raw.scores[top],
-        tail=tail,
+        tail=tail[0],
+        seen=tail[1],
         stages=stages,
     )
 

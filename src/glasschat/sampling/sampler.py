@@ -109,7 +109,7 @@ class Sampler:
         raw, context = self._read(row)
         likeliest = raw.candidates(TOP_CANDIDATES)
         # First of all: what it computes on the way is asked for again and again.
-        tail = raw.tail(likeliest[:TOP_CANDIDATES]) if trace else None
+        tail = raw.tail(likeliest[:TOP_CANDIDATES], self.history.seen) if trace else None
         run: ShortRow | WholeRow | None = self._run_short(raw, likeliest, context, trace)
         if run is None:
             run = self._run_whole(raw, context, trace)
@@ -160,7 +160,7 @@ class Sampler:
         if not self.trace:
             return None
         likeliest = raw.candidates(TOP_CANDIDATES)
-        tail = raw.tail(likeliest[:TOP_CANDIDATES])
+        tail = raw.tail(likeliest[:TOP_CANDIDATES], self.history.seen)
         probability = probability_of(run.scores, token_id)
         return make_record(
             raw, likeliest, tail, token_id, probability, None, run.records, forced=True
@@ -191,7 +191,8 @@ class Sampler:
         shortlist = make_shortlist(raw, likeliest, [ids for ids in touched if len(ids)])
         if shortlist is None:
             return None
-        return run_short_row(self._short_stages, shortlist, context, trace=trace)
+        logsumexp = raw.logsumexp if trace else None
+        return run_short_row(self._short_stages, shortlist, context, logsumexp)
 
 
 def _all_short(stages: Sequence[Stage]) -> tuple[ShortStage, ...] | None:

@@ -47,13 +47,18 @@ class ShortRow(NamedTuple):
 
 
 def run_short_row(
-    stages: Sequence[ShortStage], shortlist: Shortlist, context: StageContext, *, trace: bool
+    stages: Sequence[ShortStage],
+    shortlist: Shortlist,
+    context: StageContext,
+    raw_logsumexp: float | None,
 ) -> ShortRow | None:
     """Run the stages over the list of a raw row without removed tokens.
 
-    None when some stage needs the whole row. Raises ReplyFailed as `run_whole_row` does.
+    Records are written where `raw_logsumexp`, the row's, is given. None when some stage needs the
+    whole row. Raises ReplyFailed as `run_whole_row` does.
     """
     records: list[StageRecord] = []
+    trace, logsumexp = raw_logsumexp is not None, raw_logsumexp
     kept = shortlist.alive if trace else 0
     for stage in stages:
         before, after = shortlist, stage.narrow(shortlist, context)
@@ -75,7 +80,11 @@ def run_short_row(
                     return None
                 kept, mass = left, share
         if trace:
-            records.append(StageRecord(stage.name, kept, mass))
+            if after is not before:
+                logsumexp = after.logsumexp
+            if logsumexp is None or not after.best.ids:
+                return None
+            records.append(StageRecord(stage.name, kept, mass, logsumexp, after.best.ids[0]))
     return ShortRow(shortlist, tuple(records))
 
 

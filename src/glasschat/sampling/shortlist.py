@@ -144,6 +144,14 @@ class Shortlist:
             self._total = listed + others
         return self._total
 
+    @property
+    def logsumexp(self) -> float | None:
+        """Of the scores of all tokens left; None when it cannot be told exactly enough."""
+        if not self.best.scores:
+            return None
+        total = self.total(self.best.scores[0])
+        return None if not total else self.best.scores[0] + math.log(total)
+
 
 def make_shortlist(raw: Distribution, likeliest: Ids, touched: list[Ids]) -> Shortlist | None:
     """The tokens `likeliest`, best first, and those that stages will touch.

@@ -1,7 +1,7 @@
 """What is kept of one choice, enough to explain it later without the model."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,15 @@ class StageRecord:
 
     `kept` counts the candidates (finite scores) after the stage. `mass`, in (0, 1], is the share
     that they had of the softmax of the stage's input; 1.0 for a stage that removed none.
+    `logsumexp` is of their scores after it, so `score - logsumexp` is a log-probability there;
+    `best` is the token that scores highest there, of equals the lowest id.
     """
 
     name: str
     kept: int
     mass: float
+    logsumexp: float
+    best: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,10 @@ class StepRecord:
     `logit - logsumexp` is the raw log-probability of the token. `rank` is its place in the raw
     row, 0 the likeliest. `top_ids` (int32) and `top_logits` (float32) are the raw candidates,
     likeliest first and of equals the lower id, at most 64 and finite ones only. `tail` is what
-    all other tokens weigh at the temperatures 2, 1 and 1/2, each relative to the likeliest one:
-    logarithms of sums of `exp((logit - top_logits[0]) / temperature)`, float32, -inf where there
-    are no others. `probability` is that of the token in the softmax of the final row, also where
+    all other tokens weigh at each of `TEMPERATURES`, relative to the likeliest one: logarithms of
+    sums of `exp((logit - top_logits[0]) / temperature)`, float32, -inf where there are no others;
+    `seen` is the same at temperature 1 of those others that stood in prompt or reply before.
+    `probability` is that of the token in the softmax of the final row, also where
     the likeliest was simply taken; 0 for a forced token that the stages had removed. `u` in
     [0, 1) is the draw, laid over the final candidates in descending order of probability; None
     where nothing was drawn: the likeliest was taken, or the token was forced.
@@ -49,7 +54,8 @@ class StepRecord:
     forced: bool
     top_ids: NDArray[np.int32]
     top_logits: NDArray[np.float32]
-    tail: tuple[float, float, float]
+    tail: tuple[float, ...]
+    seen: float
     stages: tuple[StageRecord, ...]
 
     @property
@@ -70,5 +76,6 @@ class StepRecord:
             "forced": self.forced,
             "top": [[int(i), float(x)] for i, x in zip(self.top_ids, self.top_logits, strict=True)],
             "tail": [x if math.isfinite(x) else None for x in self.tail],
-            "stages": [{"name": s.name, "kept": s.kept, "mass": s.mass} for s in self.stages],
+            "seen": self.seen if math.isfinite(self.seen) else None,
+            "stages": [asdict(stage) for stage in self.stages],
         }

@@ -50,6 +50,8 @@ def _run_recorded(stages: Sequence[Stage], scores: Row, context: StageContext) -
     records: list[StageRecord] = []
     kept = int(np.count_nonzero(scores > -np.inf))
     candidates: Ids | None = None
+    logsumexp = context.distribution(scores).logsumexp if stages else 0.0
+    best = int(scores.argmax())
     for stage in stages:
         before, scores = scores, _run_stage(stage, scores, context)
         mass = 1.0
@@ -60,7 +62,9 @@ def _run_recorded(stages: Sequence[Stage], scores: Row, context: StageContext) -
             if left != kept:
                 mass = _mass(context.distribution(before), alive, candidates, kept - left)
                 kept = left
-        records.append(StageRecord(stage.name, kept, mass))
+            logsumexp = context.distribution(scores).logsumexp
+            best = int(scores.argmax())
+        records.append(StageRecord(stage.name, kept, mass, logsumexp, best))
     return WholeRow(scores, candidates, tuple(records))
 
 

@@ -18,7 +18,7 @@ _HUGE = 4 * 2**20
 
 
 class Workspace:
-    """Scratch for rows of `size` logits: two of float32 [lines, LINE], whose ends hold nothing."""
+    """Scratch for rows of `size` logits: three of float32 [lines, LINE] with empty ends."""
 
     __slots__ = (
         "flat_shares",
@@ -26,6 +26,7 @@ class Workspace:
         "marks",
         "ones",
         "owner",
+        "roots",
         "shares",
         "shifted",
         "size",
@@ -34,12 +35,13 @@ class Workspace:
     def __init__(self, size: int) -> None:
         lines = -(-size // LINE)
         need = lines * LINE
-        block = np.zeros(max(_HUGE, 9 * need + 4 * LINE), np.uint8)
-        floats = block[: 8 * need + 4 * LINE].view(np.float32)
+        block = np.zeros(max(_HUGE, 13 * need + 4 * LINE), np.uint8)
+        floats = block[: 12 * need + 4 * LINE].view(np.float32)
         self.shifted = floats[:need].reshape(lines, LINE)
         self.shares = floats[need : 2 * need].reshape(lines, LINE)
-        self.ones = floats[2 * need :]
-        self.marks = block[8 * need + 4 * LINE :][:size].view(np.bool_)
+        self.roots = floats[2 * need : 3 * need].reshape(lines, LINE)
+        self.ones = floats[3 * need :]
+        self.marks = block[12 * need + 4 * LINE :][:size].view(np.bool_)
         self.shifted[:] = _NOTHING
         self.ones[:] = 1.0
         self.flat_shifted = floats[:size]

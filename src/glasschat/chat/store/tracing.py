@@ -22,7 +22,7 @@ from glasschat.engine import Generation, Step
 from glasschat.errors import StoreDamaged
 from glasschat.glass import Trace
 from glasschat.prompt import OpenReply, PromptEncoding, Span
-from glasschat.sampling import TOP_CANDIDATES, Columns
+from glasschat.sampling import TEMPERATURES, TOP_CANDIDATES, Columns
 
 _LEVEL = 1  # of zlib: 6 takes three times as long to save two parts of a hundred
 _HEAD = struct.Struct("<BIHI")
@@ -36,9 +36,18 @@ _ROWS = {
     "entropy": np.float64,
     "probability": np.float64,
     "u": np.float64,
+    "seen": np.float32,
 }
-_WIDE: dict[str, tuple[Any, int]] = {"tail": (np.float32, 3), "ids": (np.int32, TOP_CANDIDATES)}
-_STAGES: dict[str, Any] = {"kept": np.int32, "mass": np.float64}
+_WIDE: dict[str, tuple[Any, int]] = {
+    "tail": (np.float32, len(TEMPERATURES)),
+    "ids": (np.int32, TOP_CANDIDATES),
+}
+_STAGES: dict[str, Any] = {
+    "kept": np.int32,
+    "mass": np.float64,
+    "after": np.float64,
+    "best": np.int32,
+}
 
 
 def packed_steps(steps: Sequence[Step]) -> bytes:
