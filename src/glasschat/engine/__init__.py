@@ -1,12 +1,15 @@
 """Ids in, events out: the token loop and the handles on what it generates."""
 
 from glasschat.engine.detokenizer import IncrementalDetokenizer
-from glasschat.engine.engine import Engine, EngineStats
+from glasschat.engine.engine import Engine
 from glasschat.engine.generation import Generation
 from glasschat.engine.request import GenerationRequest
+from glasschat.engine.signals import Breakpoint
 from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Usage
+from glasschat.engine.stats import EngineStats
 
 __all__ = [
+    "Breakpoint",
     "Engine",
     "EngineStats",
     "FinishReason",

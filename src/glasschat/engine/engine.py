@@ -3,16 +3,17 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence as Ids
-from dataclasses import dataclass
+from collections.abc import Sequence as Items
 
 from glasschat.engine.generation import Generation
 from glasschat.engine.pacing import ChunkPacer
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.scheduler import ScheduledBatch, Scheduler
 from glasschat.engine.sequence import Sequence
+from glasschat.engine.signals import Breakpoint
 from glasschat.engine.slots import SlotPool
 from glasschat.engine.snapshot import FinishReason
+from glasschat.engine.stats import EngineStats
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError, QueueFull
 from glasschat.models.base import ForwardRow, Logits, Model
 from glasschat.prompt import PromptEncoding
@@ -21,18 +22,6 @@ from glasschat.sampling import SamplingParams, Stage, quiet_arithmetic
 log = logging.getLogger(__name__)
 
 EXACT_CHUNK = 128
-
-
-@dataclass(frozen=True, slots=True)
-class EngineStats:
-    """What the engine is doing. `repairs` counts slots that the idle check had to empty."""
-
-    running: int
-    waiting: int
-    free_slots: int
-    slots: int
-    repairs: int
-    failed: str | None
 
 
 class Engine:
@@ -69,15 +58,18 @@ class Engine:
 
     def submit(
         self,
-        prompt: PromptEncoding | Ids[int],
+        prompt: PromptEncoding | Items[int],
         params: SamplingParams,
         *,
         trace: bool = True,
         constraint: Stage | None = None,
+        paused: bool = False,
+        breakpoints: Items[Breakpoint] = (),
     ) -> Generation:
         """Queue a request and return the handle on its reply at once.
 
-        A reply that `prompt` ends with goes on; the handle is on what comes of it now.
+        A reply that `prompt` ends with goes on; the handle is on what comes of it now. With
+        `paused` it waits before its first token, whose candidates can be seen.
         Raises PromptTooLong, ParameterError, QueueFull when `max_waiting` requests wait already,
         EngineStopped after `close` or a failure of the engine itself.
         """
@@ -89,7 +81,8 @@ class Engine:
             trace=trace,
             constraint=constraint,
         )
-        sequence = Sequence(Generation(request, self._notify), self.model.tokenizer)
+        generation = Generation(request, self._notify, paused=paused, breakpoints=breakpoints)
+        sequence = Sequence(generation, self.model.tokenizer)
         with self._wake:
             if self._failed is not None:
                 raise EngineStopped(f"the engine has failed: {self._failed}")
@@ -102,10 +95,10 @@ class Engine:
                     "try again in a moment"
                 )
             self._inbox.append(sequence)
-            sequence.generation._set_queue_position(max(1, waiting + 1 - self._slots.free))
+            generation._set_queue_position(max(1, waiting + 1 - self._slots.free))
             self._woken = True
             self._wake.notify()
-        return sequence.generation
+        return generation
 
     def stats(self) -> EngineStats:
         """A look from outside; the numbers may be one step old."""
@@ -150,9 +143,10 @@ class Engine:
         """Schedule, forward, sample; False when there was nothing to do."""
         self._take_inbox()
         self._take_cancels()
+        stepped = self._take_held()
         batch = self._scheduler.schedule()
         if not batch:
-            return False
+            return stepped
         self._checked = False
         logits = self._forward(batch)
         for sequence, row in logits:
@@ -171,6 +165,13 @@ class Engine:
             if sequence.generation._signals.cancelled:
                 sequence.finish(FinishReason.CANCELLED)
                 self._scheduler.remove(sequence)
+
+    def _take_held(self) -> bool:
+        """Let the choices fall that waited for a signal; whether there were any."""
+        held = [(s, row) for s in self._scheduler.running if (row := s.take_held()) is not None]
+        for sequence, row in held:
+            self._choose(sequence, row, held=True)
+        return bool(held)
 
     def _forward(self, batch: ScheduledBatch) -> list[tuple[Sequence, Logits]]:
         """Run the batch; the sequences that need a token, each with its row of logits."""
@@ -213,8 +214,10 @@ class Engine:
                 )
         return list(zip(wanting, logits, strict=True))
 
-    def _choose(self, sequence: Sequence, row: Logits) -> None:
+    def _choose(self, sequence: Sequence, row: Logits, *, held: bool = False) -> None:
         try:
+            if not held and sequence.pauses(row):
+                return
             ended = sequence.advance(row)
         except Exception as error:
             self._fail(sequence, error)

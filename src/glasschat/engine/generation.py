@@ -1,34 +1,39 @@
 """The handle on one reply: watch it, steer it, wait for its end."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from uuid import uuid4
 
 from glasschat.engine.clock import ReplyClock
 from glasschat.engine.request import GenerationRequest
-from glasschat.engine.signals import Signals
+from glasschat.engine.signals import Breakpoint
 from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Usage
-from glasschat.errors import ParameterError, ReplyFailed
+from glasschat.engine.steering import Steering
+from glasschat.errors import ReplyFailed
 from glasschat.prompt import ChatMessage, PromptEncoding
 
 
-class Generation:
+class Generation(Steering):
     """A reply in flight or finished. Safe to use from any thread, by any number of watchers.
 
     None of them is needed for the reply to go on. The engine alone calls the methods whose names
     begin with an underscore.
     """
 
-    def __init__(self, request: GenerationRequest, wake_engine: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        request: GenerationRequest,
+        wake_engine: Callable[[], None],
+        *,
+        paused: bool = False,
+        breakpoints: Sequence[Breakpoint] = (),
+    ) -> None:
+        super().__init__(request.vocab_size, wake_engine, paused, breakpoints)
         self.id = uuid4().hex
         self.request = request
-        self._wake_engine = wake_engine
-        self._signals = Signals()
-        self._changed = threading.Condition()
         # Apart from `_changed`: who waits for the end only is not woken for every token, which
         # would make the engine's thread wait for the interpreter each time.
         self._ended = threading.Event()
-        self._version = 0
         self._state = State.QUEUED
         self._queue_position = 0
         self._cached = 0
@@ -41,7 +46,6 @@ class Generation:
         self._error: str | None = None
         self._whole = True
         self._seed: int | None = None
-        self._told: tuple[Callable[[], None], ...] = ()
         self.clock = ReplyClock()
 
     @property
@@ -78,25 +82,6 @@ class Generation:
         """The tokens from number `start` on."""
         with self._changed:
             return tuple(self._steps[start:])
-
-    def wait(self, version: int, timeout: float | None = None) -> bool:
-        """Sleep until the reply differs from what `version` saw; False when time ran out."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._version != version, timeout)
-
-    def on_change(self, tell: Callable[[], None]) -> Callable[[], None]:
-        """Have `tell` called at every change from now on; call what comes back to end that.
-
-        It is the engine's thread that calls, and every reply waits meanwhile: wake, and no more.
-        """
-        with self._changed:
-            self._told = (*self._told, tell)
-
-        def no_more() -> None:
-            with self._changed:
-                self._told = tuple(other for other in self._told if other is not tell)
-
-        return no_more
 
     def wait_for_end(self, timeout: float | None = None) -> bool:
         """Sleep until the reply has ended; False when time ran out."""
@@ -139,46 +124,6 @@ class Generation:
                 "assistant", self._joined_text(), tuple(ids) if self._whole else None
             )
 
-    # --- the five signals -----------------------------------------------------------------
-
-    def cancel(self) -> None:
-        """End the reply at the next step; what is there stays."""
-        self._signals.cancelled = True
-        self._wake_engine()
-
-    def pause(self) -> None:
-        """Choose no further token until `step` or `resume`."""
-        with self._changed:
-            self._signals.paused = True
-        self._wake_engine()
-
-    def step(self, count: int = 1) -> None:
-        """Choose `count` tokens of a paused reply; nothing for one that is not paused."""
-        if count < 1:
-            raise ParameterError("count", "at least 1", count)
-        with self._changed:
-            if self._signals.paused:
-                self._signals.steps_allowed += count
-        self._wake_engine()
-
-    def resume(self) -> None:
-        """Go on after a pause."""
-        with self._changed:
-            self._signals.steps_allowed = 0
-            self._signals.paused = False
-        self._wake_engine()
-
-    def force(self, token_id: int) -> None:
-        """Take `token_id` as the next token instead of drawing one.
-
-        Raises ParameterError for an id outside the vocabulary.
-        """
-        if not 0 <= token_id < self.request.vocab_size:
-            allowed = f"a token id below {self.request.vocab_size:,}"
-            raise ParameterError("token_id", allowed, token_id)
-        self._signals.forced.append(token_id)
-        self._wake_engine()
-
     # --- the engine's side ----------------------------------------------------------------
 
     def _set_queue_position(self, position: int) -> None:
@@ -210,6 +155,8 @@ class Generation:
             if self._state is State.PREFILLING:
                 self._state = State.RUNNING
             self._steps.append(step)
+            self._coming = self._hit = None
+            self._spend_step()
             self._publish()
 
     def _finish(
@@ -224,20 +171,10 @@ class Generation:
             self._error = error
             self._queue_position = 0
             self._state = State.FINISHED
+            self._coming = self._hit = None
             self.clock.ended()
             self._publish()
         self._ended.set()
-
-    def _spend_step(self) -> None:
-        with self._changed:
-            if self._signals.paused and self._signals.steps_allowed > 0:
-                self._signals.steps_allowed -= 1
-
-    def _publish(self) -> None:
-        self._version += 1
-        self._changed.notify_all()
-        for tell in self._told:
-            tell()
 
     def _joined_text(self) -> str:
         # Only what is new is joined, so that watching costs a constant amount per token.

@@ -15,7 +15,7 @@ class Scheduler:
 
     Every running sequence gets its token in every step. What is left of the step's budget goes
     to the prompts in the order of their arrival, so a long prompt delays the others by one chunk
-    at most.
+    at most. A paused sequence comes as far as the row of its next token, and waits with it.
 
     With `exact`, what a reply that goes on has already is computed as it was when it was
     written, token by token: in chunks the logits would differ in their last digits.
@@ -49,7 +49,7 @@ class Scheduler:
         prefilling: list[Sequence] = []
         for sequence in self.running:
             sequence.show_state()
-            if sequence.waits_for_signal:
+            if sequence.held is not None:
                 continue
             if sequence.prefilling:
                 prefilling.append(sequence)

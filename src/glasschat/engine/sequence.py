@@ -14,6 +14,7 @@ class Sequence:
     """A request on its way: its slot, how far its cache has come, its sampler.
 
     Prompt and reply are one list of ids, `ids`; the first `computed` of them are in the cache.
+    While it is paused, `held` is the row of logits from which the next token will be chosen.
     """
 
     def __init__(self, generation: Generation, tokenizer: Tokenizer) -> None:
@@ -23,6 +24,7 @@ class Sequence:
         self.ids = list(request.prompt_ids)
         self.computed = 0
         self.slot: Slot | None = None
+        self.held: Logits | None = None
         self.sampler = Sampler(
             request.params,
             request.prompt_ids[: request.reply_start],
@@ -66,6 +68,31 @@ class Sequence:
         self.computed = cached
         self.generation._set_prefilled(cached, cached)
 
+    def pauses(self, row: Logits) -> bool:
+        """Whether to wait with the choice from `row`, which is kept then, and its candidates shown.
+
+        Raises ReplyFailed where nothing can be chosen from it.
+        """
+        signals, coming = self.generation._signals, None
+        if not self.waits_for_signal:
+            if not signals.breakpoints or signals.forced:
+                return False
+            coming = self.sampler.preview(row)
+            hit = next((b for b in signals.breakpoints if b.before(coming)), None)
+            if hit is None:
+                return False
+            self.generation._break(hit)
+        self.held = row.copy()
+        self.generation._show_coming(coming or self.sampler.preview(row))
+        return True
+
+    def take_held(self) -> Logits | None:
+        """The row that was kept, once the choice may fall."""
+        if self.held is None or self.waits_for_signal:
+            return None
+        row, self.held = self.held, None
+        return row
+
     def advance(self, row: Logits) -> FinishReason | None:
         """Choose the next token from its row of logits; the reason if the reply ends with it."""
         signals = self.generation._signals
@@ -73,7 +100,6 @@ class Sequence:
             choice = self.sampler.force(row, signals.forced.popleft())
         else:
             choice = self.sampler.sample(row)
-        self.generation._spend_step()
         token_id = choice.token_id
         self.ids.append(token_id)
         may_stop = len(self.ids) - self.request.reply_start >= self.request.params.min_new_tokens
@@ -87,7 +113,16 @@ class Sequence:
             return FinishReason.STOP
         if self.completion_tokens >= self.request.max_new_tokens:
             return self.finish(FinishReason.LENGTH)
+        self._break_behind(shown)
         return None
+
+    def _break_behind(self, shown: str) -> None:
+        breakpoints = self.generation._signals.breakpoints
+        if breakpoints:
+            text = self.generation.snapshot().text
+            hit = next((b for b in breakpoints if b.after(text, len(shown))), None)
+            if hit is not None:
+                self.generation._break(hit)
 
     def finish(self, reason: FinishReason, error: str | None = None) -> FinishReason:
         """End the reply; what was held back of its text is shown.
@@ -104,8 +139,8 @@ class Sequence:
         return reason
 
     def show_state(self) -> None:
-        """Tell the watchers whether it runs or is paused."""
-        if self.waits_for_signal:
+        """Tell the watchers whether it runs or is paused; a prompt is read all the same."""
+        if self.waits_for_signal and not self.prefilling:
             self.generation._set_state(State.PAUSED)
         elif self.generation._state is State.PAUSED:
             self.generation._set_state(State.PREFILLING if self.prefilling else State.RUNNING)

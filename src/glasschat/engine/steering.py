@@ -1,0 +1,138 @@
+"""Steering a reply, and being woken when it changes: the part of its handle that has a lock."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from glasschat.engine.signals import Breakpoint, Signals
+from glasschat.errors import ParameterError
+from glasschat.sampling import StepRecord
+
+
+class Steering:
+    """The signals to one reply, and what is to be seen of it while it is paused.
+
+    Safe to use from any thread. The engine alone calls the methods whose names begin with an
+    underscore.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        wake_engine: Callable[[], None],
+        paused: bool,
+        breakpoints: Sequence[Breakpoint],
+    ) -> None:
+        self._vocab_size = vocab_size
+        self._wake_engine = wake_engine
+        self._signals = Signals(paused, breakpoints)
+        self._changed = threading.Condition()
+        self._version = 0
+        self._told: tuple[Callable[[], None], ...] = ()
+        self._coming: StepRecord | None = None
+        self._hit: Breakpoint | None = None
+
+    # --- the signals ----------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """End the reply at the next step; what is there stays."""
+        self._signals.cancelled = True
+        self._wake_engine()
+
+    def pause(self) -> None:
+        """Choose no further token until `step` or `resume`."""
+        with self._changed:
+            self._signals.paused = True
+        self._wake_engine()
+
+    def step(self, count: int = 1) -> None:
+        """Choose `count` tokens of a paused reply; nothing for one that is not paused."""
+        if count < 1:
+            raise ParameterError("count", "at least 1", count)
+        with self._changed:
+            if self._signals.paused:
+                self._signals.steps_allowed += count
+        self._wake_engine()
+
+    def resume(self) -> None:
+        """Go on after a pause, to the next breakpoint if there is one."""
+        with self._changed:
+            self._signals.steps_allowed = 0
+            self._signals.paused = False
+        self._wake_engine()
+
+    def force(self, token_id: int) -> None:
+        """Take `token_id` as the next token instead of drawing one.
+
+        Raises ParameterError for an id outside the vocabulary.
+        """
+        if not 0 <= token_id < self._vocab_size:
+            allowed = f"a token id below {self._vocab_size:,}"
+            raise ParameterError("token_id", allowed, token_id)
+        self._signals.forced.append(token_id)
+        self._wake_engine()
+
+    def break_on(self, *breakpoints: Breakpoint) -> None:
+        """Pause by itself at these, instead of those named before; none for none."""
+        self._signals.breakpoints = breakpoints
+
+    # --- while it is paused ---------------------------------------------------------------
+
+    @property
+    def coming(self) -> StepRecord | None:
+        """While paused: the next token's candidates, and what the draw would choose.
+
+        None until the model has come that far, while the reply runs and when it has ended. A
+        token that is forced instead leaves its draw unused.
+        """
+        return self._coming
+
+    @property
+    def hit(self) -> Breakpoint | None:
+        """The breakpoint at which the reply has paused; None when it was paused by hand."""
+        return self._hit
+
+    # --- being woken ----------------------------------------------------------------------
+
+    def wait(self, version: int, timeout: float | None = None) -> bool:
+        """Sleep until the reply differs from what `version` saw; False when time ran out."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._version != version, timeout)
+
+    def on_change(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Have `tell` called at every change from now on; call what comes back to end that.
+
+        It is the engine's thread that calls, and every reply waits meanwhile: wake, and no more.
+        """
+        with self._changed:
+            self._told = (*self._told, tell)
+
+        def no_more() -> None:
+            with self._changed:
+                self._told = tuple(other for other in self._told if other is not tell)
+
+        return no_more
+
+    # --- the engine's side ----------------------------------------------------------------
+
+    def _break(self, hit: Breakpoint) -> None:
+        """Pause at a breakpoint; steps that were still to go are not gone."""
+        with self._changed:
+            self._signals.paused = True
+            self._signals.steps_allowed = 0
+            self._hit = hit
+            self._publish()
+
+    def _show_coming(self, coming: StepRecord) -> None:
+        with self._changed:
+            self._coming = coming
+            self._publish()
+
+    def _spend_step(self) -> None:
+        if self._signals.paused and self._signals.steps_allowed > 0:
+            self._signals.steps_allowed -= 1
+
+    def _publish(self) -> None:
+        self._version += 1
+        self._changed.notify_all()
+        for tell in self._told:
+            tell()
