@@ -1,5 +1,36 @@
 """The glass box: questions asked of what was recorded of a reply. No model, no pages."""
 
+from glasschat.glass.breakpoints import BestChanges, EntropyAbove, ProbabilityBelow, TextAppears
+from glasschat.glass.diff import Diff, Side, diff
+from glasschat.glass.knobs import Knob, audit, in_use
 from glasschat.glass.trace import Trace, recorded
+from glasschat.glass.values import Values, values
+from glasschat.glass.waterfall import Candidate, Cell, Column, Waterfall, waterfall
+from glasschat.glass.what_if import Divergence, WhatIf, what_if
+from glasschat.glass.words import Sentence
 
-__all__ = ["Trace", "recorded"]
+__all__ = [
+    "BestChanges",
+    "Candidate",
+    "Cell",
+    "Column",
+    "Diff",
+    "Divergence",
+    "EntropyAbove",
+    "Knob",
+    "ProbabilityBelow",
+    "Sentence",
+    "Side",
+    "TextAppears",
+    "Trace",
+    "Values",
+    "Waterfall",
+    "WhatIf",
+    "audit",
+    "diff",
+    "in_use",
+    "recorded",
+    "values",
+    "waterfall",
+    "what_if",
+]

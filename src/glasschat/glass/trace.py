@@ -60,6 +60,19 @@ class Trace:
     def __len__(self) -> int:
         return len(self.columns)
 
+    def at(self, place: int) -> "Trace":
+        """The token of that place alone; those before it are the earlier part of the reply."""
+        if not 0 <= place < len(self):
+            raise IndexError(f"the reply has {len(self)} tokens and no place {place}")
+        before = (*self.prompt.ids[self.reply_start :], *self.token_ids[:place])
+        asked = replace(self.prompt, ids=self.prompt.ids[: self.reply_start], open_reply=None)
+        return replace(
+            self,
+            prompt=asked.going_on(-1, before, ""),
+            columns=self.columns.part(slice(place, place + 1)),
+            texts=self.texts[place : place + 1],
+        )
+
     def record(self, place: int) -> StepRecord:
         """How the token of that place was chosen, 0 the first of this run."""
         return self.columns.record(place)
