@@ -55,8 +55,24 @@ def build_parser() -> Parser:
     ask.add_argument("--system", metavar="TEXT", help="the system prompt")
     ask.add_argument("--json", action="store_true", help="print one JSON object at the end")
     ask.add_argument("--trace", action="store_true", help="with --json: how each token was chosen")
+    ask.add_argument(
+        "--trace-file", metavar="FILE", help="write how each token was chosen to this file"
+    )
     add_model_arguments(ask)
     add_sampling_arguments(ask)
+
+    replay = commands.add_parser(
+        "replay", help="write a recorded reply once more", description=_REPLAY
+    )
+    replay.add_argument("file", metavar="FILE", help="a trace, as ask --trace-file writes it")
+    replay.add_argument("--model", metavar="MODEL", help=_MODEL)
+    replay.add_argument("--json", action="store_true", help="print one JSON object")
+    add_model_arguments(replay, exact=True)
+
+    diff = commands.add_parser("diff", help="hold two traces against each other", description=_DIFF)
+    diff.add_argument("one", metavar="A", help="a trace")
+    diff.add_argument("two", metavar="B", help="another")
+    diff.add_argument("--json", action="store_true", help="print one JSON object")
 
     prompt = commands.add_parser(
         "prompt", help="show what the model will read", description=_PROMPT
@@ -116,6 +132,11 @@ _WEB = """Serve the chat on one port. The page is up before the model is loaded.
 _SERVE = """Serve OpenAI's interface on one port, without pages. The port is open before the model
 is loaded; /ready says when it is."""
 _ASK = """Ask one question and stream the answer. Ctrl-C stops the reply and keeps what is there."""
+_REPLAY = """Write a recorded reply once more with the same prompt, settings and draws, in the exact
+mode, and say whether the ids are the same; if not, at which token they part, and by how much the
+logits differ. Exit code 1 when a token is another one."""
+_DIFF = """Say where two recorded replies part: the token, the text before it, and what each gave
+the other's token. Exit code 1 when they differ."""
 _PROMPT = """Show what the model will read: every token of the prompt, and where it came from."""
 _MODEL = "a .gguf file, a model folder, or hf:owner/name[/file.gguf]; the built-in model"
 _DOCTOR = """Look at a model without running it, and say what is wrong with it: pass, warn or fail,

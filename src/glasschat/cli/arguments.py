@@ -19,6 +19,8 @@ _MODEL_HELP = {
     "gpu_layers": "layers to put on the GPU (all, where llama.cpp was built for one)",
 }
 
+_EXACT = "one slot and no prefix reuse: the same seed gives the same ids every time"
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line."""
@@ -92,11 +94,12 @@ def add_access_arguments(parser: argparse.ArgumentParser) -> None:
     _add_host_argument(group)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """How much of the machine the model gets."""
+def add_model_arguments(parser: argparse.ArgumentParser, *, exact: bool = False) -> None:
+    """How much of the machine the model gets; with `exact` for a command that is so always."""
     group = parser.add_argument_group("model")
     for name, text in _MODEL_HELP.items():
-        group.add_argument(_flag(name), type=int, metavar="N", help=text)
+        if not (exact and name == "slots"):
+            group.add_argument(_flag(name), type=int, metavar="N", help=text)
     group.add_argument(
         "--device",
         default="auto",
@@ -109,12 +112,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="for model folders: auto, float32, bfloat16 or float16 (what suits the device)",
     )
-    add_raw_argument(group)
-    group.add_argument(
-        "--exact",
-        action="store_true",
-        help="one slot and no prefix reuse: the same seed gives the same ids every time",
-    )
+    if not exact:
+        add_raw_argument(group)
+        group.add_argument("--exact", action="store_true", help=_EXACT)
 
 
 def add_message_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,10 @@ from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import question_text, sampling_params
 from glasschat.cli.planning import planned
 from glasschat.cli.terminal import json_text, printable_here
+from glasschat.cli.traces import described, write_trace_file
 from glasschat.engine import FinishReason, Generation
 from glasschat.errors import ParameterError, ReplyFailed
+from glasschat.glass import Trace
 from glasschat.models.load import load_model
 from glasschat.prompt import ChatMessage
 
@@ -38,7 +40,8 @@ def ask(options: argparse.Namespace) -> int:
     )
     with backend:
         backend.load()
-        generation = backend.start(messages, params, trace=options.trace)
+        recorded = options.trace or options.trace_file is not None
+        generation = backend.start(messages, params, trace=recorded)
         with _interrupt_cancels(generation):
             if not options.json:
                 for delta in generation.deltas():
@@ -49,6 +52,9 @@ def ask(options: argparse.Namespace) -> int:
         snapshot = generation.snapshot()
         if options.json:
             print(json_text(as_json(generation, trace=options.trace)))
+        trace = Trace.of(generation)
+        if options.trace_file is not None and trace is not None:
+            write_trace_file(options.trace_file, described(backend, trace))
     if snapshot.finish_reason is FinishReason.ERROR:
         raise ReplyFailed(snapshot.error)
     return 130 if snapshot.finish_reason is FinishReason.CANCELLED else 0

@@ -167,7 +167,7 @@ def _read_run(plain: Mapping[str, Any]) -> Run:
     )
     return Run(
         params=_params(plain),
-        origin=_origin(mapping_of(plain.get("origin"), "origin")),
+        origin=origin_from_json(mapping_of(plain.get("origin"), "origin")),
         first_token=whole_of(plain, "first_token", 2**31 - 1),
         created=whole_of(plain, "created", LATEST_MS),
         ending=None if ending is None else Ending(ending),
@@ -185,7 +185,8 @@ def _read_run(plain: Mapping[str, Any]) -> Run:
     )
 
 
-def _origin(plain: Mapping[str, Any]) -> Origin:
+def origin_from_json(plain: Mapping[str, Any]) -> Origin:
+    """Where a reply comes from. Raises InvalidImport."""
     versions = mapping_of(plain.get("versions"), "versions")
     return Origin(
         text_of(plain, "model"),

@@ -41,6 +41,18 @@ def parsed(data: bytes, most_bytes: int = MOST_BYTES) -> Any:
         ) from None
 
 
+def line_parsed(line: bytes) -> Any:
+    """The JSON of one line. Raises InvalidImport."""
+    try:
+        return _loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InvalidImport("it is not text in UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise InvalidImport(f"it is no JSON (column {error.colno}: {error.msg})") from None
+    except (RecursionError, ValueError):
+        raise InvalidImport("it is nested too deep, or holds a number that nothing can") from None
+
+
 def _loads(text: str) -> Any:
     return json.loads(text, parse_constant=_refuse)
 
