@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.browser import WebServer, serving, visiting
 
-WAIT_MS = 15_000
+WAIT_MS = 60_000
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 
 
