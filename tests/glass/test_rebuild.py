@@ -1,5 +1,6 @@
 """The stages over a record are the stages over the row: equal, or said not to be certain."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,3 +104,12 @@ def test_hardly_a_choice_is_left_open_where_a_model_would_speak(other: dict[str,
     chosen = choose(rebuild(trace, params).last, None if params.greedy else trace.draws)
     assert np.count_nonzero(chosen.sure) >= 57
     assert softmax(rows[0]).max() < 0.9, "the rows leave something to draw"
+
+
+def test_what_a_stage_of_ones_own_left_is_a_guess() -> None:
+    """A record says how many candidates such a stage left, and not which."""
+    trace = record([speaking_row(1)], SamplingParams(seed=1)).trace
+    own = replace(trace.columns, stages=("grammar", *trace.columns.stages[1:]))
+    rebuilt = rebuild(replace(trace, columns=own))
+    assert rebuilt.known == 0
+    assert not choose(rebuilt.last, trace.draws).sure.any()
