@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from glasschat.backends import Backend
-from glasschat.chat.node import Node, Origin, Run, new_id
-from glasschat.chat.open_tree import OpenTree, now_ms
+from glasschat.chat.node import Node, Origin, Run, new_id, now_ms
+from glasschat.chat.open_tree import OpenTree
 from glasschat.chat.settings import Settings
 from glasschat.chat.store import ReplyWriter, Store
 from glasschat.chat.tree import Tree, titled

@@ -9,6 +9,7 @@ from dataclasses import replace
 from glasschat.chat.conversation import Conversation
 from glasschat.chat.growing import ReplyOnItsWay
 from glasschat.chat.keeper import Keeper
+from glasschat.chat.node import now_ms
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Cursor, Hit, Page, ReplyWriter, Store
 from glasschat.errors import ConversationNotFound, StoreError
@@ -178,7 +179,7 @@ class Library:
         def run() -> None:
             if self._store is not None:
                 with suppress(StoreError):
-                    self._store.clear_up(time.time_ns() // 1_000_000 - KEEP_DELETED_MS)
+                    self._store.clear_up(now_ms() - KEEP_DELETED_MS)
             while not self._closing.wait(every_s):
                 try:
                     self.look_after()

@@ -1,5 +1,6 @@
 """What a conversation's tree is made of: user turns, replies, and the runs that wrote a reply."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -108,3 +109,8 @@ class Node:
 def new_id() -> str:
     """An id that no other turn of the conversation has."""
     return token_hex(8)
+
+
+def now_ms() -> int:
+    """Now, in milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000

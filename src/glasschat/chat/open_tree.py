@@ -7,16 +7,12 @@ from dataclasses import replace
 
 from glasschat.chat.growing import grown
 from glasschat.chat.keeper import Keeper
+from glasschat.chat.node import now_ms
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import ReplyWriter, Store
 from glasschat.chat.tree import Tree
 from glasschat.engine import Generation
 from glasschat.errors import ConversationNotFound
-
-
-def now_ms() -> int:
-    """Now, in milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 class OpenTree:

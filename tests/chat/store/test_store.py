@@ -5,15 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from glasschat.chat.node import Ending, Node, Origin, Run, new_id
+from glasschat.chat.node import Ending, Node, Origin, Run, new_id, now_ms
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Store, open_store
-from glasschat.chat.store.store import wall_clock_ms
 from glasschat.chat.tree import Tree
 from glasschat.engine import Timings, Usage
 from glasschat.errors import ConversationNotFound, InvalidMessage, StoreConflict
 from glasschat.sampling import SamplingParams
-from tests.chat.store.conftest import ME, answered, asked, running
+from tests.chat.store.conftest import ME, asked, running
 
 
 def test_what_was_stored_is_read_again(store: Store) -> None:
@@ -128,7 +127,7 @@ def test_the_list_comes_in_pages_pinned_first_then_the_newest(url: str) -> None:
 
 def test_a_conversation_that_goes_on_rises_to_the_head(store: Store) -> None:
     (older, tree), (newer, _) = asked(store, "one"), asked(store, "two")
-    store._clock = lambda: wall_clock_ms() + 10
+    store._clock = lambda: now_ms() + 10
     store.add_turn(ME, older, Node(new_id(), tree.path[-1].id, "user", "more"))
     assert [item.id for item in store.conversations(ME).items] == [older, newer]
 
@@ -140,7 +139,7 @@ def test_deleted_ones_come_back_until_they_are_cleared_up(store: Store) -> None:
     assert store.conversations(ME).items == () and store.search(ME, "rain") == ()
     store.restore(ME, kept)
     assert store.load(ME, kept).tree == tree
-    assert store.clear_up(wall_clock_ms() + 1) == 1
+    assert store.clear_up(now_ms() + 1) == 1
     with pytest.raises(ConversationNotFound):
         store.load(ME, gone)
     assert store.search(ME, "snow") == () and len(store.search(ME, "rain")) == 1
@@ -151,7 +150,7 @@ def test_clearing_up_takes_deleted_branches_for_good(store: Store) -> None:
     tree = tree.edit(tree.path[0].id, "other", "eins")
     store.add_turn(ME, conversation, tree["other"])
     store.delete_branch(ME, conversation, "other")
-    store.clear_up(wall_clock_ms() + 1)
+    store.clear_up(now_ms() + 1)
     left = store.load(ME, conversation).tree
     assert "other" not in left and left.path == tree.delete("other").path
 
@@ -173,18 +172,6 @@ def test_every_change_is_seen_in_the_revision(store: Store) -> None:
     assert seen == sorted(set(seen))
     kept = store.load(ME, conversation)
     assert (kept.system, kept.params) == ("be brief", SamplingParams(top_k=5))
-
-
-def test_a_reply_that_the_engine_refused_leaves_nothing(store: Store) -> None:
-    conversation, tree = asked(store, "one")
-    tree = tree.ask("q", "two")
-    reply = tree.reply("q", "r", running())["r"]
-    begun = store.begin_reply(ME, conversation, reply, asked=tree["q"])
-    assert store.load(ME, conversation).tree["r"].growing
-    store.withdraw_reply(begun)
-    kept = store.load(ME, conversation).tree
-    assert "r" not in kept and kept.path == tree.path
-    assert answered(kept, "at last").last is not None
 
 
 def test_half_a_character_never_reaches_the_database(store: Store) -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from glasschat.chat.node import Ending, Node, Run, new_id
+from glasschat.chat.node import Ending, Node, Run, new_id, now_ms
 from glasschat.chat.store import ReplyWriter, Store, open_store
 from glasschat.chat.store.liveness import LEASE_MS
-from glasschat.chat.store.store import wall_clock_ms
 from glasschat.engine import FinishReason, Step
 from glasschat.errors import StoreConflict, StoreFull
 from glasschat.sampling import SamplingParams
@@ -108,7 +107,7 @@ def test_a_reply_that_goes_on_keeps_what_it_had(store: Store) -> None:
         store.begin_reply(ME, conversation, tree[reply])
         store.begin_reply(ME, conversation, tree[reply])
     # What began above is given up; its writer is this process, so its silence tells.
-    later = Store(store.database, clock=lambda: wall_clock_ms() + LEASE_MS + 1)
+    later = Store(store.database, clock=lambda: now_ms() + LEASE_MS + 1)
     assert later.load(ME, conversation).tree[reply].runs[-1].ending is Ending.INTERRUPTED
     tree = store.load(ME, conversation).tree.go_on(reply, Run(SamplingParams(seed=10)))
     stored = store.begin_reply(ME, conversation, tree[reply])
@@ -135,7 +134,7 @@ def test_a_writer_that_slept_comes_back_and_nothing_is_lost(store: Store) -> Non
     writer.follow(stored, handle)
     grow(handle, 3)
     writer.flush()
-    later = Store(store.database, clock=lambda: wall_clock_ms() + LEASE_MS + 1)
+    later = Store(store.database, clock=lambda: now_ms() + LEASE_MS + 1)
     assert later.load(ME, conversation).tree[reply].cut
     grow(handle, 3)
     writer.flush()
@@ -153,7 +152,7 @@ def test_a_chat_that_was_cleared_up_is_no_longer_written(store: Store) -> None:
     writer, handle = ReplyWriter(store, every_s=NEVER_S), generation()
     writer.follow(stored, handle)
     store.delete(ME, conversation)
-    store.clear_up(wall_clock_ms() + 1)
+    store.clear_up(now_ms() + 1)
     grow(handle)
     writer.flush()
     assert writer.waiting == 0 and writer.trouble is None

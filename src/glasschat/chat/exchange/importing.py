@@ -1,6 +1,5 @@
 """Any file that we read: what it is, is seen from what is in it."""
 
-import time
 from collections.abc import Mapping
 
 from glasschat.chat.exchange.chatgpt import from_chatgpt, is_chatgpt
@@ -8,6 +7,7 @@ from glasschat.chat.exchange.messages import from_messages, is_messages
 from glasschat.chat.exchange.own_format import FORMAT, from_json
 from glasschat.chat.exchange.plain import MOST_BYTES, parsed
 from glasschat.chat.exchange.report import Imported
+from glasschat.chat.node import now_ms
 from glasschat.errors import InvalidImport
 
 
@@ -17,7 +17,7 @@ def import_file(data: bytes, *, now: int | None = None, most_bytes: int = MOST_B
     `now`, in milliseconds since 1970, is when conversations without a time of their own began.
     Raises InvalidImport for a file that is none of these.
     """
-    now = time.time_ns() // 1_000_000 if now is None else now
+    now = now_ms() if now is None else now
     plain = parsed(data, most_bytes)
     if isinstance(plain, Mapping) and plain.get("format") == FORMAT:
         return from_json(plain)

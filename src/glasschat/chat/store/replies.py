@@ -126,15 +126,6 @@ def end(
     return bool(ended.rowcount)
 
 
-def withdraw(connection: Connection, reply: StoredReply) -> None:
-    """Take back a reply that never began, with its turn if this was the turn's only run."""
-    connection.execute(delete(runs).where(runs.c.number == reply.run))
-    left = select(runs.c.number).where(runs.c.turn == reply.turn)
-    if connection.execute(left).first() is None:
-        connection.execute(delete(turns).where(turns.c.number == reply.turn))
-    touch(connection, reply.conversation, None)
-
-
 def unended(connection: Connection, conversation: int | None = None) -> list[Row[Any]]:
     """The runs that have no ending: those being written, and those that a crash left behind."""
     query = select(runs.c.number, runs.c.turn, runs.c.writer, runs.c.heartbeat).where(

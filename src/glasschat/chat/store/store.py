@@ -5,7 +5,6 @@ a conversation that is not the owner's. A method that changes one thing changes 
 that two pages, or two processes on one database, lose nothing of each other's.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -14,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
 
-from glasschat.chat.node import Node
+from glasschat.chat.node import Node, now_ms
 from glasschat.chat.presets import Preset
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import replies, turns
@@ -39,15 +38,10 @@ LOCAL_OWNER = "local"
 """Who conversations belong to where nobody logs in."""
 
 
-def wall_clock_ms() -> int:
-    """Now, in milliseconds since 1970, UTC."""
-    return time.time_ns() // 1_000_000
-
-
 class Store:
     """All conversations of one database. Safe to use from any thread."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], int] = wall_clock_ms) -> None:
+    def __init__(self, database: Database, *, clock: Callable[[], int] = now_ms) -> None:
         self.database = database
         self._clock = clock
         self._writer = writer_name()
@@ -201,11 +195,6 @@ class Store:
                 self._touch_with_title(connection, row, asked)
             now = self._clock()
             return replies.begin(connection, row, reply, writer=self._writer, now=now)
-
-    def withdraw_reply(self, reply: StoredReply) -> None:
-        """Take back a reply that the engine refused; the user turn stays."""
-        with self.database.write() as connection:
-            replies.withdraw(connection, reply)
 
     def interrupt_given_up(self) -> None:
         """End every reply whose writer is no longer there."""

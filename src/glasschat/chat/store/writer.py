@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glasschat.chat.growing import ended, released, written
-from glasschat.chat.node import Run
+from glasschat.chat.node import Run, now_ms
 from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
 from glasschat.chat.store.replies import Chunk, StoredReply
-from glasschat.chat.store.store import Store, wall_clock_ms
+from glasschat.chat.store.store import Store
 from glasschat.chat.store.tracing import append_traces, packed_steps, put_prompt
 from glasschat.engine import Generation, Step
 from glasschat.errors import StoreError
@@ -123,7 +123,7 @@ class ReplyWriter:
             following = list(self._following.values())
         over = [f for f in following if closing or f.generation.finished]
         growing = [(f, released(f.generation, f.steps)) for f in following if f not in over]
-        now = wall_clock_ms()
+        now = now_ms()
         due = [(f, steps) for f, steps in growing if steps or now - f.signed_at >= SIGN_OF_LIFE_MS]
         if not over and not due:
             return
