@@ -12,7 +12,15 @@ import glasschat
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(glasschat.__file__).parent
 LINES = 250
-SLOW_TO_IMPORT = ("streamlit", "llama_cpp", "torch", "transformers", "xllamacpp", "pandas")
+SLOW_TO_IMPORT = (
+    "streamlit",
+    "llama_cpp",
+    "torch",
+    "transformers",
+    "xllamacpp",
+    "pandas",
+    "sqlalchemy",
+)
 
 
 def test_rooms_look_only_where_they_may() -> None:

@@ -2,10 +2,12 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from glasschat.chat import Library
-from glasschat.chat.store import open_store, store_url
 from glasschat.errors import StoreError, StoreTooNew
+
+if TYPE_CHECKING:
+    from glasschat.chat import Library
 
 
 def add_store_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,12 +24,16 @@ def add_store_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def opened_library(options: argparse.Namespace) -> Library:
+def opened_library(options: argparse.Namespace) -> "Library":
     """All conversations of the store that is named.
 
     Where it cannot be opened the chat goes on unsaved, and says so here and on every page. Raises
     StoreError for a store that cannot be meant, and StoreTooNew.
     """
+    # Slow to import, and for one command only.
+    from glasschat.chat import Library
+    from glasschat.chat.store import open_store, store_url
+
     if options.no_store:
         return Library()
     store_url(options.store)
