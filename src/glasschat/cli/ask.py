@@ -12,10 +12,8 @@ from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import question_text, sampling_params
 from glasschat.cli.planning import planned
 from glasschat.cli.terminal import json_text, printable_here
-from glasschat.cli.traces import described, write_trace_file
 from glasschat.engine import FinishReason, Generation
 from glasschat.errors import ParameterError, ReplyFailed
-from glasschat.glass import Trace
 from glasschat.models.load import load_model
 from glasschat.prompt import ChatMessage
 
@@ -52,9 +50,8 @@ def ask(options: argparse.Namespace) -> int:
         snapshot = generation.snapshot()
         if options.json:
             print(json_text(as_json(generation, trace=options.trace)))
-        trace = Trace.of(generation)
-        if options.trace_file is not None and trace is not None:
-            write_trace_file(options.trace_file, described(backend, trace))
+        if options.trace_file is not None:
+            _write_trace(options.trace_file, backend, generation)
     if snapshot.finish_reason is FinishReason.ERROR:
         raise ReplyFailed(snapshot.error)
     return 130 if snapshot.finish_reason is FinishReason.CANCELLED else 0
@@ -77,6 +74,16 @@ def as_json(generation: Generation, *, trace: bool) -> dict[str, Any]:
     if trace:
         result["trace"] = [step.record.as_json() for step in steps if step.record is not None]
     return result
+
+
+def _write_trace(file: str, backend: LocalBackend, generation: Generation) -> None:
+    """The reply's record as a file; none of a reply that ended before its first token."""
+    # It knows conversations and their database, which take longer to import than all else here.
+    from glasschat.cli.traces import described, write_trace_file
+    from glasschat.glass import Trace
+
+    if (trace := Trace.of(generation)) is not None:
+        write_trace_file(file, described(backend, trace))
 
 
 @contextmanager
