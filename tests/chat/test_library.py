@@ -145,11 +145,14 @@ def test_deleting_stops_the_reply(either: Library, make_backend: MakeBackend) ->
 
 
 class FailingStore(Store):
-    """Is full when told to be."""
+    """Is full when told to be, and slow while told to be."""
 
     full = False
+    gate: threading.Event | None = None
 
     def begin_reply(self, *arguments: object, **named: object) -> object:  # type: ignore[override]
+        if self.gate is not None:
+            assert self.gate.wait(30)
         if self.full:
             raise StoreFull("the disk is full: make room")
         return super().begin_reply(*arguments, **named)  # type: ignore[arg-type]
@@ -177,6 +180,34 @@ def test_what_could_not_be_kept_is_kept_later(tmp_path: Path, make_backend: Make
     assert kept.tree == conversation.tree
     assert kept.title == "Unlucky"
     again.close()
+
+
+def test_a_slow_store_keeps_nobody_from_looking(tmp_path: Path, make_backend: MakeBackend) -> None:
+    store = FailingStore(open_store(tmp_path / "kept.db").database)
+    store.gate = threading.Event()
+    steps = threading.Semaphore(2)
+    library, backend = Library(store), make_backend(gate=steps)
+    conversation = library.new(ME)
+    asking = threading.Thread(target=lambda: conversation.ask(backend, "go", DEFAULTS), daemon=True)
+    asking.start()
+    seen: list[object] = []
+
+    def look() -> None:
+        while not conversation.growing:
+            time.sleep(0.01)
+        (generation,) = conversation.growing.values()
+        seen.append(library.reply(generation.id))
+        seen.append(library.page(ME, 10).items[0].id)
+        seen.append(library.find(ME, conversation.id))
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(10)
+    store.gate.set()
+    steps.release(1000)
+    asking.join(10)
+    library.close()
+    assert seen[1:] == [conversation.id, conversation]
 
 
 def test_a_library_without_a_store_says_why() -> None:

@@ -60,21 +60,21 @@ class Conversation(OpenTree):
 
     def ask(self, backend: Backend, text: str, settings: Settings) -> Generation:
         """Send a user turn behind the open path and begin its reply."""
-        with self._lock:
+        with self._changing():
             self._refuse_while_running()
             tree = self.tree.ask(new_id(), text, created=now_ms())
             return self._reply(backend, tree, settings)
 
     def edit(self, backend: Backend, node_id: str, text: str, settings: Settings) -> Generation:
         """Ask in other words: a sibling of the user turn, and its reply."""
-        with self._lock:
+        with self._changing():
             self._refuse_while_running()
             tree = self.tree.edit(node_id, new_id(), text, created=now_ms())
             return self._reply(backend, tree, settings)
 
     def regenerate(self, backend: Backend, node_id: str, settings: Settings) -> Generation:
         """Answer the user turn of that reply anew: a sibling of the reply."""
-        with self._lock:
+        with self._changing():
             self._refuse_while_running()
             node = self.tree[node_id]
             asked = node if node.role == "user" else self.tree[node.parent or ""]
@@ -82,7 +82,7 @@ class Conversation(OpenTree):
 
     def go_on(self, backend: Backend, node_id: str, settings: Settings) -> Generation:
         """Continue a reply that was cut."""
-        with self._lock:
+        with self._changing():
             self._refuse_while_running()
             tree = self.tree.select(node_id).go_on(node_id, self._run(backend, settings))
             return self._start(backend, tree, tree[node_id], settings, asked=None)

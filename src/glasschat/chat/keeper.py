@@ -13,15 +13,15 @@ Change = Callable[[Store, ReplyWriter], object]
 class Keeper:
     """The changes of a conversation on their way to the store, in their order.
 
-    A change that cannot be kept waits, and those behind it with it, until `flush` is called
-    again: the chat goes on meanwhile, and `trouble` says what is wrong. A change that never can be
-    kept, because somebody deleted its conversation, is given up. Without a store nothing is kept.
+    A change that cannot be kept waits, and those behind it with it, until the next `flush`: the chat
+    goes on meanwhile, and `trouble` says what is wrong. A change that never can be kept, because
+    somebody deleted its conversation, is given up. Without a store nothing is kept.
     """
 
     def __init__(self, store: Store | None, writer: ReplyWriter | None) -> None:
         self._store = store
         self._writer = writer
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._waiting: deque[Change] = deque()
         self._trouble: StoreError | None = None
 
@@ -36,15 +36,12 @@ class Keeper:
         return bool(self._waiting)
 
     def keep(self, change: Change) -> None:
-        """Keep a change now, or as soon as it is possible."""
-        if self._store is None:
-            return
-        with self._lock:
+        """Note a change, to be kept by the next `flush`; this waits for nobody."""
+        if self._store is not None:
             self._waiting.append(change)
-            self.flush()
 
     def flush(self) -> None:
-        """Try what waits."""
+        """Keep what waits, as far as it is possible now."""
         if self._store is None or self._writer is None:
             return
         with self._lock:

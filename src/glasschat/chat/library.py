@@ -118,9 +118,10 @@ class Library:
         What could not be kept yet stands at its head.
         """
         with self._lock:
-            mine = [c for c in self._open.values() if c.owner == owner and c.tree.nodes]
+            mine = [c for c in self._open.values() if c.owner == owner]
         if self._store is None:
-            listed = sorted((c.info for c in mine), key=lambda i: (i.pinned, i.updated))
+            asked = (c.info for c in mine if c.tree.nodes)
+            listed = sorted(asked, key=lambda i: (i.pinned, i.updated))
             return Page(tuple(reversed(listed[-limit:])), None)
         page = self._store.conversations(owner, limit, after)
         if after is not None:

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from glasschat.chat.growing import grown
@@ -109,61 +110,75 @@ class OpenTree:
 
     def select(self, node_id: str) -> None:
         """Lead the open path through that turn. Raises InvalidMessage."""
-        self._change(self.tree.select(node_id))
-        self.keeper.keep(lambda store, _: store.select(self.owner, self.id, node_id))
+        with self._changing():
+            self._put(self.tree.select(node_id))
+            self.keeper.keep(lambda store, _: store.select(self.owner, self.id, node_id))
 
     def delete_branch(self, node_id: str) -> None:
         """Hide a turn and what is below it, replies on their way included."""
-        with self._lock:
-            for grown_id, generation in self._growing.items():
+        with self._changing():
+            for grown_id, generation in self.growing.items():
                 if node_id in {node.id for node in self.tree.path_to(grown_id)}:
                     generation.cancel()
-            self._change(self.tree.delete(node_id))
-        self.keeper.keep(lambda store, _: store.delete_branch(self.owner, self.id, node_id))
+            self._put(self.tree.delete(node_id))
+            self.keeper.keep(lambda store, _: store.delete_branch(self.owner, self.id, node_id))
 
     def restore_branch(self, node_id: str) -> None:
         """Undo `delete_branch`."""
-        self._change(self.tree.restore(node_id))
-        self.keeper.keep(lambda store, _: store.restore_branch(self.owner, self.id, node_id))
+        with self._changing():
+            self._put(self.tree.restore(node_id))
+            self.keeper.keep(lambda store, _: store.restore_branch(self.owner, self.id, node_id))
 
     def rename(self, title: str) -> None:
         """Give it another title."""
-        with self._lock:
-            self._saved = replace(self._saved, title=" ".join(title.split())[:200])
-            title = self._saved.title
-        self.keeper.keep(lambda store, _: store.rename(self.owner, self.id, title))
+        title = " ".join(title.split())[:200]
+        with self._changing():
+            self._saved = replace(self._saved, title=title)
+            self.keeper.keep(lambda store, _: store.rename(self.owner, self.id, title))
 
     def pin(self, pinned: bool) -> None:
         """Keep it at the head of the list, or no longer."""
-        with self._lock:
+        with self._changing():
             self._saved = replace(self._saved, pinned=pinned)
-        self.keeper.keep(lambda store, _: store.pin(self.owner, self.id, pinned))
+            self.keeper.keep(lambda store, _: store.pin(self.owner, self.id, pinned))
 
     def refresh(self, store: Store, writer: ReplyWriter) -> None:
         """Take in what another process has changed since. Raises StoreError."""
         with self._lock:
             self._settle()
-            known = self._new or self.keeper.waiting or bool(self._growing)
             self._unkept = {g for g in self._unkept if writer.follows(g)}
-            if known or self._unkept:
+            if self._new or self.keeper.waiting or self._growing or self._unkept:
                 return
-            info = store.info(self.owner, self.id)
-            if info.deleted is not None:
-                raise ConversationNotFound("this chat was deleted elsewhere")
-            left = any(node.growing for node in self._saved.tree.nodes)
-            if info.revision != self.revision or left:
-                self._saved = store.load(self.owner, self.id)
-                self.revision = info.revision
-
-    def _change(self, tree: Tree) -> None:
+            before = self._saved
+        info = store.info(self.owner, self.id)
+        if info.deleted is not None:
+            raise ConversationNotFound("this chat was deleted elsewhere")
+        left = any(node.growing for node in before.tree.nodes)
+        if info.revision == self.revision and not left:
+            return
+        now = store.load(self.owner, self.id)
         with self._lock:
-            self._saved = replace(self._saved, tree=tree)
+            if self._saved is before:
+                self._saved, self.revision = now, info.revision
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the conversation, and keep what changed once others may look at it again.
+
+        A store can be slow, and whoever only wants to see a reply must not wait for that.
+        """
+        with self._lock:
+            yield
+        self.keeper.flush()
+
+    def _put(self, tree: Tree) -> None:
+        self._saved = replace(self._saved, tree=tree)
 
     def _settle(self) -> None:
         """Once a reply has ended, keep its text and figures and let its handle go."""
         for node_id, generation in list(self._growing.items()):
             if generation.finished:
                 node = grown(self._saved.tree[node_id], generation)
-                self._change(self._saved.tree.put(node))
+                self._put(self._saved.tree.put(node))
                 del self._growing[node_id]
                 self._stop_unwatched.discard(node_id)
