@@ -126,29 +126,28 @@ def _given(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
             yield from _given(one, part)
 
 
-def _is_error(call: ast.Call, *kinds: str) -> bool:
-    called = call.func
-    name = (
-        called.attr
-        if isinstance(called, ast.Attribute)
-        else called.id
-        if isinstance(called, ast.Name)
-        else ""
-    )
+def _name(expression: ast.expr) -> str:
+    """What it is called, the last part of a dotted name; "" for what is no name."""
+    if isinstance(expression, ast.Attribute):
+        return expression.attr
+    return expression.id if isinstance(expression, ast.Name) else ""
+
+
+def _is_error(call: ast.Call) -> bool:
     # An error's own __init__ hands its line on.
-    return name in (kinds or {"__init__", NOTE, *ERRORS})
+    return _name(call.func) in {"__init__", NOTE, *ERRORS}
 
 
 def _has_name_first(call: ast.Call) -> bool:
     """Whether its first argument is a name or a place, which is the same in every language."""
     first = call.args[0] if call.args else None
     words = isinstance(first, ast.Constant) and " " in str(first.value)
-    return _is_error(call, "ParameterError", NOTE) and not words
+    return _name(call.func) in ("ParameterError", NOTE) and not words
 
 
 def _templates(expression: ast.expr, names: _Names) -> set[str]:
     if isinstance(expression, ast.Constant) and isinstance(expression.value, str):
-        return {expression.value.replace("{", "{{").replace("}", "}}")}
+        return {_template([expression])}
     if isinstance(expression, ast.JoinedStr):
         parts = expression.values
         inner = [part.value for part in parts if isinstance(part, ast.FormattedValue)]
@@ -166,14 +165,7 @@ def _template(parts: list[ast.expr]) -> str:
     text, taken = "", set[str]()
     for part in parts:
         if isinstance(part, ast.FormattedValue):
-            value = part.value
-            name = (
-                value.id
-                if isinstance(value, ast.Name)
-                else value.attr
-                if isinstance(value, ast.Attribute)
-                else "value"
-            ).strip("_")
+            name = (_name(part.value) or "value").strip("_")
             plain, number = name, 2
             while name in taken:
                 name, number = f"{plain}{number}", number + 1
