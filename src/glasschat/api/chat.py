@@ -3,7 +3,7 @@
 from typing import Any
 
 from glasschat.api.chat_request import ChatRequest
-from glasschat.api.format import Header, Shown, fields_of, told_steps
+from glasschat.api.format import Header, Shown, fields_of, glass_of, told_steps
 from glasschat.api.replies import Choice, Piece
 from glasschat.api.response_format import constraint_of
 from glasschat.api.responses import (
@@ -16,7 +16,7 @@ from glasschat.api.responses import (
     ReplyMessage,
     Usage,
 )
-from glasschat.api.tokens import chat_logprobs, records
+from glasschat.api.tokens import chat_logprobs
 from glasschat.backends import LocalBackend
 from glasschat.engine import Generation
 from glasschat.sampling import SamplingParams
@@ -59,7 +59,7 @@ class ChatFormat:
                 delta=Delta() if piece.ended else Delta(content=piece.text),
                 logprobs=None if piece.ended else _logprobs(choice, piece, shown),
                 finish_reason=piece.ended,
-                **_glass(piece, shown),
+                **glass_of(piece, shown),
             ),
             usage,
         )
@@ -82,7 +82,7 @@ class ChatFormat:
                     message=ReplyMessage(role="assistant", content=piece.text, refusal=None),
                     logprobs=_logprobs(choice, piece, shown),
                     finish_reason=piece.ended or "stop",
-                    **_glass(piece, shown),
+                    **glass_of(piece, shown),
                 )
                 for choice, piece in choices
             ],
@@ -100,7 +100,3 @@ def _logprobs(choice: Choice, piece: Piece, shown: Shown) -> ChatLogprobs | None
     if shown.top is None:
         return None
     return chat_logprobs(told_steps(piece, choice), shown.top, shown.token_bytes)
-
-
-def _glass(piece: Piece, shown: Shown) -> dict[str, Any]:
-    return {"glass": records(piece.steps, shown.token_bytes)} if shown.records else {}

@@ -3,10 +3,10 @@
 from typing import Any
 
 from glasschat.api.completion_request import CompletionRequest
-from glasschat.api.format import Header, Shown, fields_of, told_steps
+from glasschat.api.format import Header, Shown, fields_of, glass_of, told_steps
 from glasschat.api.replies import Choice, Piece
 from glasschat.api.responses import Completion, CompletionLogprobs, TextChoice, Usage
-from glasschat.api.tokens import completion_logprobs, records
+from glasschat.api.tokens import completion_logprobs
 from glasschat.backends import LocalBackend
 from glasschat.engine import Generation
 from glasschat.sampling import SamplingParams
@@ -66,7 +66,7 @@ class CompletionFormat:
             text=piece.text,
             logprobs=None if piece.ended else self._logprobs(choice, piece, shown),
             finish_reason=piece.ended,
-            **_glass(piece, shown),
+            **glass_of(piece, shown),
         )
         return _completion(header, [told], usage)
 
@@ -84,7 +84,7 @@ class CompletionFormat:
                 text=self._echoed.get(choice.prompt, "") + piece.text,
                 logprobs=self._logprobs(choice, piece, shown),
                 finish_reason=piece.ended,
-                **_glass(piece, shown),
+                **glass_of(piece, shown),
             )
             for choice, piece in choices
         ]
@@ -104,10 +104,6 @@ def _completion(
 ) -> Completion:
     more: dict[str, Any] = {} if usage is None else {"usage": usage}
     return Completion(object="text_completion", choices=choices, **fields_of(header), **more)
-
-
-def _glass(piece: Piece, shown: Shown) -> dict[str, Any]:
-    return {"glass": records(piece.steps, shown.token_bytes)} if shown.records else {}
 
 
 def _text(backend: LocalBackend, ids: list[int]) -> str:

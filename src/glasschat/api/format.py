@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from glasschat.api.replies import Choice, Piece
 from glasschat.api.responses import Answer, Usage
-from glasschat.api.tokens import TokenBytes
+from glasschat.api.tokens import TokenBytes, records
 from glasschat.backends import LocalBackend
 from glasschat.engine import Generation, Step
 from glasschat.sampling import SamplingParams
@@ -72,6 +72,11 @@ def told_steps(piece: Piece, choice: Choice) -> tuple[Step, ...]:
     """The tokens of a piece that belong to the text: no end token."""
     ends = choice.generation.request.ending_ids
     return tuple(step for step in piece.steps if step.token_id not in ends)
+
+
+def glass_of(piece: Piece, shown: Shown) -> dict[str, Any]:
+    """The records of a piece's tokens as a field of a choice; no field unless they are shown."""
+    return {"glass": records(piece.steps, shown.token_bytes)} if shown.records else {}
 
 
 def fields_of(header: Header) -> dict[str, Any]:

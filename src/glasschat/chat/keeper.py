@@ -13,9 +13,9 @@ Change = Callable[[Store, ReplyWriter], object]
 class Keeper:
     """The changes of a conversation on their way to the store, in their order.
 
-    A change that cannot be kept waits, and those behind it with it, until the next `flush`: the chat
-    goes on meanwhile, and `trouble` says what is wrong. A change that never can be kept, because
-    somebody deleted its conversation, is given up. Without a store nothing is kept.
+    A change that cannot be kept waits, and those behind it with it, until the next `flush`:
+    the chat goes on meanwhile, and `trouble` says what is wrong. A change that never can be kept,
+    because somebody deleted its conversation, is given up. Without a store nothing is kept.
     """
 
     def __init__(self, store: Store | None, writer: ReplyWriter | None) -> None:

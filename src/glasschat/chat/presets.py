@@ -143,5 +143,5 @@ def built_in(recommended: Mapping[str, float]) -> tuple[Preset, ...]:
     return (ORIGINAL, *own, PRECISE, CREATIVE)
 
 
-RESERVED = frozenset(preset.name.casefold() for preset in (*built_in({"temperature": 1.0}),))
+RESERVED = frozenset(preset.name.casefold() for preset in built_in({"temperature": 1.0}))
 """Names that one's own cannot have, in small letters."""

@@ -2,11 +2,11 @@
 
 import argparse
 import os
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from glasschat.cli.secret_files import read_secret, warn_of_readers
 from glasschat.errors import ServerError
 
 VARIABLE = "GLASSCHAT_API_KEY"
@@ -97,10 +97,7 @@ def _keys(options: argparse.Namespace) -> list[Any]:
 def _tables(file: Path) -> dict[str, dict[str, Any]]:
     """The names in the file, each with its key. Errors never repeat what is in it."""
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ServerError(f"cannot read the API keys in {file}: {reason}") from None
+        content = tomllib.loads(read_secret(file, f"the API keys in {file}"))
     except ValueError:
         raise ServerError(f"{file} is no TOML: see docs/api.md for what belongs in it") from None
     for name, table in content.items():
@@ -114,10 +111,5 @@ def _tables(file: Path) -> dict[str, dict[str, Any]]:
             raise ServerError(f"{file}: most_running of [{name}] is a whole number")
     if not content:
         raise ServerError(f"{file} has no API keys: see docs/api.md for what belongs in it")
-    if os.name == "posix" and file.stat().st_mode & 0o077:
-        print(
-            f"glasschat: warning: {file} can be read by others on this machine: "
-            "chmod 600 keeps it to you",
-            file=sys.stderr,
-        )
+    warn_of_readers(file)
     return content

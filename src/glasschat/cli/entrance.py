@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from glasschat.cli.login_file import read_login
+from glasschat.cli.secret_files import read_secret, warn_of_readers
+from glasschat.cli.terminal import warn
 from glasschat.config import LOOPBACK_HOSTS, WebOptions
 from glasschat.errors import MissingExtra, ServerError
 from glasschat.models.hub import is_reference
@@ -48,7 +50,7 @@ def chosen_access(options: argparse.Namespace, where: WebOptions) -> tuple[Acces
     if not ways:
         return LocalAccess(), where
     if not where.is_loopback:
-        _warn(
+        warn(
             "this server speaks plain http: whoever is on the way can read along, passwords too, "
             "unless a proxy in front of it speaks https"
         )
@@ -99,13 +101,10 @@ def _checked(text: str, what: str) -> Password:
 
 def _first_line(file: Path) -> str:
     try:
-        text = file.read_text("utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ServerError(f"cannot read the password in {file}: {reason}") from None
+        text = read_secret(file, f"the password in {file}")
     except UnicodeDecodeError:
         raise ServerError(f"the password in {file} is no text in UTF-8: save it as that") from None
-    _warn_of_readers(file)
+    warn_of_readers(file)
     return text.partition("\n")[0].removesuffix("\r")
 
 
@@ -113,7 +112,7 @@ def _login(file: Path) -> LoginSettings:
     if importlib.util.find_spec("authlib") is None or importlib.util.find_spec("httpx") is None:
         raise MissingExtra("--login needs Authlib and httpx: pip install 'glasschat[login]'")
     settings = read_login(file)
-    _warn_of_readers(file)
+    warn_of_readers(file)
     return settings
 
 
@@ -121,16 +120,7 @@ def _warn_of_login(settings: LoginSettings, where: WebOptions) -> None:
     here = urlsplit(settings.redirect_uri)
     port = here.port or {"http": 80, "https": 443}[here.scheme]
     if settings.host in LOOPBACK_HOSTS and port != where.port:
-        _warn(
+        warn(
             f"redirect_uri leads to port {port}, and this server listens on {where.port}: "
             "visitors come back from the provider only if something passes them on"
         )
-
-
-def _warn_of_readers(file: Path) -> None:
-    if os.name == "posix" and file.stat().st_mode & 0o077:
-        _warn(f"{file} can be read by others on this machine: chmod 600 keeps it to you")
-
-
-def _warn(text: str) -> None:
-    print(f"glasschat: warning: {text}", file=sys.stderr, flush=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from glasschat.cli.secret_files import read_secret
 from glasschat.config import LOOPBACK_HOSTS
 from glasschat.errors import ServerError
 from glasschat.web.access.provider import CALLBACK, EVERYBODY, LoginSettings
@@ -18,10 +19,7 @@ _KNOWN = (*_TEXTS, "allow", "client_kwargs")
 def read_login(file: Path) -> LoginSettings:
     """The settings in `file`. Raises ServerError for what is missing, wrong or not known."""
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ServerError(f"cannot read {file}: {reason}") from None
+        document = tomllib.loads(read_secret(file, str(file)))
     except ValueError as error:
         raise ServerError(f"{file} is no TOML file: {str(error).lower()}") from None
     section = document.get("auth")

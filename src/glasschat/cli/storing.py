@@ -1,9 +1,9 @@
 """Where conversations are kept, as the command line names it."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
+from glasschat.cli.terminal import warn
 from glasschat.errors import StoreError, StoreTooNew
 
 if TYPE_CHECKING:
@@ -42,9 +42,5 @@ def opened_library(options: argparse.Namespace) -> "Library":
     except StoreTooNew:
         raise
     except StoreError as error:
-        print(
-            f"glasschat: warning: conversations are not being kept: {error}",
-            file=sys.stderr,
-            flush=True,
-        )
+        warn(f"conversations are not being kept: {error}")
         return Library(trouble=error)

@@ -25,6 +25,11 @@ def printable_here(text: str) -> str:
     return printable(text) if sys.stdout.isatty() else text
 
 
+def warn(text: str) -> None:
+    """Tell of what is unwise, or does not work and is not waited for, on standard error."""
+    print(f"glasschat: warning: {text}", file=sys.stderr, flush=True)
+
+
 def write_what_can_be_written() -> None:
     """Let standard output put "?" for characters that its encoding has not."""
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -17,13 +17,7 @@ from glasschat.web.meter import draw_meter
 from glasschat.web.notices import draw_undo, forget, told
 from glasschat.web.settings import policy, settings
 from glasschat.web.site import Site
-from glasschat.web.transcript import (
-    Actions,
-    draw_elsewhere,
-    draw_question,
-    draw_reply,
-    watch,
-)
+from glasschat.web.transcript import draw_elsewhere, draw_question, draw_reply, watch
 
 RECENT, MORE = 30, 60
 EXAMPLES = (
@@ -61,14 +55,7 @@ class Room:
             self._welcome()
         growing = last is not None and last.growing
         self._growing = last.id if last is not None and growing else None
-        actions = Actions(
-            again=self._hand.again,
-            go_on=self._hand.go_on,
-            select=self._hand.select,
-            edit=self._hand.edit,
-            delete=self._hand.delete,
-            idle=self._ready and not growing,
-        )
+        idle = self._ready and not growing
         # To count a long conversation for the first time takes a moment: where nothing is left
         # out it is drawn before.
         leaves_out = self._ready and policy() is ContextPolicy.LEAVE_OUT_OLDEST
@@ -82,9 +69,9 @@ class Room:
                 if node.role == "user" and st.session_state.get("editing") == node.id:
                     self._editor(node)
                 elif node.role == "user":
-                    draw_question(tree, node, actions)
+                    draw_question(tree, node, self._hand, idle=idle)
                 else:
-                    draw_reply(tree, node, actions, last=node is last)
+                    draw_reply(tree, node, self._hand, idle=idle, last=node is last)
         if self._ready:
             self._input()
         self._foot(use if leaves_out else self._context_use())

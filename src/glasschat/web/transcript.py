@@ -1,8 +1,6 @@
 """The turns of the open path, and the reply that is being written."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -12,6 +10,7 @@ from glasschat.engine import Generation, State
 from glasschat.web.blocks import BlockSplitter
 from glasschat.web.explaining import explained
 from glasschat.web.figures import figures, progress
+from glasschat.web.hand import Hand
 from glasschat.web.language import _
 from glasschat.web.live import live_text
 from glasschat.web.markup import literal_lines, to_markdown
@@ -22,32 +21,17 @@ ELSEWHERE_S = 1.0
 ASKED, ANSWERED = ":material/person:", ":material/diamond:"
 
 
-@dataclass(frozen=True, slots=True)
-class Actions:
-    """What a page does when something is asked of a turn; called with the turn's id.
-
-    `idle` is whether a reply may be started now, `ready` whether there is a model for it.
-    """
-
-    again: Callable[[str], None]
-    go_on: Callable[[str], None]
-    select: Callable[[str], None]
-    edit: Callable[[str], None]
-    delete: Callable[[str], None]
-    idle: bool = True
-
-
-def draw_question(tree: Tree, node: Node, actions: Actions) -> None:
-    """A user turn."""
+def draw_question(tree: Tree, node: Node, hand: Hand, *, idle: bool) -> None:
+    """A user turn; while it is `idle` another reply may be started."""
     with st.chat_message("user", avatar=ASKED):
         with st.container(key=f"asked_{node.id}"):
             st.markdown(literal_lines(node.text), anchors=False)
         with _tools(node):
-            offered = [("edit", _("Edit"))] if actions.idle else []
-            _toolbar(tree, node, Tools(node.text, actions=(*offered, _delete())), actions)
+            offered = [("edit", _("Edit"))] if idle else []
+            _toolbar(tree, node, Tools(node.text, actions=(*offered, _delete())), hand)
 
 
-def draw_reply(tree: Tree, node: Node, actions: Actions, *, last: bool) -> None:
+def draw_reply(tree: Tree, node: Node, hand: Hand, *, idle: bool, last: bool) -> None:
     """A reply that is not being written."""
     run = node.runs[-1] if node.runs else None
     with st.chat_message("assistant", avatar=ANSWERED):
@@ -66,12 +50,12 @@ def draw_reply(tree: Tree, node: Node, actions: Actions, *, last: bool) -> None:
             failure.info(_("The server ended while this was written. Go on takes it up there."))
         with _tools(node):
             offered = []
-            if actions.idle:
+            if idle:
                 cut = [("go_on", _("Go on"))] if node.cut else []
                 offered = [("again", _("Again")), *cut]
             line = figures(node) if run is not None else ""
             tools = Tools(node.text, line, (*offered, _delete()), main="again")
-            _toolbar(tree, node, tools, actions)
+            _toolbar(tree, node, tools, hand)
 
 
 def watch(conversation: Conversation, node: Node, generation: Generation) -> None:
@@ -143,17 +127,24 @@ def _delete() -> tuple[str, str]:
     return "delete", _("Delete")
 
 
-def _toolbar(tree: Tree, node: Node, tools: Tools, actions: Actions) -> None:
+def _toolbar(tree: Tree, node: Node, tools: Tools, hand: Hand) -> None:
     siblings = [sibling.id for sibling in tree.siblings(node.id)]
     at = siblings.index(node.id)
+
+    do = {
+        "again": hand.again,
+        "go_on": hand.go_on,
+        "edit": hand.edit,
+        "delete": hand.delete,
+    }
 
     def act(action: str) -> None:
         if action in ("previous", "next"):
             to = at + (1 if action == "next" else -1)
             if 0 <= to < len(siblings):
-                actions.select(siblings[to])
+                hand.select(siblings[to])
             return
-        getattr(actions, action)(node.id)
+        do[action](node.id)
 
     placed = Tools(tools.text, tools.line, tools.actions, tools.main, at + 1, len(siblings))
     toolbar(placed, key=f"bar_{node.id}", on_act=act)

@@ -124,6 +124,6 @@ def summary(preset: Preset) -> str:
     for name in (*TASTE, *PURPOSE):
         value = preset.value(name)
         off = value == _OFF.get(name, getattr(DEFAULTS, name))
-        if name in preset.decides and not (off and name not in ("temperature",)):
+        if name in preset.decides and not (off and name != "temperature"):
             parts.append(f"{label(name)} {written(name, value)}")
     return " · ".join(parts)

@@ -84,9 +84,9 @@ class SettingsPanel:
         They are never given as the widgets' own: Streamlit complains where both are there.
         """
         now = st.session_state
-        lengths = {"max_length": SHORTEST, "min_new_tokens": 0, "max_new_tokens": 1}
         limits = {field.name: (field.low, field.high) for field in (*SLIDERS, *NUMBERS)}
-        limits |= {name: (low, self._most) for name, low in lengths.items()}
+        limits |= {field.name: (field.low, self._most) for field in (LEAST_REPLY, LONGEST_REPLY)}
+        limits["max_length"] = SHORTEST, self._most
         first = {name: getattr(DEFAULTS, name) for name in (*limits, "do_sample")}
         first |= {"max_new_tokens": state.USUAL_LIMIT, "limit_reply": False}
         for name, value in first.items():
@@ -107,7 +107,7 @@ class SettingsPanel:
         """A setting's widget, and beside its name what the preset has if that is otherwise."""
         with st.container(key=f"set_{name}", gap=None):
             yield
-            if preset.differs(name, state.values()[name]):
+            if preset.differs(name, state.value(name)):
                 st.button(
                     f":primary[:material/undo: {plain_label(written(name, preset.value(name)))}]",
                     key=f"back_{name}",
@@ -157,13 +157,13 @@ class SettingsPanel:
             )
         for field in NUMBERS:
             with self._row(preset, field.name):
-                self._number(field, field.high, field.low)
+                self._number(field, field.high)
         with self._row(preset, "min_new_tokens"):
-            self._number(LEAST_REPLY, self._most, 0)
+            self._number(LEAST_REPLY, self._most)
         with self._row(preset, "max_new_tokens"):
             st.checkbox(_("Limit the reply"), key="limit_reply", persist_state="session")
             if st.session_state.limit_reply:
-                self._number(LONGEST_REPLY, self._most, 1)
+                self._number(LONGEST_REPLY, self._most)
         with self._row(preset, "stop"):
             st.text_area(
                 label("stop"),
@@ -196,10 +196,10 @@ class SettingsPanel:
             persist_state="session",
         )
 
-    def _number(self, field: Number, high: float, low: float) -> None:
+    def _number(self, field: Number, high: float) -> None:
         st.number_input(
             _(field.label),
-            field.typed(low),
+            field.low,
             field.typed(high),
             step=field.typed(field.step),
             format=field.format,

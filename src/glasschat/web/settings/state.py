@@ -28,15 +28,20 @@ _BESIDE = ("max_new_tokens", "stop", "seed")
 
 
 def values() -> dict[str, Any]:
-    """All settings as they are set now. A seed that is none is the text that was typed."""
+    """All settings as they are set now."""
+    return {name: value(name) for name in (*TASTE, *PURPOSE)}
+
+
+def value(name: str) -> Any:
+    """A setting as it is set now. A seed that is none is the text that was typed."""
     state = st.session_state
-    plain = {n: state.get(n, getattr(DEFAULTS, n)) for n in (*TASTE, *PURPOSE) if n not in _BESIDE}
-    limit = state.get("max_new_tokens", USUAL_LIMIT) if state.get("limit_reply") else None
-    return plain | {
-        "max_new_tokens": limit,
-        "stop": stops_of(state.get("stop", "")),
-        "seed": _seed_of(state.get("seed", "")),
-    }
+    if name == "max_new_tokens":
+        return state.get(name, USUAL_LIMIT) if state.get("limit_reply") else None
+    if name == "stop":
+        return stops_of(state.get(name, ""))
+    if name == "seed":
+        return _seed_of(state.get(name, ""))
+    return state.get(name, getattr(DEFAULTS, name))
 
 
 def put(new: Mapping[str, Any]) -> None:
