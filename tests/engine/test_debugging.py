@@ -9,7 +9,7 @@ import pytest
 
 from glasschat.backends import LocalBackend
 from glasschat.config import ModelOptions
-from glasschat.engine import Engine, FinishReason, Generation, State
+from glasschat.engine import Beginning, Engine, FinishReason, Generation, State
 from glasschat.errors import ParameterError
 from glasschat.glass import EntropyAbove, ProbabilityBelow, TextAppears
 from glasschat.models.base import Logits
@@ -20,6 +20,7 @@ from glasschat.sampling import SamplingParams, StepRecord
 from tests.engine.test_engine import GREEDY, PROMPT, TIMEOUT_S, engine_for, wait_until
 
 SETTINGS = SamplingParams(seed=7, temperature=1.0, max_new_tokens=20, ignore_eos=True)
+PAUSED = Beginning(paused=True)
 
 
 def babble(ids: Sequence[int]) -> Logits:
@@ -50,7 +51,7 @@ def ids(generation: Generation) -> list[int]:
 def test_a_reply_that_starts_paused_shows_its_first_candidates_and_no_token(
     engine: Engine,
 ) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, paused=True)
+    generation = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
     coming = shown(generation)
     wait_until(lambda: generation.snapshot().state is State.PAUSED)
     assert generation.steps() == ()
@@ -61,7 +62,7 @@ def test_a_reply_that_starts_paused_shows_its_first_candidates_and_no_token(
 def test_what_is_shown_is_what_falls_and_stepping_changes_nothing(engine: Engine) -> None:
     plain = engine.submit(PROMPT, SETTINGS)
     plain.result(TIMEOUT_S)
-    stepped = engine.submit(PROMPT, SETTINGS, paused=True)
+    stepped = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
     for count in range(20):
         coming = shown(stepped)
         assert len(stepped.steps()) == count
@@ -80,7 +81,7 @@ def test_what_is_shown_is_what_falls_and_stepping_changes_nothing(engine: Engine
 
 
 def test_the_next_token_may_be_chosen_from_what_is_shown(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, paused=True)
+    generation = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
     second = int(shown(generation).top_ids[1])
     generation.force(second)
     generation.step()
@@ -97,8 +98,49 @@ def test_the_next_token_may_be_chosen_from_what_is_shown(engine: Engine) -> None
     assert record is not None and coming.u == record.u
 
 
+def test_a_reply_may_begin_with_tokens_taken_by_hand(engine: Engine) -> None:
+    """They are taken from the row that the model gave, and leave their draws unused."""
+    plain = engine.submit(PROMPT, SETTINGS)
+    plain.result(TIMEOUT_S)
+    first = int(shown(engine.submit(PROMPT, SETTINGS, beginning=PAUSED)).top_ids[3])
+    generation = engine.submit(PROMPT, SETTINGS, beginning=Beginning(forced=(first, 98)))
+    assert generation.result(TIMEOUT_S).finish_reason is FinishReason.LENGTH
+    assert ids(generation)[:2] == [first, 98]
+    records = [step.record for step in generation.steps()]
+    assert [r.forced for r in records if r] == [True, True, *[False] * 18]
+    assert next(r.rank for r in records if r) == 3
+    usual = [step.record for step in plain.steps()]
+    assert [r.u for r in records if r][2:] == [r.u for r in usual if r][2:]
+
+
+def test_a_reply_that_starts_paused_waits_behind_what_was_taken_by_hand(engine: Engine) -> None:
+    generation = engine.submit(PROMPT, SETTINGS, beginning=Beginning(True, forced=(100, 101)))
+    coming = shown(generation)
+    assert ids(generation) == [100, 101]
+    row = babble([*PROMPT, 100, 101])[97:123]
+    np.testing.assert_array_equal(coming.top_logits[:26], np.sort(row)[::-1])
+    generation.resume()
+    assert len(generation.result(TIMEOUT_S).text) == 20
+
+
+def test_an_end_taken_by_hand_ends_the_reply() -> None:
+    with engine_for(scripted_model("more and more")) as engine:
+        begun = Beginning(forced=(97, END, 98))
+        generation = engine.submit([*b"Hi", HEADER_END], GREEDY, beginning=begun)
+        result = generation.result(TIMEOUT_S)
+        assert (result.text, result.finish_reason) == ("a", FinishReason.STOP)
+        assert generation.message().ids == (97,)
+
+
+@pytest.mark.parametrize("wrong", [-1, 260])
+def test_a_wrong_id_is_refused_before_anything_is_queued(engine: Engine, wrong: int) -> None:
+    with pytest.raises(ParameterError, match="token_id must be a token id below 260"):
+        engine.submit(PROMPT, SETTINGS, beginning=Beginning(forced=(97, wrong)))
+    assert engine.stats().waiting == engine.stats().running == 0
+
+
 def test_several_steps_end_where_the_next_can_be_seen(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, paused=True)
+    generation = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
     generation.step(5)
     wait_until(lambda: len(generation.steps()) == 5 and generation.coming is not None)
     assert generation.snapshot().state is State.PAUSED
@@ -111,7 +153,7 @@ def test_a_paused_reply_costs_the_others_one_row_and_no_more() -> None:
     with engine_for(scripted_model(babble, slots=2, gate=gate)) as engine:
         runner = engine.model.runner
         assert isinstance(runner, ScriptedRunner)
-        paused = engine.submit(PROMPT, SETTINGS, paused=True)
+        paused = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
         other = engine.submit(PROMPT, SETTINGS)
         for _ in range(60):
             gate.release()
@@ -133,7 +175,7 @@ def test_a_breakpoint_pauses_before_the_choice(engine: Engine) -> None:
     chances = [np.exp(s.record.logprob) for s in plain.steps() if s.record is not None]
     limit = ProbabilityBelow(float(sorted(chances)[3]) * 1.0001)
     expected = [place for place, chance in enumerate(chances) if chance < limit.limit]
-    generation = engine.submit(PROMPT, SETTINGS, breakpoints=[limit])
+    generation = engine.submit(PROMPT, SETTINGS, beginning=Beginning(breakpoints=(limit,)))
     for place in expected:
         coming = shown(generation)
         assert len(generation.steps()) == place
@@ -151,7 +193,7 @@ def test_a_breakpoint_on_a_text_pauses_behind_it() -> None:
     with engine_for(model) as engine:
         two = TextAppears("two")
         generation = engine.submit(
-            [*b"Hi", HEADER_END], GREEDY, breakpoints=[EntropyAbove(7.9), two]
+            [*b"Hi", HEADER_END], GREEDY, beginning=Beginning(breakpoints=(EntropyAbove(7.9), two))
         )
         wait_until(lambda: generation.hit is two and generation.coming is not None)
         assert generation.snapshot().text == "one two"
@@ -166,7 +208,7 @@ def test_a_breakpoint_on_a_text_pauses_behind_it() -> None:
 
 def test_steps_stop_at_a_breakpoint_too(engine: Engine) -> None:
     always = EntropyAbove(0.0)
-    generation = engine.submit(PROMPT, SETTINGS, paused=True, breakpoints=[always])
+    generation = engine.submit(PROMPT, SETTINGS, beginning=Beginning(True, (always,)))
     shown(generation)
     generation.step(5)
     wait_until(lambda: generation.hit is always and generation.coming is not None)
@@ -177,7 +219,7 @@ def test_steps_stop_at_a_breakpoint_too(engine: Engine) -> None:
 
 
 def test_candidates_are_shown_with_traces_off_too(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, trace=False, paused=True)
+    generation = engine.submit(PROMPT, SETTINGS, trace=False, beginning=PAUSED)
     assert len(shown(generation).top_ids) == 64
     generation.resume()
     generation.result(TIMEOUT_S)
@@ -189,7 +231,7 @@ def test_a_row_that_cannot_be_chosen_from_ends_a_paused_reply_alone() -> None:
         return np.full(260, np.nan, np.float32) if 66 in seen else babble(seen)
 
     with engine_for(scripted_model(script)) as engine:
-        bad = engine.submit([66, HEADER_END], SETTINGS, paused=True)
+        bad = engine.submit([66, HEADER_END], SETTINGS, beginning=PAUSED)
         good = engine.submit(PROMPT, SETTINGS)
         assert bad.wait_for_end(TIMEOUT_S)
         assert bad.snapshot().finish_reason is FinishReason.ERROR
@@ -197,7 +239,7 @@ def test_a_row_that_cannot_be_chosen_from_ends_a_paused_reply_alone() -> None:
 
 
 def test_a_wrong_id_is_refused_while_paused(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, paused=True)
+    generation = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
     with pytest.raises(ParameterError):
         generation.force(260)
     generation.cancel()
@@ -213,7 +255,7 @@ def test_the_real_model_stepped_says_what_it_says_at_once(builtin_model_path: Pa
         backend.load()
         plain = backend.start(asked, params)
         plain.result(60)
-        stepped = backend.start(asked, params, paused=True)
+        stepped = backend.start(asked, params, beginning=PAUSED)
         for count in range(len(plain.steps())):
             coming = shown(stepped)
             record = plain.steps()[count].record

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from glasschat.backends.provenance import Provenance
-from glasschat.engine import Generation
+from glasschat.engine import AT_ONCE, Beginning, Generation
 from glasschat.models.base import Model
 from glasschat.prompt import ChatMessage, ContextPolicy, PromptEncoding
 from glasschat.sampling import SamplingParams
@@ -56,11 +56,13 @@ class Backend(Protocol):
         params: SamplingParams,
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
+        beginning: Beginning = AT_ONCE,
     ) -> Generation:
         """Begin a reply to `messages`, or go on with the reply that is the last of them.
 
         The Generation of a reply that goes on has the new tokens and their text only. Its
-        `prompt.left_out` tells what `policy` did. Raises PromptError, ParameterError or
+        `prompt.left_out` tells what `policy` did. A backend that cannot steer a reply refuses
+        any `beginning` but AT_ONCE with EngineError. Raises PromptError, ParameterError or
         EngineError.
         """
 

@@ -10,7 +10,7 @@ from glasschat.backends.base import Description, Loader, Readiness
 from glasschat.backends.provenance import provenance
 from glasschat.backends.recommended import usable
 from glasschat.backends.vocabulary import Vocabulary
-from glasschat.engine import Breakpoint, Engine, EngineStats, Generation
+from glasschat.engine import AT_ONCE, Beginning, Engine, EngineStats, Generation
 from glasschat.errors import EngineStopped, GlasschatError
 from glasschat.models.base import Model
 from glasschat.prompt import (
@@ -175,8 +175,7 @@ class LocalBackend:
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
         trace: bool = True,
-        paused: bool = False,
-        breakpoints: Sequence[Breakpoint] = (),
+        beginning: Beginning = AT_ONCE,
         constraint: Stage | None = None,
     ) -> Generation:
         """See Backend.start; the rest is Engine.submit's."""
@@ -185,8 +184,7 @@ class LocalBackend:
                 self.fit(messages, params, policy),
                 params,
                 trace=trace,
-                paused=paused,
-                breakpoints=breakpoints,
+                beginning=beginning,
                 constraint=constraint,
             )
         )

@@ -10,7 +10,7 @@ from glasschat.engine.pacing import ChunkPacer
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.scheduler import ScheduledBatch, Scheduler
 from glasschat.engine.sequence import Sequence
-from glasschat.engine.signals import Breakpoint
+from glasschat.engine.signals import AT_ONCE, Beginning
 from glasschat.engine.slots import SlotPool
 from glasschat.engine.snapshot import FinishReason
 from glasschat.engine.stats import EngineStats
@@ -63,13 +63,12 @@ class Engine:
         *,
         trace: bool = True,
         constraint: Stage | None = None,
-        paused: bool = False,
-        breakpoints: Items[Breakpoint] = (),
+        beginning: Beginning = AT_ONCE,
     ) -> Generation:
         """Queue a request and return the handle on its reply at once.
 
-        A reply that `prompt` ends with goes on; the handle is on what comes of it now. With
-        `paused` it waits before its first token, whose candidates can be seen.
+        A reply that `prompt` ends with goes on; the handle is on what comes of it now, and
+        `beginning` is about that.
         Raises PromptTooLong, ParameterError, QueueFull when `max_waiting` requests wait already,
         EngineStopped after `close` or a failure of the engine itself.
         """
@@ -81,7 +80,7 @@ class Engine:
             trace=trace,
             constraint=constraint,
         )
-        generation = Generation(request, self._notify, paused=paused, breakpoints=breakpoints)
+        generation = Generation(request, self._notify, beginning)
         sequence = Sequence(generation, self.model.tokenizer)
         with self._wake:
             if self._failed is not None:

@@ -1,12 +1,12 @@
 """The handle on one reply: watch it, steer it, wait for its end."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 from glasschat.engine.clock import ReplyClock
 from glasschat.engine.request import GenerationRequest
-from glasschat.engine.signals import Breakpoint
+from glasschat.engine.signals import AT_ONCE, Beginning
 from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Usage
 from glasschat.engine.steering import Steering
 from glasschat.errors import ReplyFailed
@@ -24,11 +24,9 @@ class Generation(Steering):
         self,
         request: GenerationRequest,
         wake_engine: Callable[[], None],
-        *,
-        paused: bool = False,
-        breakpoints: Sequence[Breakpoint] = (),
+        beginning: Beginning = AT_ONCE,
     ) -> None:
-        super().__init__(request.vocab_size, wake_engine, paused, breakpoints)
+        super().__init__(request.vocab_size, wake_engine, beginning)
         self.id = uuid4().hex
         self.request = request
         # Apart from `_changed`: who waits for the end only is not woken for every token, which

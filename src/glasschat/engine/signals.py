@@ -1,7 +1,7 @@
-"""The signals that travel against the stream."""
+"""The signals that travel against the stream, and those that a reply begins with."""
 
 from collections import deque
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from glasschat.sampling import StepRecord
@@ -22,12 +22,30 @@ class Breakpoint(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a reply begins; it is there before the engine sees the reply.
+
+    Its first tokens are `forced`, taken by hand instead of drawn. With `paused` it waits behind
+    them, before the first token that is chosen, whose candidates can be seen. It pauses by itself
+    at `breakpoints`.
+    """
+
+    paused: bool = False
+    breakpoints: tuple[Breakpoint, ...] = ()
+    forced: tuple[int, ...] = ()
+
+
+AT_ONCE = Beginning()
+"""Nothing by hand, and no waiting."""
+
+
 class Signals:
     """What watchers ask of a reply; the engine takes it at the next step."""
 
-    def __init__(self, paused: bool = False, breakpoints: Sequence[Breakpoint] = ()) -> None:
+    def __init__(self, beginning: Beginning = AT_ONCE) -> None:
         self.cancelled = False
-        self.paused = paused
-        self.steps_allowed = 0
-        self.forced: deque[int] = deque()
-        self.breakpoints = tuple(breakpoints)
+        self.paused = beginning.paused
+        self.steps_allowed = len(beginning.forced) if beginning.paused else 0
+        self.forced = deque(beginning.forced)
+        self.breakpoints = beginning.breakpoints

@@ -1,9 +1,9 @@
 """Steering a reply, and being woken when it changes: the part of its handle that has a lock."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from glasschat.engine.signals import Breakpoint, Signals
+from glasschat.engine.signals import Beginning, Breakpoint, Signals
 from glasschat.errors import ParameterError
 from glasschat.sampling import StepRecord
 
@@ -16,15 +16,14 @@ class Steering:
     """
 
     def __init__(
-        self,
-        vocab_size: int,
-        wake_engine: Callable[[], None],
-        paused: bool,
-        breakpoints: Sequence[Breakpoint],
+        self, vocab_size: int, wake_engine: Callable[[], None], beginning: Beginning
     ) -> None:
+        """Raises ParameterError for a forced id outside the vocabulary."""
         self._vocab_size = vocab_size
         self._wake_engine = wake_engine
-        self._signals = Signals(paused, breakpoints)
+        for token_id in beginning.forced:
+            self._check(token_id)
+        self._signals = Signals(beginning)
         self._changed = threading.Condition()
         self._version = 0
         self._told: tuple[Callable[[], None], ...] = ()
@@ -65,9 +64,7 @@ class Steering:
 
         Raises ParameterError for an id outside the vocabulary.
         """
-        if not 0 <= token_id < self._vocab_size:
-            allowed = f"a token id below {self._vocab_size:,}"
-            raise ParameterError("token_id", allowed, token_id)
+        self._check(token_id)
         self._signals.forced.append(token_id)
         self._wake_engine()
 
@@ -126,6 +123,11 @@ class Steering:
         with self._changed:
             self._coming = coming
             self._publish()
+
+    def _check(self, token_id: int) -> None:
+        if not 0 <= token_id < self._vocab_size:
+            allowed = f"a token id below {self._vocab_size:,}"
+            raise ParameterError("token_id", allowed, token_id)
 
     def _spend_step(self) -> None:
         if self._signals.paused and self._signals.steps_allowed > 0:
