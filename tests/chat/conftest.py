@@ -9,7 +9,7 @@ import pytest
 from glasschat.backends import LocalBackend
 from glasschat.chat import Conversation, Library, Run, Settings
 from glasschat.chat.store import LOCAL_OWNER
-from glasschat.models.scripted import ScriptedRunner, says, scripted_model
+from glasschat.models.scripted import Script, ScriptedRunner, scripted_model
 from glasschat.sampling import SamplingParams
 
 DEFAULTS = Settings(SamplingParams(temperature=0.0))
@@ -19,18 +19,18 @@ MakeBackend = Callable[..., LocalBackend]
 
 @pytest.fixture
 def make_backend() -> Iterator[MakeBackend]:
-    """Makes a ready backend that says a text; closed when the test ends."""
+    """Makes a ready backend that says a text, or follows a script; closed when the test ends."""
     with ExitStack() as stack:
 
         def make(
-            text: str = "an answer",
+            script: Script | str = "an answer",
             *,
             max_waiting: int = 8,
             slots: int = 1,
             context: int = 512,
             gate: threading.Semaphore | None = None,
         ) -> LocalBackend:
-            model = scripted_model(says(text), slots=slots, context=context, gate=gate)
+            model = scripted_model(script, slots=slots, context=context, gate=gate)
             assert isinstance(model.runner, ScriptedRunner)
             backend = LocalBackend(lambda progress: model, name="scripted", max_waiting=max_waiting)
             backend.load()

@@ -81,5 +81,12 @@ class Backend(Protocol):
         or sent before. Raises PromptError or EngineError.
         """
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """What the first `ids` of a reply say, as its text has it.
+
+        Control tokens say nothing, and of a last character that is not whole nothing is said yet.
+        Raises InvalidMessage for ids of another model, EngineError where tokens are not known.
+        """
+
     def close(self) -> None:
         """End what is running and give back what is held."""

@@ -200,6 +200,10 @@ class LocalBackend:
         """Begin a reply that goes on with `ids` as they are. Raises PromptError, EngineError."""
         return self._announced(self.engine.submit(ids, params, trace=trace, constraint=constraint))
 
+    def text_of(self, ids: Sequence[int]) -> str:
+        """See Backend.text_of."""
+        return self.vocabulary.text_of(ids)
+
     @property
     def vocabulary(self) -> Vocabulary:
         """The model's tokens. Raises EngineStopped while there are none."""

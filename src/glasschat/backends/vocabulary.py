@@ -1,12 +1,13 @@
 """A model's tokens, for what has no template: texts as they are, single tokens, grammars."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from glasschat.backends.grammars import Grammars
-from glasschat.errors import ParameterError
+from glasschat.engine import IncrementalDetokenizer
+from glasschat.errors import InvalidMessage, ParameterError
 from glasschat.models.base import Tokenizer
 from glasschat.prompt import encode_text
 from glasschat.sampling import Grammar
@@ -36,6 +37,20 @@ class Vocabulary:
         if not 0 <= token_id < size:
             raise ParameterError("token_id", f"a token id below {size:,}", token_id)
         return self._tokenizer.token_bytes(token_id)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """See Backend.text_of."""
+        with self._guard():
+            size = self._tokenizer.vocab_size
+            foreign = [i for i in ids if not 0 <= i < size]
+            if foreign:
+                raise InvalidMessage(
+                    f"the reply holds token {foreign[0]}, and this model has {size:,} tokens: "
+                    "another model wrote it, so ask anew"
+                )
+            tokenizer = self._tokenizer
+            detokenizer = IncrementalDetokenizer(tokenizer.token_bytes, tokenizer.hidden_ids)
+            return "".join(map(detokenizer.push, ids))
 
     def json_grammar(self, schema: Mapping[str, Any] | None = None) -> Grammar:
         """See `Grammars.json`. Raises ParameterError, EngineStopped."""

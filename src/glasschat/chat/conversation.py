@@ -1,16 +1,15 @@
 """A conversation that is open in this process, shared by all pages that show it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from glasschat.backends import Backend
-from glasschat.chat.node import Node, Origin, Run, new_id, now_ms
-from glasschat.chat.open_tree import OpenTree
+from glasschat.chat.branching import check_place, check_text, runs_before, seed_at
+from glasschat.chat.node import Node, new_id, now_ms
 from glasschat.chat.settings import Settings
-from glasschat.chat.store import ReplyWriter, Store
-from glasschat.chat.tree import Tree, titled
-from glasschat.engine import Generation
-from glasschat.errors import EngineError, PromptTooLong
+from glasschat.chat.starting import MOST_AT_ONCE, Started, Starting, system_messages
+from glasschat.engine import AT_ONCE, Beginning, Generation
+from glasschat.errors import ParameterError, PromptTooLong
 from glasschat.prompt import ChatMessage
 
 
@@ -22,17 +21,12 @@ class ContextUse:
     left_out: frozenset[str]
 
 
-def system_messages(system: str) -> list[ChatMessage]:
-    """The system prompt as the model is given it: none, or one message."""
-    return [ChatMessage("system", system)] if system.strip() else []
-
-
-class Conversation(OpenTree):
+class Conversation(Starting):
     """Asks a backend for replies and lets them grow into the tree.
 
     Settings and a user turn are kept with the reply that they asked for. A method that starts a
     reply raises PromptError, ParameterError or EngineError, and then leaves the conversation as
-    it was.
+    it was. `beginning` says what of the reply is taken by hand, and whether it starts paused.
     """
 
     def context_use(self, backend: Backend, settings: Settings) -> ContextUse:
@@ -58,106 +52,114 @@ class Conversation(OpenTree):
                 used, dropped = error.needed, ()
         return ContextUse(used, frozenset(path[i - len(head)].id for i in dropped))
 
-    def ask(self, backend: Backend, text: str, settings: Settings) -> Generation:
+    def ask(
+        self, backend: Backend, text: str, settings: Settings, *, beginning: Beginning = AT_ONCE
+    ) -> Generation:
         """Send a user turn behind the open path and begin its reply."""
         with self._changing():
             self._refuse_while_running()
             tree = self.tree.ask(new_id(), text, created=now_ms())
-            return self._reply(backend, tree, settings)
+            return self._reply(backend, tree, settings, beginning)
 
-    def edit(self, backend: Backend, node_id: str, text: str, settings: Settings) -> Generation:
+    def edit(
+        self,
+        backend: Backend,
+        node_id: str,
+        text: str,
+        settings: Settings,
+        *,
+        beginning: Beginning = AT_ONCE,
+    ) -> Generation:
         """Ask in other words: a sibling of the user turn, and its reply."""
         with self._changing():
             self._refuse_while_running()
             tree = self.tree.edit(node_id, new_id(), text, created=now_ms())
-            return self._reply(backend, tree, settings)
+            return self._reply(backend, tree, settings, beginning)
 
-    def regenerate(self, backend: Backend, node_id: str, settings: Settings) -> Generation:
+    def regenerate(
+        self, backend: Backend, node_id: str, settings: Settings, *, beginning: Beginning = AT_ONCE
+    ) -> Generation:
         """Answer the user turn of that reply anew: a sibling of the reply."""
         with self._changing():
             self._refuse_while_running()
-            node = self.tree[node_id]
-            asked = node if node.role == "user" else self.tree[node.parent or ""]
-            return self._reply(backend, self.tree.select(asked.id), settings, to=asked)
+            tree, asked = self._asked(node_id)
+            return self._reply(backend, tree, settings, beginning, to=asked)
 
-    def go_on(self, backend: Backend, node_id: str, settings: Settings) -> Generation:
+    def go_on(
+        self, backend: Backend, node_id: str, settings: Settings, *, beginning: Beginning = AT_ONCE
+    ) -> Generation:
         """Continue a reply that was cut."""
         with self._changing():
             self._refuse_while_running()
-            tree = self.tree.select(node_id).go_on(node_id, self._run(backend, settings))
-            return self._start(backend, tree, tree[node_id], settings, asked=None)
+            run = self._run(backend, settings.params)
+            tree = self.tree.select(node_id).go_on(node_id, run)
+            started = self._start(backend, tree, tree[node_id], settings, beginning)
+            return self._let_grow(tree, started)
 
-    # --- how ------------------------------------------------------------------------------
-
-    def _refuse_while_running(self) -> None:
-        last = self.tree.last
-        if last is not None and last.growing:
-            raise EngineError("a reply is still being written: stop it or wait for its end")
-
-    def _run(self, backend: Backend, settings: Settings) -> Run:
-        about = backend.describe()
-        told = about.provenance
-        origin = Origin(
-            about.name, told.model_fingerprint, told.template_fingerprint, told.versions
-        )
-        return Run(settings.params, origin, created=now_ms())
-
-    def _reply(
-        self, backend: Backend, tree: Tree, settings: Settings, *, to: Node | None = None
-    ) -> Generation:
-        asked = to or tree.last
-        assert asked is not None
-        tree = tree.reply(asked.id, new_id(), self._run(backend, settings), created=now_ms())
-        assert tree.last is not None
-        return self._start(backend, tree, tree.last, settings, asked=None if to else asked)
-
-    def _start(
-        self, backend: Backend, tree: Tree, reply: Node, settings: Settings, *, asked: Node | None
-    ) -> Generation:
-        """Start the engine first: what it refuses is never stored."""
-        above = tree.messages(reply.id if reply.text or reply.ids else reply.parent or "")
-        messages = [*system_messages(settings.system), *above]
-        generation = backend.start(messages, settings.params, policy=settings.policy)
-        before, new = self._saved, self._new
-        title = before.title or titled(node.text for node in tree.nodes if node.role == "user")
-        self._saved = replace(
-            before,
-            tree=tree,
-            title=title,
-            system=settings.system,
-            params=settings.params,
-            updated=now_ms(),
-        )
-        self._new = False
-        self._growing[reply.id] = generation
-        self._unkept.add(generation.id)
-        if settings.stop_unwatched:
-            self._stop_unwatched.add(reply.id)
-        self.watched()
-
-        # One by one: what has been kept is not tried again with what could not be.
-        if new:
-            empty = replace(self._saved, tree=Tree(), title="")
-            self.keeper.keep(lambda store, _: store.add(self.owner, empty))
-        elif (settings.system, settings.params) != (before.system, before.params):
-            self.keeper.keep(
-                lambda store, _: store.set_system(self.owner, self.id, settings.system)
-            )
-            self.keeper.keep(
-                lambda store, _: store.set_params(self.owner, self.id, settings.params)
-            )
-        self.keeper.keep(partial(self._begin, reply, asked, generation))
-        return generation
-
-    def _begin(
+    def branch(
         self,
-        reply: Node,
-        asked: Node | None,
-        generation: Generation,
-        store: Store,
-        writer: ReplyWriter,
-    ) -> None:
-        if len(reply.runs) > 1:
-            # The run before may have ended a moment ago.
-            writer.flush()
-        writer.follow(store.begin_reply(self.owner, self.id, reply, asked=asked), generation)
+        backend: Backend,
+        node_id: str,
+        place: int,
+        settings: Settings,
+        *,
+        token_id: int | None = None,
+        beginning: Beginning = AT_ONCE,
+    ) -> Generation:
+        """Leave a reply at its token number `place`, from 0, for another: a sibling of the reply.
+
+        It has the same ids up to there and then `token_id`, or one that `settings` choose. Their
+        draws are those of the run that wrote that token, unless `settings` have a seed, so that
+        nothing differs but what was asked for. The place may be that of the token which ended
+        the reply. The reply itself stays, and goes on where it is on its way.
+        """
+        with self._changing():
+            self._refuse_more_than_at_once(1)
+            source = self._as_far_as_it_is(node_id)
+            check_place(source, place)
+            ids = (source.ids or ())[:place]
+            text = backend.text_of(ids)
+            check_text(source, text)
+            params = settings.params
+            if params.seed is None:
+                params = replace(params, seed=seed_at(source, place))
+            run = replace(self._run(backend, params), first_token=place)
+            runs = (*runs_before(source, place), run)
+            reply = Node(new_id(), source.parent, "assistant", text, ids, now_ms(), runs)
+            tree = self.tree.add(reply)
+            if token_id is not None:
+                beginning = replace(beginning, forced=(token_id, *beginning.forced))
+            started = self._start(backend, tree, reply, settings, beginning)
+            return self._let_grow(tree, started, like=node_id)
+
+    def compare(
+        self, backend: Backend, node_id: str, settings: Sequence[Settings]
+    ) -> tuple[tuple[str, Generation], ...]:
+        """Answer a user turn, or that of a reply, with each of 2 to 4 settings at once.
+
+        The replies, each with its turn's id, are siblings in the order of the settings, and the
+        first one is open. The system prompt is that of the first settings, and they are what the
+        conversation has from now on. If one reply cannot start, none is left behind.
+        """
+        if not 2 <= len(settings) <= MOST_AT_ONCE:
+            raise ParameterError("settings", f"2 to {MOST_AT_ONCE} to compare", len(settings))
+        with self._changing():
+            self._refuse_more_than_at_once(len(settings))
+            tree, asked = self._asked(node_id)
+            started: list[Started] = []
+            try:
+                for one in settings:
+                    run = self._run(backend, one.params)
+                    tree = tree.reply(asked.id, new_id(), run, created=now_ms())
+                    assert tree.last is not None
+                    one = replace(one, system=settings[0].system)
+                    started.append(self._start(backend, tree, tree.last, one))
+            except BaseException:
+                for other in started:
+                    other.generation.cancel()
+                raise
+            self._let_grow(tree, *started)
+            first = started[0].reply.id
+            self._put(self._saved.tree.select(first))
+            self.keeper.keep(lambda store, _: store.select(self.owner, self.id, first))
+            return tuple((s.reply.id, s.generation) for s in started)

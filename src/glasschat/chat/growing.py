@@ -21,10 +21,11 @@ class ReplyOnItsWay:
 
 def grown(node: Node, generation: Generation) -> Node:
     """The turn with what its last run has written so far; with its ending, if it has ended."""
+    # First of all: it may end while it is looked at.
+    finished = generation.finished
     text, ids = written(generation)
     whole = None if node.ids is None or ids is None else (*node.ids, *ids)
-    snapshot = generation.snapshot()
-    run = ended(node.runs[-1], snapshot) if generation.finished else node.runs[-1]
+    run = ended(node.runs[-1], generation.snapshot()) if finished else node.runs[-1]
     return replace(node, text=node.text + text, ids=whole, runs=(*node.runs[:-1], run))
 
 

@@ -12,6 +12,7 @@ from glasschat.chat.store.liveness import given_up
 from glasschat.chat.store.packing import ending_columns, packed_ids
 from glasschat.chat.store.reading import grown
 from glasschat.chat.store.schema import chunks, conversations, runs, turns
+from glasschat.chat.store.tracing import copy_traces
 from glasschat.chat.store.turns import add_run, add_turn, open_turn, touch, turn_row
 from glasschat.errors import StoreConflict
 
@@ -56,11 +57,20 @@ _APPEND = insert(chunks)
 
 
 def begin(
-    connection: Connection, conversation: Row[Any], node: Node, *, writer: str, now: int
+    connection: Connection,
+    conversation: Row[Any],
+    node: Node,
+    like: str | None,
+    *,
+    writer: str,
+    now: int,
 ) -> StoredReply:
-    """Store a reply before its first token, or the further run of one that goes on."""
+    """Store a reply before its first token, or the further run of one that goes on.
+
+    One that begins as `like` does has the traces of its earlier runs from there.
+    """
     place = len(node.runs) - 1
-    if place:
+    if place and like is None:
         interrupt(connection, unended(connection, conversation.number), now)
         turn = turn_row(connection, conversation.number, node.id).number
         text, ids = grown(connection, turn)
@@ -68,8 +78,11 @@ def begin(
         number = _next_run(connection, turn, place, node, writer, now)
     else:
         turn = add_turn(connection, conversation, node)
-        text, ids = "", ()
-        number = add_run(connection, turn, 0, node, writer=writer, now=now)
+        text, ids = node.text, node.ids
+        for at in range(place + 1):
+            number = add_run(connection, turn, at, node, writer=writer, now=now)
+        if like is not None:
+            copy_traces(connection, conversation.number, like, turn)
     touch(connection, conversation.number, now)
     started = node.runs[-1]
     return StoredReply(

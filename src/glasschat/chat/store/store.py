@@ -183,18 +183,26 @@ class Store:
     # --- growing replies; ReplyWriter does the rest ---------------------------------------
 
     def begin_reply(
-        self, owner: str, conversation_id: str, reply: Node, *, asked: Node | None = None
+        self,
+        owner: str,
+        conversation_id: str,
+        reply: Node,
+        *,
+        asked: Node | None = None,
+        like: str | None = None,
     ) -> StoredReply:
         """Store a reply, and the user turn that it answers, before its first token.
 
-        `reply` is as `Tree.reply` or `Tree.go_on` made it: its last run has no ending.
+        `reply` is as `Tree.reply` or `Tree.go_on` made it: its last run has no ending. Or it
+        begins as the reply `like` does: the runs before its last have that one's traces then, as
+        far as they go here.
         """
         with self._changing(owner, conversation_id) as (connection, row):
             if asked is not None:
                 turns.add_turn(connection, row, asked)
                 self._touch_with_title(connection, row, asked)
             now = self._clock()
-            return replies.begin(connection, row, reply, writer=self._writer, now=now)
+            return replies.begin(connection, row, reply, like, writer=self._writer, now=now)
 
     def interrupt_given_up(self) -> None:
         """End every reply whose writer is no longer there."""

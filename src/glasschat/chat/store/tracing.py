@@ -9,15 +9,16 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, literal, select
 
 from glasschat.chat.node import Run
 from glasschat.chat.store.packing import unpacked_run
-from glasschat.chat.store.schema import prompts, runs, traces
+from glasschat.chat.store.schema import NUMBER, prompts, runs, traces, turns
 from glasschat.engine import Generation, Step
 from glasschat.errors import StoreDamaged
 from glasschat.glass import Trace
@@ -53,7 +54,11 @@ _STAGES: dict[str, Any] = {
 def packed_steps(steps: Sequence[Step]) -> bytes:
     """The records of `steps`, of which each has one, and the text that each released."""
     columns = Columns.of([step.record for step in steps if step.record is not None])
-    words = json.dumps([columns.stages, [step.text for step in steps]]).encode()
+    return _packed(columns, [step.text for step in steps])
+
+
+def _packed(columns: Columns, texts: Sequence[str]) -> bytes:
+    words = json.dumps([columns.stages, texts]).encode()
     arrays = [getattr(columns, name) for name in (*_ROWS, *_WIDE, *_STAGES)]
     arrays.append(_differences(columns.logits))
     body = b"".join([words, *map(_by_bytes, arrays)])
@@ -148,6 +153,50 @@ def append_traces(connection: Connection, parts: Sequence[tuple[int, int, bytes]
     if parts:
         rows = [{"run": run, "place": place, "steps": data} for run, place, data in parts]
         connection.execute(insert(traces), rows)
+
+
+def copy_traces(connection: Connection, conversation: int, like: str, turn: int) -> None:
+    """Give the runs of a turn, but its last, what those of the turn `like` have recorded.
+
+    Each gets as many tokens as it has. What is damaged, or not there, is not copied.
+    """
+    query = select(runs.c.number, runs.c.place, runs.c.first_token).order_by(runs.c.place)
+    ours = connection.execute(query.where(runs.c.turn == turn)).all()
+    here = (turns.c.conversation == conversation, turns.c.id == like)
+    found = connection.execute(query.join(turns, turns.c.number == runs.c.turn).where(*here))
+    theirs = {row.place: row.number for row in found}
+    for run, following in pairwise(ours):
+        if run.place in theirs:
+            tokens = following.first_token - run.first_token
+            _copy_run(connection, theirs[run.place], run.number, tokens)
+
+
+def _copy_run(connection: Connection, source: int, target: int, tokens: int) -> None:
+    stored = select(traces.c.steps).where(traces.c.run == source).order_by(traces.c.place)
+    parts: list[bytes] = []
+    try:
+        for data in connection.scalars(stored).all():
+            if not tokens:
+                break
+            part, count = _first_of(bytes(data), tokens)
+            parts.append(part)
+            tokens -= count
+    except (ValueError, struct.error):
+        return
+    if parts:
+        read = select(literal(target, NUMBER), prompts.c.ids, prompts.c.layout)
+        read = read.where(prompts.c.run == source)
+        connection.execute(insert(prompts).from_select(["run", "ids", "layout"], read))
+        append_traces(connection, [(target, place, part) for place, part in enumerate(parts)])
+
+
+def _first_of(data: bytes, tokens: int) -> tuple[bytes, int]:
+    """At most the first `tokens` of packed records, and how many they are."""
+    count = int(_HEAD.unpack_from(data)[1])
+    if count <= tokens:
+        return data, count
+    columns, texts = unpacked_steps(data)
+    return _packed(columns.part(slice(0, tokens)), texts[:tokens]), tokens
 
 
 def traces_of(connection: Connection, turn: Row[Any]) -> tuple[Trace | None, ...]:
