@@ -28,6 +28,7 @@ from glasschat.sampling import SamplingParams
 from tests.chat.conftest import DEFAULTS, MakeBackend, alone, answered, texts
 
 TIMEOUT_S = 20
+REAL_S = 100
 # Few letters, so that penalties and stop strings meet what they look for; a character of two bytes
 # and one that is never whole; a token without text; an end that is rare.
 LETTERS = sorted({*b"ab<", *"é".encode(), 0xE4, HEADER})
@@ -407,25 +408,26 @@ def test_the_real_model_goes_where_what_if_said(builtin_model_path: Path) -> Non
         generation = conversation.ask(
             backend, "Tell me of a lighthouse.", Settings(replace(params, seed=3))
         )
+        generation.result(REAL_S)
         reply, trace = ended(conversation), Trace.of(generation)
         assert trace is not None and reply.ids is not None
         other = replace(params, temperature=0.4)
         first = what_if(trace, other).first
         assert first is not None and first.sure
-        conversation.branch(backend, reply.id, first.place, Settings(other))
+        conversation.branch(backend, reply.id, first.place, Settings(other)).result(REAL_S)
         node = ended(conversation)
         assert node.ids is not None
         assert node.ids[: first.place + 1] == (*trace.token_ids[: first.place], first.instead)
 
         second = int(trace.columns.ids[10, 1])
         branched = conversation.branch(backend, reply.id, 10, Settings(params), token_id=second)
-        ended(conversation)
+        branched.result(REAL_S)
         fresh = backend.start(
             [ChatMessage("user", "Tell me of a lighthouse.")],
             replace(params, seed=3, max_new_tokens=40),
             beginning=Beginning(forced=(*trace.token_ids[:10], second)),
         )
-        fresh.result(TIMEOUT_S)
+        fresh.result(REAL_S)
         assert chosen(branched) == chosen(fresh)[10:]
         for ours, theirs in zip(branched.steps(), fresh.steps()[10:], strict=True):
             assert ours.record is not None and theirs.record is not None

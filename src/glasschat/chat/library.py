@@ -12,6 +12,7 @@ from glasschat.chat.keeper import Keeper
 from glasschat.chat.node import now_ms
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Cursor, Hit, Page, ReplyWriter, Store
+from glasschat.chat.trace_shelf import TraceShelf
 from glasschat.errors import ConversationNotFound, StoreError
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Library:
     ) -> None:
         self._store = store
         self._writer = ReplyWriter(store) if store is not None else None
+        self._shelf = TraceShelf(store)
         self._trouble = trouble
         self._most = most
         self._grace_s = grace_s
@@ -60,7 +62,8 @@ class Library:
 
     def new(self, owner: str) -> Conversation:
         """A new, empty conversation; it is kept from its first question on."""
-        conversation = Conversation(owner, Keeper(self._store, self._writer))
+        keeper = Keeper(self._store, self._writer)
+        conversation = Conversation(owner, keeper, shelf=self._shelf)
         self._shelve(conversation)
         return conversation
 
@@ -87,16 +90,15 @@ class Library:
         except StoreError as error:
             log.error("conversations cannot be read: %s", error)
             return found
-        found = Conversation(
-            owner, Keeper(self._store, self._writer), saved, revision=info.revision
-        )
+        keeper = Keeper(self._store, self._writer)
+        found = Conversation(owner, keeper, saved, revision=info.revision, shelf=self._shelf)
         return self._shelve(found)
 
     def add(self, owner: str, saved: SavedConversation) -> str:
         """Take in a conversation from elsewhere; its id here. Raises StoreError."""
         if self._store is not None:
             return self._store.add(owner, saved).id
-        conversation = Conversation(owner, Keeper(None, None), saved)
+        conversation = Conversation(owner, Keeper(None, None), saved, shelf=self._shelf)
         self._shelve(conversation)
         return conversation.id
 

@@ -11,9 +11,11 @@ from glasschat.chat.keeper import Keeper
 from glasschat.chat.node import now_ms
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import ReplyWriter, Store
+from glasschat.chat.trace_shelf import TraceShelf
 from glasschat.chat.tree import Tree
 from glasschat.engine import Generation
 from glasschat.errors import ConversationNotFound
+from glasschat.glass import Trace
 
 
 class OpenTree:
@@ -29,9 +31,11 @@ class OpenTree:
         saved: SavedConversation | None = None,
         *,
         revision: int = 0,
+        shelf: TraceShelf | None = None,
     ) -> None:
         self.owner = owner
         self.keeper = keeper
+        self._shelf = shelf or TraceShelf()
         self.watched_at = time.monotonic()
         self._lock = threading.RLock()
         self._new = saved is None
@@ -89,6 +93,21 @@ class OpenTree:
         return ConversationInfo(
             saved.id, saved.title, saved.pinned, saved.created, saved.updated, None, self.revision
         )
+
+    def traces(self, node_id: str) -> tuple[Trace | None, ...]:
+        """How the tokens of a reply were chosen, one for each of its runs.
+
+        Of a reply on its way as far as it has come; None where nothing is kept. Raises StoreError,
+        InvalidMessage for a turn that is not here.
+        """
+        with self._lock:
+            reply = self.tree[node_id]
+            generation = self._growing.get(node_id)
+            live: list[Trace | None] = []
+            if generation is not None:
+                live.append(self._shelf.grown(self.id, reply, generation))
+        ended = len(reply.runs) - len(live)
+        return (*self._shelf.of(self.owner, self.id, reply, ended), *live)
 
     def watched(self) -> None:
         """Somebody is looking: a reply that ends with its last watcher may go on."""
@@ -178,6 +197,7 @@ class OpenTree:
         """Once a reply has ended, keep its text and figures and let its handle go."""
         for node_id, generation in list(self._growing.items()):
             if generation.finished:
+                self._shelf.grown(self.id, self._saved.tree[node_id], generation)
                 node = grown(self._saved.tree[node_id], generation)
                 self._put(self._saved.tree.put(node))
                 del self._growing[node_id]

@@ -135,6 +135,11 @@ class Starting(OpenTree):
         )
         self._new = False
         self.watched()
+        if like is not None:
+            if like in self._growing:
+                self._shelf.grown(self.id, tree[like], self._growing[like])
+            for one in started:
+                self._shelf.copy(self.id, like, one.reply)
 
         # One by one: what has been kept is not tried again with what could not be.
         if new:

@@ -61,17 +61,41 @@ class Trace:
         return len(self.columns)
 
     def at(self, place: int) -> "Trace":
-        """The token of that place alone; those before it are the earlier part of the reply."""
+        """The token of that place alone, 0 the first of this run. Raises IndexError."""
         if not 0 <= place < len(self):
             raise IndexError(f"the reply has {len(self)} tokens and no place {place}")
-        before = (*self.prompt.ids[self.reply_start :], *self.token_ids[:place])
-        asked = replace(self.prompt, ids=self.prompt.ids[: self.reply_start], open_reply=None)
-        return replace(
+        return self.part(place, place + 1)
+
+    def part(self, start: int, stop: int) -> "Trace":
+        """The tokens from `start` up to `stop` alone, with the draws that they have in the run.
+
+        Those before are the earlier part of the reply, as if the run had gone on at `start`.
+        Raises IndexError for tokens that the run has not.
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"the reply has {len(self)} tokens and not {start} to {stop}")
+        part = replace(
             self,
-            prompt=asked.going_on(-1, before, ""),
-            columns=self.columns.part(slice(place, place + 1)),
-            texts=self.texts[place : place + 1],
+            columns=self.columns.part(slice(start, stop)),
+            texts=self.texts[start:stop],
         )
+        return replace(part, prompt=self._prompt_before(start)) if start else part
+
+    def _prompt_before(self, place: int) -> PromptEncoding:
+        """What the model had read before that token, what it wrote itself included."""
+        prompt, begin = self.prompt, self.reply_start
+        again = prompt.open_reply
+        asked = replace(
+            prompt,
+            ids=prompt.ids[:begin],
+            spans=tuple(span for span in prompt.spans if span.end <= begin),
+            open_reply=None,
+        )
+        ids = (*prompt.ids[begin:], *self.token_ids[:place])
+        text = (again.text if again else "") + "".join(self.texts[:place])
+        # The reply is no message of the prompt's yet, so it stands behind them all.
+        message = 1 + max((span.message or 0 for span in asked.spans), default=0)
+        return asked.going_on(message, ids, text)
 
     def record(self, place: int) -> StepRecord:
         """How the token of that place was chosen, 0 the first of this run."""

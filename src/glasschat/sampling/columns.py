@@ -113,8 +113,8 @@ class Columns:
         return tuple(self.record(row) for row in range(len(self)))
 
     def part(self, rows: slice) -> "Columns":
-        """Some rows."""
-        columns = {name: getattr(self, name)[rows] for name in self._arrays()}
+        """Some rows, in arrays of their own: the others can go."""
+        columns = {name: getattr(self, name)[rows].copy() for name in self._arrays()}
         return Columns(stages=self.stages, **columns)
 
     @classmethod
