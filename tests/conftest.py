@@ -21,6 +21,14 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes run the suite: all browser tests in one, as they share their servers, and of
+    the others each file's together, for what its tests share."""
+    for item in items:
+        browser = item.get_closest_marker("browser") is not None
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
+
+
 def pytest_collection_finish() -> None:
     """Leave what the libraries brought along to itself: half a million objects, a third of a
     second for each collection, and every model that is given back collects."""
