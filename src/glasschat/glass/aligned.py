@@ -23,12 +23,26 @@ def left(layer: Layer) -> Mask:
     return np.take_along_axis(layer.scores > -np.inf, by_id(layer), axis=1)
 
 
+def parted(one: Layer, two: Layer) -> Mask:
+    """Where a listed candidate is certainly left in one and certainly gone in the other, [n]."""
+    kept, gone = surely_left(one), ~left(one)
+    found: Mask = np.any((kept & ~left(two)) | (gone & surely_left(two)), axis=1)
+    return found
+
+
+def surely_left(layer: Layer) -> Mask:
+    """Which candidates certainly are left, in the order of their ids, [n, 64]."""
+    kept = (layer.scores > -np.inf) & ~layer.maybe
+    return np.take_along_axis(kept, by_id(layer), axis=1)
+
+
 def distance(one: Layer, two: Layer) -> tuple[Wide, Wide]:
     """Between what and what the total variation of two distributions lies, [n] in [0, 1].
 
     Half the sum of all differences of probabilities: the share of draws that fall elsewhere, if
     the candidates are laid out to differ as little as may be. The tokens that are not listed count
-    as one at least, and as wholly other tokens at most.
+    as one at least, and as wholly other tokens at most. It means nothing where it is not certain
+    who is left in both.
     """
     before, after = shares(one), shares(two)
     rest_before = np.clip(1.0 - before.sum(axis=1), 0.0, 1.0)

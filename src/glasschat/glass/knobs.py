@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from glasschat.glass.aligned import distance, left
+from glasschat.glass.aligned import distance, parted
 from glasschat.glass.rebuild import Rebuilt, rebuild
 from glasschat.glass.trace import Trace
 from glasschat.glass.what_if import compare
@@ -115,14 +115,15 @@ def _knob(trace: Trace, own: Rebuilt, name: str) -> Knob:
     without = replace(params, **{name: NEUTRAL[name]})
     found = compare(trace, without)
     ours, theirs = own.last, found.rebuilt.last
-    sets = (left(ours) != left(theirs)).any(axis=1)
-    sets |= (ours.others.count > 0) != (theirs.others.count > 0)
+    sure = ours.sure & theirs.sure
+    sets = parted(ours, theirs)
+    sets |= sure & ((ours.others.count > 0) != (theirs.others.count > 0))
     least, _ = distance(ours, theirs)
     doubt = sum(
         (most - some) / np.maximum(most, 1e-300) for some, most in (ours.total, theirs.total)
     )
-    odds = sets | (least > _SAME + doubt)
-    unclear = found.open | (~odds & (doubt > _CLEAR))
+    odds = sets | (sure & (least > _SAME + doubt))
+    unclear = found.open | (~odds & (~sure | (doubt > _CLEAR)))
     if params.greedy != without.greedy:
         # Without a draw all the others have no chance at all.
         sets = odds = np.ones(len(trace), np.bool_)
