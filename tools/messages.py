@@ -30,12 +30,13 @@ from glasschat.web.explaining import ERROR
 from glasschat.web.language import LOCALE
 
 SOURCE = Path(errors.__file__).parent
-PAGES = SOURCE / "web"
+# Where messages are marked: pages, and what the glass box says in sentences.
+SPEAKING = ("web", "glass")
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 # Where the errors come from that somebody who chats may meet. Those of models and of the command
 # line are for whoever runs the server, and stay English.
-ROOMS = ("errors.py", "prompt", "sampling", "engine", "backends", "chat", "web")
+ROOMS = ("errors.py", "prompt", "sampling", "engine", "backends", "chat", "glass", "web")
 OPERATORS = (errors.ModelError, errors.MissingExtra, errors.ServerError)
 ERRORS = {
     name
@@ -62,9 +63,10 @@ NOTE = "note"
 def extracted() -> Catalog:
     """Every message of the source."""
     catalog = Catalog(project="glasschat", charset="utf-8", fuzzy=False)
-    found = extract_from_dir(PAGES, method_map=[("**.py", "python")], keywords=KEYWORDS)
-    for name, _line, message, _comments, _context in found:
-        catalog.add(message, locations=[(f"web/{name}", 0)])
+    for room in SPEAKING:
+        found = extract_from_dir(SOURCE / room, method_map=[("**.py", "python")], keywords=KEYWORDS)
+        for name, _line, message, _comments, _context in found:
+            catalog.add(message, locations=[(f"{room}/{name}", 0)])
     for path in sorted(path for room in ROOMS for path in _files(SOURCE / room)):
         where, source = path.relative_to(SOURCE).as_posix(), path.read_text("utf-8")
         also = set(ALSO.get(where, ()))

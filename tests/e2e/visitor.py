@@ -114,12 +114,17 @@ class Visitor:
 
     def limit(self, tokens: int) -> None:
         """Limit replies to so many tokens."""
+        self.settles()
         self.page.get_by_text("Limit the reply").click()
         box = self.page.locator(".st-key-max_new_tokens input")
         box.fill(str(tokens))
         box.press("Enter")
         expect(box).to_have_value(str(tokens))
         self.page.wait_for_timeout(300)
+        self.settles()
+
+    def settles(self) -> None:
+        """The page is drawn: a click before that may be lost."""
         app = self.page.locator('[data-testid="stApp"]')
         expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT_MS)
 

@@ -25,16 +25,22 @@ SHOWN_METHODS = {
     "write", "pills", "feedback",
 }  # fmt: skip
 SHOWN_NAMES = {"label", "help", "placeholder", "body", "text", "title", "page_title", "caption"}
-SAME_EVERYWHERE = re.compile(r"glasschat|English")
+# Names, and what is cited with its authors and year.
+SAME_EVERYWHERE = re.compile(
+    r"glasschat|English|OpenAI API|transformers, \w+|[A-Z][\w, ]+(?:et al\.|& \w+) \d{4}.*"
+)
 # Style and script are not read by visitors; what a script writes onto the page is looked for.
 OF_THE_BROWSER = re.compile(r"(^|_)(HTML|CSS|JS|STYLE)$")
 WRITTEN_BY_SCRIPT = re.compile(
-    r"""(?:textContent|innerText|title|ariaLabel|placeholder|aria-label)\s*=\s*["'`][^"'`$]*[A-Za-z]
+    r"""(?:textContent|innerText|title|ariaLabel|placeholder|aria-label)\s*=\s*["'`]
+            (?:\\u[\da-f]{4}|\\[^u]|[^"'`$\\])*?[A-Za-z]
+        |(?:title|placeholder|"aria-label"):\s*["'`][^"'`$]*[A-Za-z]
+        |button\(["'`](?!softmax")[^"'`$]*[A-Za-z]
         |>\s*[A-Za-z][^<>{}=;]*</""",
     re.VERBOSE,
 )
-# Events of a stream, a security policy.
-OF_MACHINES = re.compile(r"event: \w+\n|[a-z]+-src ")
+# Events of a stream, a security policy, how long a file is kept.
+OF_MACHINES = re.compile(r"event: \w+\n|[a-z]+-src |private, max-age=")
 # A tag, unless a visitor reads one of its attributes.
 TAG = re.compile(r"""<(?![^<>]*(?:title|alt|aria-label|placeholder)=["'][^"'{]*[A-Za-z])[^<>]*>""")
 DECORATION = re.compile(r":material/\w+:|:[a-z]+(-background)?\[|:\w+:")
@@ -122,6 +128,8 @@ def _texts(node: ast.AST) -> Iterator[str]:
         'st.segmented_control(_("Preset"), ["Original", own])',
         'st.caption(_(f"{n} tokens"))',
         '_JS = """button.textContent = "Copied";"""',
+        '_JS = """made.append(button("Copy", copy))"""',
+        '_JS = """el("span", { title: "Copy" })"""',
         "_HTML = \"<button title='x'>Copy</button>\"",
         'st.set_page_config(page_title="Chat")',
         'st.markdown(":red[failed]")',
@@ -146,6 +154,7 @@ def test_words_outside_of_the_catalogue_are_found(bad: str) -> None:
         'st.markdown("**glasschat**")',
         'st.segmented_control(_("Language"), list(Language))',
         '_JS = """button.textContent = data.copied; title = `${data.title}`"""',
+        r'_JS = r"""line.textContent = "\u00a0"; mark.textContent = "⏎\n"; button("×", shut)"""',
     ],
 )
 def test_what_is_translated_or_never_shown_is_left_alone(good: str) -> None:

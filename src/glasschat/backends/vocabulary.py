@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 from glasschat.backends.grammars import Grammars
@@ -37,6 +38,12 @@ class Vocabulary:
         if not 0 <= token_id < size:
             raise ParameterError("token_id", f"a token id below {size:,}", token_id)
         return self._tokenizer.token_bytes(token_id)
+
+    @cached_property
+    def control_pieces(self) -> frozenset[str]:
+        """How the control tokens are written; only a template puts them into a prompt."""
+        pieces = (self._tokenizer.token_bytes(token_id) for token_id in self._tokenizer.control_ids)
+        return frozenset(piece.decode(errors="replace") for piece in pieces if len(piece) > 2)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """See Backend.text_of."""

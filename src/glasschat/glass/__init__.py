@@ -3,6 +3,7 @@
 from glasschat.glass.breakpoints import BestChanges, EntropyAbove, ProbabilityBelow, TextAppears
 from glasschat.glass.diff import Diff, Side, diff
 from glasschat.glass.knobs import Knob, audit, in_use
+from glasschat.glass.odds import Odds, odds_under
 from glasschat.glass.trace import Trace, recorded
 from glasschat.glass.values import Values, values
 from glasschat.glass.waterfall import Candidate, Cell, Column, Waterfall, waterfall
@@ -18,6 +19,7 @@ __all__ = [
     "Divergence",
     "EntropyAbove",
     "Knob",
+    "Odds",
     "ProbabilityBelow",
     "Sentence",
     "Side",
@@ -29,6 +31,7 @@ __all__ = [
     "audit",
     "diff",
     "in_use",
+    "odds_under",
     "recorded",
     "values",
     "waterfall",

@@ -1,12 +1,17 @@
 """What a visitor does in a conversation: callbacks of the page's widgets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from glasschat.chat import Conversation
+from glasschat.engine import Beginning
 from glasschat.web.chats import new_chat
+from glasschat.web.glass.beginning import begin_with, beginning_of, first
+from glasschat.web.glass.changing import changed
 from glasschat.web.language import _
 from glasschat.web.notices import attempt, forget, offer_undo, told, withdraw_undo
 from glasschat.web.settings import settings
@@ -43,6 +48,8 @@ class Hand:
             new_chat()
         elif name == "help":
             st.session_state.help_wanted = True
+        elif name == "glass" and replies:
+            self.glass(replies[-1].id)
         elif name == "again" and replies:
             self.again(replies[-1].id)
         elif name == "edit" and questions:
@@ -67,34 +74,105 @@ class Hand:
     def ask(self, text: str) -> None:
         """Ask something."""
         conversation = self.now()
-        self._begin(lambda: conversation.ask(self._backend, text, settings()))
+        self._begin(lambda: conversation.ask(self._backend, text, settings(), beginning=first()))
 
     def send_edited(self, node_id: str, key: str) -> None:
         """Ask in other words."""
         text, conversation = st.session_state[key], self.now()
-        if self._begin(lambda: conversation.edit(self._backend, node_id, text, settings())):
+        began = self._begin(
+            lambda: conversation.edit(self._backend, node_id, text, settings(), beginning=first())
+        )
+        if began:
             end_editing()
 
-    def again(self, node_id: str) -> None:
+    def again(self, node_id: str, beginning: Beginning | None = None) -> None:
         """Answer anew."""
-        conversation = self.now()
-        self._begin(lambda: conversation.regenerate(self._backend, node_id, settings()))
+        conversation, begins = self.now(), beginning or first()
+        self._begin(
+            lambda: conversation.regenerate(self._backend, node_id, settings(), beginning=begins)
+        )
 
     def go_on(self, node_id: str) -> None:
         """Continue a reply that was cut."""
         conversation = self.now()
-        self._begin(lambda: conversation.go_on(self._backend, node_id, settings()))
+        self._begin(
+            lambda: conversation.go_on(self._backend, node_id, settings(), beginning=first())
+        )
 
     def _begin(self, start: Callable[[], object]) -> bool:
         if not attempt(start):
             return False
         withdraw_undo()
         st.query_params["chat"] = st.session_state.chat
+        if "glass" in st.session_state:
+            # Who looks into one reply looks into the next.
+            last = self.now().tree.last
+            st.session_state.glass = last.id if last else ""
         return True
 
     def select(self, node_id: str) -> None:
         """Show another version."""
         attempt(partial(self.now().select, node_id))
+
+    def glass(self, node_id: str) -> None:
+        """Open the glass box on a reply, or close the one that is open on it."""
+        if st.session_state.get("glass") == node_id:
+            close_glass()
+        else:
+            st.session_state.glass = node_id
+
+    def act_in_glass(self, asked: Mapping[str, Any]) -> None:
+        """Do what was clicked in the glass box."""
+        turn = st.session_state.get("glass")
+        match asked.get("action"):
+            case "close":
+                close_glass()
+            case "begin":
+                attempt(lambda: begin_with(asked))
+            case "again" if turn:
+                attempt(lambda: self.again(turn, beginning_of({**asked, "paused": True})))
+            case "compare" if turn:
+                self.compare(turn, asked.get("settings", ()))
+            case "select":
+                self.select(str(asked.get("turn", "")))
+            case "branch" if turn:
+                self.branch(turn, int(asked["place"]), asked.get("token"), asked.get("changes"))
+
+    def branch(
+        self,
+        node_id: str,
+        place: int,
+        token_id: int | None = None,
+        changes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Another reply beside that one, the same up to `place`; then that token, if there is.
+
+        It goes on with the settings of the sidebar, or with the reply's own and `changes`.
+        """
+        conversation = self.now()
+
+        def start() -> None:
+            chosen = settings()
+            if changes is not None:
+                own = conversation.tree[node_id].runs[-1].params
+                chosen = replace(chosen, params=changed(own, changes))
+            conversation.branch(
+                self._backend, node_id, place, chosen, token_id=token_id, beginning=first()
+            )
+
+        self._begin(start)
+
+    def compare(self, node_id: str, asked: Sequence[Mapping[str, Any]]) -> None:
+        """Answer the question of that reply several times at once, each with other settings."""
+        conversation = self.now()
+
+        def start() -> None:
+            chosen, node = settings(), conversation.tree[node_id]
+            each = [replace(chosen, params=changed(chosen.params, some)) for some in asked]
+            begun = conversation.compare(self._backend, node.parent or "", each)
+            st.session_state.compared = [turn for turn, _generation in begun]
+
+        self._begin(start)
 
     def edit(self, node_id: str) -> None:
         """Begin to edit a question."""
@@ -107,6 +185,11 @@ class Hand:
     def deleted(self, node_id: str) -> None:
         """Say that it is gone, with undo."""
         offer_undo(_("Deleted."), partial(self.now().restore_branch, node_id))
+
+
+def close_glass() -> None:
+    """Only the chat again."""
+    st.session_state.pop("glass", None)
 
 
 def end_editing() -> None:

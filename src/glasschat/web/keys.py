@@ -20,6 +20,7 @@ SHORTCUTS: Mapping[str, tuple[str, str]] = {
     "edit": ("KeyE", N_("Edit the last question")),
     "previous": ("BracketLeft", N_("Previous version of the last reply")),
     "next": ("BracketRight", N_("Next version of the last reply")),
+    "glass": ("KeyG", N_("Glass box of the last reply, open or closed")),
     "help": ("Slash", N_("This list")),
 }
 _SHOWN = {"BracketLeft": "[", "BracketRight": "]", "Slash": "/"}

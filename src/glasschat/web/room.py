@@ -11,6 +11,9 @@ from glasschat.errors import GlasschatError
 from glasschat.prompt import ContextPolicy
 from glasschat.web.dialogs import ask_to_delete_branch
 from glasschat.web.end import show_end
+from glasschat.web.glass.beginning import pauses
+from glasschat.web.glass.boxes import Subject
+from glasschat.web.glass.panel import draw_box
 from glasschat.web.hand import Hand, end_editing
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.meter import draw_meter
@@ -33,6 +36,7 @@ class Room:
     def __init__(
         self, site: Site, hand: Hand, conversation: Conversation, description: Description
     ) -> None:
+        self._site = site
         self._hand = hand
         self._backend = site.backend
         self._conversation = conversation
@@ -72,6 +76,7 @@ class Room:
                     draw_question(tree, node, self._hand, idle=idle)
                 else:
                     draw_reply(tree, node, self._hand, idle=idle, last=node is last)
+        self._glass()
         if self._ready:
             self._input()
         self._foot(use if leaves_out else self._context_use())
@@ -89,6 +94,18 @@ class Room:
             elif node.growing:
                 draw_elsewhere(node)
         return True
+
+    def _glass(self) -> None:
+        """The glass box, if it is open on a reply of this conversation."""
+        tree, turn = self._conversation.tree, st.session_state.get("glass")
+        if turn and turn in tree and tree.visible(turn):
+            subject = Subject(self._conversation.owner, self._conversation.id, turn)
+            draw_box(
+                self._site,
+                subject,
+                can_branch=self._ready and self._growing is None,
+                on_act=self._hand.act_in_glass,
+            )
 
     def _context_use(self) -> ContextUse:
         """What of the conversation the model reads; nothing is known while there is no model."""
@@ -174,7 +191,18 @@ class Room:
         conversation = self._conversation
         with st.bottom, st.container(key="foot", horizontal=True, vertical_alignment="center"):
             draw_meter(use.used, self._description.context)
+            if pauses():
+                st.caption(_("Replies start paused"))
             generation = conversation.generation
+            if generation is not None and self._growing is not None:
+                st.button(
+                    ":material/search_insights:",
+                    key="glass_growing",
+                    help=_("Glass box"),
+                    on_click=self._hand.glass,
+                    args=(self._growing,),
+                    type="tertiary",
+                )
             if generation is not None:
                 st.button(
                     _("Stop"),

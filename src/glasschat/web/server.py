@@ -15,6 +15,7 @@ from glasschat.config import WebOptions
 from glasschat.errors import ServerError
 from glasschat.web.access import Access, LocalAccess, open_access
 from glasschat.web.access.guests import GuestAccess
+from glasschat.web.glass import routes as glass
 from glasschat.web.site import Site, open_site
 from glasschat.web.streaming import closing, routes
 
@@ -139,7 +140,11 @@ def build_app(
         middleware.insert(0, Middleware(HostCheck, names_served(options), by_number=by_number))
     script = Path(__file__).with_name("page.py")
     return st.App(
-        script, lifespan=lifespan, routes=routes, middleware=middleware, secrets=access.secrets
+        script,
+        lifespan=lifespan,
+        routes=[*routes, *glass.routes],
+        middleware=middleware,
+        secrets=access.secrets,
     )
 
 

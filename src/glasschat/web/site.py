@@ -1,19 +1,21 @@
 """What all pages of this process share. Set once, before the first page is served."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glasschat.backends import Backend
 from glasschat.chat import Library
 from glasschat.chat.own_presets import OwnPresets
+from glasschat.web.glass.boxes import Boxes
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The backend, the conversations, and everybody's own presets."""
+    """The backend, the conversations, everybody's own presets, and the open glass boxes."""
 
     backend: Backend
     library: Library
     presets: OwnPresets
+    boxes: Boxes = field(default_factory=Boxes)
 
 
 _sites: list[Site] = []

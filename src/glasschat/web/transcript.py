@@ -49,10 +49,10 @@ def draw_reply(tree: Tree, node: Node, hand: Hand, *, idle: bool, last: bool) ->
         elif run is not None and run.ending is Ending.INTERRUPTED and last:
             failure.info(_("The server ended while this was written. Go on takes it up there."))
         with _tools(node):
-            offered = []
+            offered = [("glass", _("Glass box"))] if node.ids else []
             if idle:
                 cut = [("go_on", _("Go on"))] if node.cut else []
-                offered = [("again", _("Again")), *cut]
+                offered = [("again", _("Again")), *cut, *offered]
             line = figures(node) if run is not None else ""
             tools = Tools(node.text, line, (*offered, _delete()), main="again")
             _toolbar(tree, node, tools, hand)
@@ -134,6 +134,7 @@ def _toolbar(tree: Tree, node: Node, tools: Tools, hand: Hand) -> None:
     do = {
         "again": hand.again,
         "go_on": hand.go_on,
+        "glass": hand.glass,
         "edit": hand.edit,
         "delete": hand.delete,
     }

@@ -1,0 +1,32 @@
+"""Some settings changed: what is asked about a reply, and what it is gone on with."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from glasschat.chat.params_json import params_as_json, params_from_json
+from glasschat.errors import InvalidMessage
+from glasschat.sampling import SamplingParams
+from glasschat.web.settings.fields import LEAST_REPLY, NUMBERS, SLIDERS
+
+KNOBS = (*SLIDERS, *NUMBERS, LEAST_REPLY)
+ALLOWED = {knob.name for knob in KNOBS} | {"do_sample", "ignore_eos", "seed", "stages"}
+
+
+def changed(params: SamplingParams, changes: Mapping[str, Any]) -> SamplingParams:
+    """The settings with `changes`. Raises InvalidMessage, ParameterError."""
+    unknown = changes.keys() - ALLOWED
+    if unknown:
+        raise InvalidMessage(f"there is no setting {min(unknown)[:40]!r} to ask about")
+    return params_from_json({**params_as_json(params), **changes})
+
+
+def read_changes(text: str | None) -> dict[str, Any]:
+    """Changes as they stand in an address. Raises InvalidMessage."""
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidMessage("the settings to ask about are no JSON object")
+    return found

@@ -1,0 +1,135 @@
+"""What each stage is, in two lines, with its formula and where it comes from."""
+
+from dataclasses import dataclass
+
+from glasschat.web.language import N_
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """All three are messages; a formula without words and a citation read the same in any."""
+
+    what: str
+    formula: str = ""
+    source: str = ""
+
+
+LESSONS = {
+    "raw": Lesson(
+        N_(
+            "What the model itself says: a number for every token of its vocabulary. "
+            "The softmax of these numbers are its probabilities, before any setting."
+        ),
+        "pᵢ = exp(zᵢ) / Σⱼ exp(zⱼ)",
+    ),
+    "logit_bias": Lesson(
+        N_(
+            "Adds a fixed number to the scores of the tokens that were named. "
+            "A hundred makes a token certain, minus a hundred impossible."
+        ),
+        "zᵢ ← zᵢ + bᵢ",
+        "OpenAI API, logit_bias",
+    ),
+    "repetition_penalty": Lesson(
+        N_(
+            "Makes tokens that stand in prompt or reply already less likely, once each. "
+            "Positive scores are divided by the penalty, negative ones multiplied."
+        ),
+        "zᵢ ← zᵢ / θ  (zᵢ > 0),  zᵢ · θ  (zᵢ < 0)",
+        "Keskar et al. 2019, CTRL, arXiv:1909.05858",
+    ),
+    "presence_penalty": Lesson(
+        N_(
+            "Takes a fixed amount from the scores of tokens that the reply has already. "
+            "How often they stood there makes no difference."
+        ),
+        "zᵢ ← zᵢ − α · [nᵢ > 0]",
+        "OpenAI API, presence_penalty",
+    ),
+    "frequency_penalty": Lesson(
+        N_(
+            "Takes from a token's score for every time that it stood in the reply. "
+            "The more often it was said, the less likely it comes again."
+        ),
+        "zᵢ ← zᵢ − α · nᵢ",
+        "OpenAI API, frequency_penalty",
+    ),
+    "no_repeat_ngram_size": Lesson(
+        N_(
+            "Forbids any token that would repeat a run of n tokens of prompt and reply. "
+            "Strong: names and phrases that have to come again cannot."
+        ),
+        N_("zᵢ ← −∞  if (…, i) is a run of n seen before"),
+        "Paulus et al. 2017, arXiv:1705.04304",
+    ),
+    "min_new_tokens": Lesson(
+        N_(
+            "Forbids the tokens that end a reply until it is long enough. "
+            "With ignore_eos they are forbidden all along."
+        ),
+        N_("z_end ← −∞  while length < n"),
+        "transformers, MinNewTokensLengthLogitsProcessor",
+    ),
+    "temperature": Lesson(
+        N_(
+            "Divides all scores: below 1 the likely become likelier still, above 1 all become "
+            "more alike. Nobody is removed and the order stays."
+        ),
+        "zᵢ ← zᵢ / T",
+        "Ackley, Hinton & Sejnowski 1985",
+    ),
+    "top_k": Lesson(
+        N_(
+            "Keeps the k best candidates and removes all others, however likely they are. "
+            "Candidates that equal the last one stay with it."
+        ),
+        N_("keep i  if  rank(i) ≤ k"),
+        "Fan et al. 2018, arXiv:1805.04833",
+    ),
+    "top_p": Lesson(
+        N_(
+            "Keeps the fewest best candidates whose probabilities together reach p. "
+            "Where the model is sure few are left, where it is not many."
+        ),
+        N_("keep the fewest i with  Σ pᵢ ≥ p"),
+        "Holtzman et al. 2019, arXiv:1904.09751",
+    ),
+    "min_p": Lesson(
+        N_(
+            "Removes candidates that are less likely than this share of the best one. "
+            "The surer the model, the higher the bar."
+        ),
+        N_("keep i  if  pᵢ ≥ m · max pⱼ"),
+        "Nguyen et al. 2024, arXiv:2407.01082",
+    ),
+    "typical_p": Lesson(
+        N_(
+            "Keeps the candidates whose surprise is nearest to the one to be expected. "
+            "It can remove the likeliest one: that may say too little."
+        ),
+        N_("keep smallest |−log pᵢ − H|  until  Σ pᵢ ≥ p"),
+        "Meister et al. 2022, arXiv:2202.00666",
+    ),
+    "softmax": Lesson(
+        N_(
+            "What is left becomes probabilities that sum to 1, laid end to end from 0 to 1. "
+            "A random number u falls on one of them: that is the token."
+        ),
+        "Σ_{j<i} pⱼ ≤ u < Σ_{j≤i} pⱼ",
+        N_("inverse transform sampling"),
+    ),
+}
+GRAMMAR = Lesson(
+    N_(
+        "Forbids every token that cannot come next in the form that was asked for. "
+        "What is left keeps its odds."
+    ),
+    N_("zᵢ ← −∞  if the grammar has no place for i"),
+    "llguidance",
+)
+OWN = Lesson(N_("A stage of your own: its source says what it does."))
+
+
+def lesson(name: str) -> Lesson:
+    """That of a stage; a stage besides glasschat's own is somebody's."""
+    return LESSONS.get(name) or (GRAMMAR if name == "grammar" else OWN)

@@ -1,0 +1,66 @@
+"""The glass box in the page: mounted beside the chat, on one reply."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from glasschat.web.glass.beginning import chosen, pauses
+from glasschat.web.glass.boxes import Subject
+from glasschat.web.glass.routes import PATH, VERSION
+from glasschat.web.glass.words import words
+from glasschat.web.language import current_language
+from glasschat.web.site import Site
+
+_HERE = Path(__file__).parent
+# Its parts are fetched from `routes`; what is mounted here fetches them.
+_mount = st.components.v2.component(
+    "glasschat_box",
+    html='<aside class="box"></aside>',
+    css=(_HERE / "static" / "box.css").read_text(encoding="utf-8"),
+    js=(_HERE / "loader.js").read_text(encoding="utf-8"),
+)
+# The chat makes room where there is enough of it.
+_ROOM_CSS = """
+@media (min-width: 1101px) {
+  [data-testid="stApp"] { --box-width: 46vw; }
+  section[data-testid="stMain"], .stMain { width: auto; margin-right: 46vw; }
+}
+/* Below it there is room for the reply or for the input, and the box is about the reply. */
+@media (max-width: 1100px) {
+  .stMain { padding-bottom: 62vh; }
+  [data-testid="stBottom"] { display: none; }
+}
+"""
+
+Act = Callable[[dict[str, Any]], None]
+
+
+def draw_box(site: Site, subject: Subject, *, can_branch: bool, on_act: Act) -> None:
+    """Draw the glass box of a reply; `on_act` is called before the rerun with what was clicked.
+
+    That has the name of an `action` and what belongs to it.
+    """
+
+    def act() -> None:
+        asked = st.session_state.glass_box.get("act")
+        if asked:
+            on_act(dict(asked))
+
+    st.html(f"<style>{_ROOM_CSS}</style>")
+    _mount(
+        key="glass_box",
+        data={
+            "key": site.boxes.open(subject),
+            "files": f"{PATH}/static/{VERSION}/",
+            "language": current_language().tag,
+            "words": words(),
+            "tabs": ["tokens", "whatif", "knobs", "prompt", "debug", "compare", "steps"],
+            "can_branch": can_branch,
+            "compared": st.session_state.get("compared", []),
+            "paused": pauses(),
+            "breakpoints": list(chosen().get("breakpoints", ())),
+        },
+        on_act_change=act,
+    )

@@ -1,0 +1,90 @@
+"""A reply under glass: its records, wherever they are, its tokens counted over all of its runs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from glasschat.chat import Conversation, Node
+from glasschat.engine import Generation
+from glasschat.errors import InvalidMessage
+from glasschat.glass import Trace
+from glasschat.web.glass.boxes import Subject
+from glasschat.web.glass.names import Names
+from glasschat.web.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """The tokens of one run, from place `start` of the reply on; no trace where none was kept."""
+
+    start: int
+    ids: tuple[int, ...]
+    trace: Trace | None
+
+
+class ReplyUnderGlass:
+    """One moment of a reply. Raises InvalidMessage where there is none any more, StoreError."""
+
+    def __init__(self, site: Site, subject: Subject) -> None:
+        found = site.library.find(subject.owner, subject.conversation)
+        if found is None:
+            raise InvalidMessage("this chat is no longer kept")
+        self.site = site
+        self.conversation: Conversation = found
+        self.generation: Generation | None = found.growing.get(subject.turn)
+        self.node: Node = found.tree[subject.turn]
+        self._traces = found.traces(subject.turn)
+
+    @cached_property
+    def names(self) -> Names:
+        """What its tokens are called."""
+        runs = self.node.runs
+        return Names(self.site.backend, runs[-1].origin.model_fingerprint if runs else "")
+
+    @cached_property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """Its runs in their order."""
+        found: list[Stretch] = []
+        ids, runs = self.node.ids or (), self.node.runs
+        for number, run in enumerate(runs):
+            trace = self._traces[number] if number < len(self._traces) else None
+            end = runs[number + 1].first_token if number + 1 < len(runs) else len(ids)
+            tokens = trace.token_ids if trace is not None else ids[run.first_token : end]
+            found.append(Stretch(run.first_token, tokens, trace))
+        return tuple(found)
+
+    @property
+    def count(self) -> int:
+        """How many tokens it has."""
+        last = self.stretches[-1] if self.stretches else None
+        return last.start + len(last.ids) if last else 0
+
+    @property
+    def recorded(self) -> bool:
+        """Whether there is a record of any of its tokens."""
+        return any(stretch.trace is not None for stretch in self.stretches)
+
+    @property
+    def last_trace(self) -> Trace | None:
+        """That of its newest run."""
+        return self.stretches[-1].trace if self.stretches else None
+
+    def from_place(self, start: int) -> Iterator[Stretch]:
+        """The stretches behind `start`, the first of them cut to it."""
+        for stretch in self.stretches:
+            skipped = max(0, start - stretch.start)
+            if skipped >= len(stretch.ids):
+                continue
+            trace = stretch.trace.part(skipped, len(stretch.ids)) if stretch.trace else None
+            yield Stretch(stretch.start + skipped, stretch.ids[skipped:], trace)
+
+    def at(self, place: int) -> tuple[Trace, int]:
+        """The trace that has the token of that place, and its place there.
+
+        Raises InvalidMessage where nothing is recorded of it.
+        """
+        for stretch in self.stretches:
+            local = place - stretch.start
+            if 0 <= local < len(stretch.ids) and stretch.trace is not None:
+                return stretch.trace, local
+        raise InvalidMessage(f"nothing is recorded of token {place + 1} of this reply")

@@ -1,0 +1,172 @@
+// Replies to the same question side by side: asked at once with other settings, or there already.
+
+import { button, el } from "./dom.js";
+import { running, visible } from "./text.js";
+
+const EVERY_MS = 400;
+const FIRST = ["temperature", "top_p", "top_k", "min_p", "repetition_penalty"];
+
+export function mount(box, pane) {
+  const word = (name) => box.word(name);
+  const { format } = box;
+  const asking = el("div", { class: "asking" });
+  const there = el("div", { class: "row there" });
+  const trouble = el("p", { class: "trouble", hidden: true });
+  const columns = el("div", { class: "columns" });
+  const odds = el("div", { class: "table" });
+  pane.append(el("p", { class: "soft" }, word("compare_help")), asking, there, trouble, columns, odds);
+
+  let known = null;
+  let knobs = [];
+  let chosen = [];
+  let timer = null;
+  let closed = false;
+  box.onClose(() => { closed = true; clearTimeout(timer); });
+
+  const load = async () => {
+    try {
+      known = await box.ask("siblings");
+      if (!knobs.length) knobs = (await box.ask("settings")).knobs.filter((knob) => FIRST.includes(knob.name));
+    } catch (error) { complain(error); return; }
+    const asked = box.data.compared ?? [];
+    const turns = known.replies.map((reply) => reply.turn);
+    chosen = (asked.every((turn) => turns.includes(turn)) && asked.length > 1 ? asked : turns.slice(-known.most));
+    if (!chosen.includes(known.here)) chosen = [known.here, ...chosen.slice(0, known.most - 1)];
+    drawForm();
+    drawThere();
+    look();
+  };
+
+  const complain = (error) => { trouble.textContent = error.message; trouble.hidden = false; };
+
+  // --- new replies -----------------------------------------------------------------------
+  const rows = [];
+  const drawForm = () => {
+    asking.replaceChildren();
+    rows.length = 0;
+    if (!box.data.can_branch || !knobs.length) return;
+    const list = el("div", { class: "asked" });
+    const add = button(`+ ${word("compare_add")}`, () => addRow(list), { class: "link" });
+    const go = button(word("compare_go"), () => box.send("compare", { settings: rows.map((row) => row.read()) }), { class: "do" });
+    const refresh = () => { add.hidden = rows.length >= known.most; go.disabled = rows.length < 2; };
+    const addRow = (holder, preset = 0) => {
+      const row = new Row(box, knobs, known.presets, preset, () => {
+        rows.splice(rows.indexOf(row), 1);
+        row.root.remove();
+        refresh();
+      });
+      rows.push(row);
+      holder.append(row.root);
+      refresh();
+    };
+    asking.append(list, el("div", { class: "row actions" }, add, go));
+    addRow(list, 0);
+    addRow(list, Math.min(known.presets.length - 1, known.presets.findIndex((preset) => preset.values.temperature === 0.2)));
+  };
+
+  // --- replies that are there --------------------------------------------------------------
+  const drawThere = () => {
+    there.replaceChildren();
+    if (known.replies.length < 2) return;
+    there.append(el("span", { class: "soft" }, word("compare_there")), ...known.replies.map((reply, at) => {
+      const input = el("input", { type: "checkbox" });
+      input.checked = chosen.includes(reply.turn);
+      input.onchange = () => {
+        const next = known.replies.map((other) => other.turn).filter((turn) => (turn === reply.turn ? input.checked : chosen.includes(turn)));
+        if (next.length > known.most) { input.checked = false; return; }
+        chosen = next;
+        look();
+      };
+      return el("label", { title: reply.start }, input, ` ${at + 1}`);
+    }));
+  };
+
+  const look = async () => {
+    clearTimeout(timer);
+    if (closed) return;
+    if (chosen.length < 2) { columns.replaceChildren(el("p", { class: "hint" }, word("compare_choose"))); odds.replaceChildren(); return; }
+    const asked = chosen.join();
+    try {
+      const found = await box.ask("compare", { turns: asked });
+      trouble.hidden = true;
+      if (asked !== chosen.join() || closed) return;
+      draw(found);
+      if (found.growing) timer = setTimeout(look, EVERY_MS);
+    } catch (error) { complain(error); }
+  };
+
+  const draw = (found) => {
+    const names = found.replies.map(({ turn }) => known.replies.findIndex((reply) => reply.turn === turn) + 1);
+    columns.style.gridTemplateColumns = `repeat(${found.replies.length}, minmax(12rem, 1fr))`;
+    columns.replaceChildren(...found.replies.map((reply, number) => {
+      const shared = new Set();
+      for (const [start, end] of reply.same) for (let at = start; at < end; at += 1) shared.add(at);
+      const body = el("div", { class: "heat", dir: "auto" }, ...reply.tokens.map((token, at) => {
+        const classes = ["t"];
+        if (number && !shared.has(at)) classes.push("l3");
+        if (at === reply.diverges) classes.push("first");
+        return el("span", { class: classes.join(" ") }, ...running(token));
+      }));
+      const diverges = reply.diverges === null ? word("compare_same") : word("compare_diverges")
+        .replace("{n}", format.count(reply.diverges + 1)).replace("{token}", visible(reply.tokens[reply.diverges] ?? ""));
+      const count = word(reply.tokens.length === 1 ? "token" : "tokens").replace("{n}", format.count(reply.tokens.length));
+      const state = reply.state === "finished" ? "" : ` · ${word(`state_${reply.state}`)}`;
+      return el("section", {},
+        el("h3", {}, `${names[number]}`, el("span", { class: "soft" }, reply.settings)),
+        el("p", { class: "soft" }, number === 0 ? word("compare_first") : diverges),
+        body, reply.error ? el("p", { class: "trouble" }, reply.error) : "",
+        el("p", { class: "soft" }, count + state),
+        el("div", { class: "row actions" }, button(word("compare_keep"), () => box.send("select", { turn: reply.turn }), { class: "link" })));
+    }));
+    odds.replaceChildren();
+    if (found.odds) odds.append(el("h3", {}, word("compare_odds")), el("p", { class: "soft" }, word("compare_odds_help")), table(found, names));
+  };
+
+  const table = (found, names) => el("table", {},
+    el("thead", {}, el("tr", {}, el("th", {}, ""), ...names.map((name) => el("th", { scope: "col" }, word("compare_under").replace("{n}", name))))),
+    el("tbody", {}, ...found.odds.map((row, at) => el("tr", {}, el("th", { scope: "row" }, word("compare_reply").replace("{n}", names[at])),
+      ...row.map((cell) => el("td", {}, ...odd(cell)))))));
+
+  const odd = (cell) => {
+    if (!cell || cell.bits === null) return ["–"];
+    const parts = [format.bits(cell.bits, word("bits_a_token"))];
+    if (cell.impossible) parts.push(el("small", { class: "soft" }, ` ✕ ${format.count(cell.impossible)}`));
+    if (cell.unknown) parts.push(el("small", { class: "soft" }, ` ? ${format.count(cell.unknown)}`));
+    return parts;
+  };
+
+  load();
+  box.onOpen("compare", load);
+  box.onKnown(() => { if (known) drawForm(); });
+}
+
+// One reply to ask for: a preset, and what is to be otherwise.
+class Row {
+  constructor(box, knobs, presets, at, remove) {
+    this._knobs = knobs;
+    const choose = el("select", { "aria-label": box.word("preset") }, ...presets.map((preset, number) => el("option", { value: number }, preset.name)));
+    this._inputs = new Map(knobs.map((knob) => [knob.name, el("input", {
+      type: "number", min: knob.low, max: knob.high, step: knob.step, "aria-label": knob.label,
+    })]));
+    const put = (number) => {
+      this._values = { ...presets[number].values };
+      for (const [name, input] of this._inputs) input.value = this._values[name];
+    };
+    choose.value = String(Math.max(0, at));
+    choose.onchange = () => put(Number(choose.value));
+    put(Math.max(0, at));
+    this.root = el("div", { class: "row asked-row" }, choose,
+      ...knobs.map((knob) => el("label", { class: "knob" }, el("span", {}, knob.label), this._inputs.get(knob.name))),
+      button("×", remove, { class: "plain", "aria-label": box.word("remove") }));
+  }
+
+  read() {
+    const values = { ...this._values };
+    for (const knob of this._knobs) {
+      const text = this._inputs.get(knob.name).value;
+      const value = Number.isInteger(knob.step) && Number.isInteger(knob.value) ? parseInt(text, 10) : parseFloat(text);
+      if (Number.isFinite(value)) values[knob.name] = value;
+    }
+    return values;
+  }
+}

@@ -1,0 +1,65 @@
+// The reply under glass, as it grows: columns of its tokens' numbers.
+
+const EVERY_MS = 300;
+const COLUMNS = ["tokens", "ids", "rank", "probability", "surprise", "entropy", "change", "drawn"];
+const MARKS = ["forced", "inexact", "ends"];
+
+export class Reply {
+  constructor(ask) {
+    this._ask = ask;
+    this._told = new Set();
+    this._closed = false;
+    this.state = "";
+    this.note = "";
+    this.error = "";
+    for (const name of COLUMNS) this[name] = [];
+    for (const name of MARKS) this[name] = new Set();
+    this._poll();
+  }
+
+  get count() { return this.ids.length; }
+  get growing() { return this.state !== "finished"; }
+
+  // `tell(start)` is called with the first new place, at once and whenever more has come.
+  watch(tell) {
+    this._told.add(tell);
+    tell(0);
+    return () => this._told.delete(tell);
+  }
+
+  close() {
+    this._closed = true;
+    clearTimeout(this._timer);
+  }
+
+  // What was asked of the engine shows sooner than by waiting.
+  hurry() {
+    clearTimeout(this._timer);
+    this._poll();
+  }
+
+  async _poll() {
+    if (this._busy) { this._again = true; return; }
+    this._busy = true;
+    const start = this.count;
+    const before = this.state;
+    try {
+      const found = await this._ask("tokens", { from: start });
+      if (this._closed) return;
+      for (const name of COLUMNS) this[name].push(...found[name]);
+      for (const name of MARKS) found[name].forEach((place) => this[name].add(place));
+      this.error = "";
+      this.state = found.state;
+      this.note = found.note;
+    } catch (error) {
+      this.error = error.message;
+    }
+    this._busy = false;
+    if (this._closed) return;
+    if (this.count > start || this.state !== before || this.error || start === 0) {
+      this._told.forEach((tell) => tell(start));
+    }
+    if (this._again) { this._again = false; this._poll(); return; }
+    if (this.growing) this._timer = setTimeout(() => this._poll(), EVERY_MS);
+  }
+}
