@@ -216,6 +216,23 @@ def test_a_library_without_a_store_says_why() -> None:
     assert Library(trouble=trouble).trouble is trouble
 
 
+def test_a_store_that_cannot_be_read_is_not_a_chat_that_is_gone(
+    library: Library, make_backend: MakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, opened = library.new(ME), library.new(ME)
+    kept.ask(make_backend(), "hello", DEFAULTS)
+    answered(kept)
+
+    def broken(*_: object) -> None:
+        raise StoreUnavailable("the disk is gone: mount it again")
+
+    assert library.store is not None
+    monkeypatch.setattr(library.store, "info", broken)
+    assert library.find(ME, opened.id) is opened
+    with pytest.raises(StoreUnavailable, match="mount it again"):
+        Library(library.store).find(ME, kept.id)
+
+
 # --- replies that nobody watches ------------------------------------------------------------
 
 

@@ -68,7 +68,10 @@ class Library:
         return conversation
 
     def find(self, owner: str, conversation_id: str) -> Conversation | None:
-        """That conversation as it is now, if it is there and the owner's."""
+        """That conversation as it is now, if it is there and the owner's.
+
+        Raises StoreError for one that is not open here while the store cannot be read.
+        """
         with self._lock:
             found = self._open.get(conversation_id)
         if found is not None and found.owner != owner:
@@ -89,6 +92,8 @@ class Library:
             return None
         except StoreError as error:
             log.error("conversations cannot be read: %s", error)
+            if found is None:
+                raise
             return found
         keeper = Keeper(self._store, self._writer)
         found = Conversation(owner, keeper, saved, revision=info.revision, shelf=self._shelf)
@@ -131,6 +136,12 @@ class Library:
         unkept = {c.id: c.info for c in mine if c.keeper.waiting}
         kept = (info for info in page.items if info.id not in unkept)
         return replace(page, items=(*unkept.values(), *kept))
+
+    def writing(self, owner: str) -> frozenset[str]:
+        """The conversations, by their ids, in which this process is writing a reply."""
+        with self._lock:
+            mine = [c for c in self._open.values() if c.owner == owner]
+        return frozenset(conversation.id for conversation in mine if conversation.growing)
 
     def search(self, owner: str, query: str, limit: int) -> tuple[Hit, ...]:
         """The conversations with all words of the query. Raises StoreError."""

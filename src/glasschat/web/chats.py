@@ -6,13 +6,13 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from glasschat.chat import ConversationInfo, Library
+from glasschat.chat import Conversation, ConversationInfo, Library
 from glasschat.chat.store import Hit
 from glasschat.errors import StoreError
 from glasschat.web.dialogs import ask_for_export, ask_for_import, ask_for_title
 from glasschat.web.explaining import explained
 from glasschat.web.language import N_, _
-from glasschat.web.notices import attempt, offer_undo, withdraw_undo
+from glasschat.web.notices import attempt, offer_undo, say, withdraw_undo
 from glasschat.web.plain import plain_label
 from glasschat.web.settings import restore
 
@@ -33,6 +33,7 @@ class Chats:
         self._library = library
         self._owner = owner
         self._open_id = open_id
+        self._writing = library.writing(owner)
 
     def draw(self) -> None:
         """New chat, search, and the list or what was found."""
@@ -83,11 +84,13 @@ class Chats:
             st.button(_("Show more"), key="show_more_chats", type="tertiary", on_click=_show_more)
 
     def _row(self, info: ConversationInfo, hit: Hit | None = None) -> None:
-        title = info.title or _("New chat")
+        title = plain_label(info.title or _("New chat"))
+        if info.id in self._writing:
+            title = f":primary[●] {title}"
         here = "here_" if info.id == self._open_id else ""
         with st.container(key=f"{here}chat_row_{info.id}", horizontal=True, gap=None):
             st.button(
-                plain_label(title),
+                title,
                 key=f"open_{info.id}",
                 type="tertiary",
                 width="stretch",
@@ -105,10 +108,17 @@ class Chats:
                 args=(info,),
             )
 
+    def _find(self, conversation_id: str) -> Conversation | None:
+        try:
+            return self._library.find(self._owner, conversation_id)
+        except StoreError as error:
+            say(explained(error))
+            return None
+
     def _open(self, conversation_id: str, turn_id: str | None) -> None:
         show_chat(conversation_id)
         if turn_id is not None:
-            found = self._library.find(self._owner, conversation_id)
+            found = self._find(conversation_id)
             if found is not None:
                 attempt(partial(found.select, turn_id))
 
@@ -119,7 +129,7 @@ class Chats:
         elif chosen == DELETE:
             delete_chat(self._library, self._owner, info.id, info.title, self._open_id)
         elif chosen is not None:
-            found = self._library.find(self._owner, info.id)
+            found = self._find(info.id)
             if found is not None:
                 found.pin(chosen == PIN)
 
@@ -129,7 +139,7 @@ class Chats:
         if wanted is None:
             return
         what, conversation_id = wanted
-        found = self._library.find(self._owner, conversation_id)
+        found = self._find(conversation_id)
         if found is not None:
             (ask_for_title if what == RENAME else ask_for_export)(found)
 

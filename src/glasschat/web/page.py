@@ -8,6 +8,7 @@ import streamlit as st
 
 from glasschat.backends import Description, Readiness
 from glasschat.chat import Conversation
+from glasschat.errors import StoreError
 from glasschat.web import keys
 from glasschat.web.access import current_person, sign_out
 from glasschat.web.chats import Chats, delete_chat, new_chat
@@ -45,7 +46,13 @@ def _draw(site: Site) -> None:
     person = current_person()
     owner = person.owner
     description = site.backend.describe()
-    conversation = _conversation(site, owner)
+    try:
+        conversation = _conversation(site, owner)
+    except StoreError as error:
+        # The address stays: the chat is there again once the store can be read.
+        st.error(explained(error))
+        st.button(_("Try again"), key="read_again")
+        return
     title = conversation.saved.title or description.name
     st.set_page_config(page_title=f"{title} · glasschat")
     st.html(f"<style>{STYLE}</style>")
