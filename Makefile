@@ -40,7 +40,7 @@ test: $(VENV)/.stamp-test ## format, lint, types, import rules and all tests; st
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 format: $(VENV)/.stamp-test ## format the code and mend what lint can mend
 	$(BIN)/ruff format .

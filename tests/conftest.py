@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.support.browser", "tests.support.hf_folders"]
+pytest_plugins = [
+    "tests.support.browser",
+    "tests.support.hf_folders",
+    "tests.support.two_processes",
+]
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile(
@@ -19,14 +23,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two processes run the suite: all browser tests in one, as they share their servers, and of
-    the others each file's together, for what its tests share."""
-    for item in items:
-        browser = item.get_closest_marker("browser") is not None
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else str(item.path)))
 
 
 def pytest_collection_finish() -> None:
