@@ -46,6 +46,9 @@ class ReplyUnderGlass:
         """Its runs in their order."""
         found: list[Stretch] = []
         ids, runs = self.node.ids or (), self.node.runs
+        if runs and runs[0].first_token:
+            # Where it comes from its beginning was not on record.
+            found.append(Stretch(0, ids[: runs[0].first_token], None))
         for number, run in enumerate(runs):
             trace = self._traces[number] if number < len(self._traces) else None
             end = runs[number + 1].first_token if number + 1 < len(runs) else len(ids)
