@@ -3,9 +3,10 @@
 from glasschat.engine.detokenizer import IncrementalDetokenizer
 from glasschat.engine.engine import Engine
 from glasschat.engine.generation import Generation
+from glasschat.engine.reply import Reply, ReplyPrompt
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.signals import AT_ONCE, Beginning, Breakpoint
-from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Usage
+from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Token, Usage
 from glasschat.engine.stats import EngineStats
 
 __all__ = [
@@ -18,9 +19,12 @@ __all__ = [
     "Generation",
     "GenerationRequest",
     "IncrementalDetokenizer",
+    "Reply",
+    "ReplyPrompt",
     "Snapshot",
     "State",
     "Step",
     "Timings",
+    "Token",
     "Usage",
 ]

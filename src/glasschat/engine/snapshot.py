@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from glasschat.sampling import StepRecord
 
@@ -23,6 +24,23 @@ class FinishReason(StrEnum):
     LENGTH = "length"
     CANCELLED = "cancelled"
     ERROR = "error"
+
+
+class Token(Protocol):
+    """A token of a reply, whoever wrote it.
+
+    `text` is what it released: none, or that of earlier ones too, where a character or a stop
+    string was waited for. `token_id` is None where only texts are known.
+    """
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def token_id(self) -> int | None: ...
+
+    @property
+    def record(self) -> StepRecord | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
-"""Steering a reply, and being woken when it changes: the part of its handle that has a lock."""
+"""Steering a reply, and what is to be seen of it while it is paused."""
 
-import threading
 from collections.abc import Callable
 
+from glasschat.engine.reply import Reply
 from glasschat.engine.signals import Beginning, Breakpoint, Signals
 from glasschat.errors import ParameterError
 from glasschat.sampling import StepRecord
 
 
-class Steering:
+class Steering(Reply):
     """The signals to one reply, and what is to be seen of it while it is paused.
 
     Safe to use from any thread. The engine alone calls the methods whose names begin with an
@@ -19,14 +19,12 @@ class Steering:
         self, vocab_size: int, wake_engine: Callable[[], None], beginning: Beginning
     ) -> None:
         """Raises ParameterError for a forced id outside the vocabulary."""
+        super().__init__()
         self._vocab_size = vocab_size
         self._wake_engine = wake_engine
         for token_id in beginning.forced:
             self._check(token_id)
         self._signals = Signals(beginning)
-        self._changed = threading.Condition()
-        self._version = 0
-        self._told: tuple[Callable[[], None], ...] = ()
         self._coming: StepRecord | None = None
         self._hit: Breakpoint | None = None
 
@@ -88,27 +86,6 @@ class Steering:
         """The breakpoint at which the reply has paused; None when it was paused by hand."""
         return self._hit
 
-    # --- being woken ----------------------------------------------------------------------
-
-    def wait(self, version: int, timeout: float | None = None) -> bool:
-        """Sleep until the reply differs from what `version` saw; False when time ran out."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._version != version, timeout)
-
-    def on_change(self, tell: Callable[[], None]) -> Callable[[], None]:
-        """Have `tell` called at every change from now on; call what comes back to end that.
-
-        It is the engine's thread that calls, and every reply waits meanwhile: wake, and no more.
-        """
-        with self._changed:
-            self._told = (*self._told, tell)
-
-        def no_more() -> None:
-            with self._changed:
-                self._told = tuple(other for other in self._told if other is not tell)
-
-        return no_more
-
     # --- the engine's side ----------------------------------------------------------------
 
     def _break(self, hit: Breakpoint) -> None:
@@ -132,9 +109,3 @@ class Steering:
     def _spend_step(self) -> None:
         if self._signals.paused and self._signals.steps_allowed > 0:
             self._signals.steps_allowed -= 1
-
-    def _publish(self) -> None:
-        self._version += 1
-        self._changed.notify_all()
-        for tell in self._told:
-            tell()

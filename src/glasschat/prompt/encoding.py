@@ -45,6 +45,11 @@ class PromptEncoding:
     open_reply: OpenReply | None = None
     left_out: tuple[int, ...] = ()
 
+    @property
+    def tokens(self) -> int:
+        """How many ids it has."""
+        return len(self.ids)
+
     def going_on(self, message: int, ids: Sequence[int], text: str) -> "PromptEncoding":
         """The prompt with the reply that it opens begun by `ids`, message number `message`."""
         if not ids:
