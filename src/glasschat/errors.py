@@ -14,7 +14,10 @@
     ├── EngineError
     │   ├── QueueFull         too many requests are waiting already
     │   ├── EngineStopped     the engine has been closed, or has failed
-    │   └── ReplyFailed       this reply went wrong; others go on
+    │   ├── ReplyFailed       this reply went wrong; others go on
+    │   └── RemoteError       the server that writes the replies
+    │       ├── RemoteUnreachable   cannot be reached, or has broken off
+    │       └── RemoteRefused       does not do what was asked of it
     ├── StoreError            conversations cannot be kept; the chat itself goes on
     │   ├── StoreUnavailable  the database cannot be opened or reached, or is locked too long
     │   ├── StoreFull         no room on the disk
@@ -114,6 +117,18 @@ class EngineStopped(EngineError):
 
 class ReplyFailed(EngineError):
     """This reply went wrong; others go on."""
+
+
+class RemoteError(EngineError):
+    """Another server writes the replies, and there is something wrong with it."""
+
+
+class RemoteUnreachable(RemoteError):
+    """That server cannot be reached, or has broken off."""
+
+
+class RemoteRefused(RemoteError):
+    """That server does not do what was asked of it."""
 
 
 class StoreError(GlasschatError):

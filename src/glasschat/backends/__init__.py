@@ -1,7 +1,7 @@
 """What pages and the API talk to: one interface, whatever generates the tokens."""
 
-from glasschat.backends.base import Backend, Description, Readiness
+from glasschat.backends.base import Backend, Capability, Description, Readiness
 from glasschat.backends.local import LocalBackend
 from glasschat.backends.provenance import Provenance
 
-__all__ = ["Backend", "Description", "LocalBackend", "Provenance", "Readiness"]
+__all__ = ["Backend", "Capability", "Description", "LocalBackend", "Provenance", "Readiness"]

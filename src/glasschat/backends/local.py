@@ -163,6 +163,10 @@ class LocalBackend:
         with self._fitter() as fitter:
             return fitter.fit(messages, params, self.engine.model.runner.context, policy)
 
+    def settle(self, params: SamplingParams) -> SamplingParams:
+        """See Backend.settle."""
+        return params
+
     def measure(self, messages: Sequence[ChatMessage]) -> int:
         """See Backend.measure."""
         with self._fitter() as fitter:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from glasschat.backends import LocalBackend
 from glasschat.bench.rivals import LlamaServer, llama_server
-from glasschat.engine import Generation
+from glasschat.engine import Generation, Reply
 from glasschat.models.hf.load import HfPlan
 from glasschat.models.load import LoadPlan, load_model
 from glasschat.prompt import ChatMessage
@@ -80,9 +80,9 @@ def finish(generation: Generation) -> Generation:
     return generation
 
 
-def decode_tps(generation: Generation) -> float:
+def decode_tps(generation: Reply) -> float:
     """Tokens per second after the first, of a finished reply."""
-    speed = finish(generation).snapshot().timings.decode_tps
+    speed = generation.result().timings.decode_tps
     assert speed is not None
     return speed
 

@@ -8,17 +8,21 @@ from glasschat.chat.branching import check_place, check_text, runs_before, seed_
 from glasschat.chat.node import Node, new_id, now_ms
 from glasschat.chat.settings import Settings
 from glasschat.chat.starting import MOST_AT_ONCE, Started, Starting, system_messages
-from glasschat.engine import AT_ONCE, Beginning, Generation
+from glasschat.engine import AT_ONCE, Beginning, Reply
 from glasschat.errors import ParameterError, PromptTooLong
 from glasschat.prompt import ChatMessage
 
 
 @dataclass(frozen=True, slots=True)
 class ContextUse:
-    """Tokens of the context that a conversation takes, and its turns that are left out, by id."""
+    """Tokens of the context that a conversation takes, and its turns that are left out, by id.
+
+    `estimated` says that nobody has counted them.
+    """
 
     used: int
     left_out: frozenset[str]
+    estimated: bool = False
 
 
 class Conversation(Starting):
@@ -34,7 +38,7 @@ class Conversation(Starting):
 
         Raises PromptError and EngineError as `ask` does, but for a prompt that is too long.
         """
-        path, generation = self.tree.path, self.generation
+        path, generation, estimated = self.tree.path, self.generation, False
         head = system_messages(self.saved.system if generation else settings.system)
         if generation is not None:
             usage = generation.snapshot().usage
@@ -46,15 +50,15 @@ class Conversation(Starting):
             # What comes next is a question: what would be left out for it is not read any more.
             messages = [*head, *(node.message() for node in path), ChatMessage("user", "")]
             try:
-                encoding = backend.fit(messages, settings.params, settings.policy)
-                used, dropped = len(encoding.ids), encoding.left_out
+                prompt = backend.fit(messages, settings.params, settings.policy)
+                used, dropped, estimated = prompt.tokens, prompt.left_out, not prompt.counted
             except PromptTooLong as error:
                 used, dropped = error.needed, ()
-        return ContextUse(used, frozenset(path[i - len(head)].id for i in dropped))
+        return ContextUse(used, frozenset(path[i - len(head)].id for i in dropped), estimated)
 
     def ask(
         self, backend: Backend, text: str, settings: Settings, *, beginning: Beginning = AT_ONCE
-    ) -> Generation:
+    ) -> Reply:
         """Send a user turn behind the open path and begin its reply."""
         with self._changing():
             self._refuse_while_running()
@@ -69,7 +73,7 @@ class Conversation(Starting):
         settings: Settings,
         *,
         beginning: Beginning = AT_ONCE,
-    ) -> Generation:
+    ) -> Reply:
         """Ask in other words: a sibling of the user turn, and its reply."""
         with self._changing():
             self._refuse_while_running()
@@ -78,7 +82,7 @@ class Conversation(Starting):
 
     def regenerate(
         self, backend: Backend, node_id: str, settings: Settings, *, beginning: Beginning = AT_ONCE
-    ) -> Generation:
+    ) -> Reply:
         """Answer the user turn of that reply anew: a sibling of the reply."""
         with self._changing():
             self._refuse_while_running()
@@ -87,7 +91,7 @@ class Conversation(Starting):
 
     def go_on(
         self, backend: Backend, node_id: str, settings: Settings, *, beginning: Beginning = AT_ONCE
-    ) -> Generation:
+    ) -> Reply:
         """Continue a reply that was cut."""
         with self._changing():
             self._refuse_while_running()
@@ -105,7 +109,7 @@ class Conversation(Starting):
         *,
         token_id: int | None = None,
         beginning: Beginning = AT_ONCE,
-    ) -> Generation:
+    ) -> Reply:
         """Leave a reply at its token number `place`, from 0, for another: a sibling of the reply.
 
         It has the same ids up to there and then `token_id`, or one that `settings` choose. Their
@@ -134,7 +138,7 @@ class Conversation(Starting):
 
     def compare(
         self, backend: Backend, node_id: str, settings: Sequence[Settings]
-    ) -> tuple[tuple[str, Generation], ...]:
+    ) -> tuple[tuple[str, Reply], ...]:
         """Answer a user turn, or that of a reply, with each of 2 to 4 settings at once.
 
         The replies, each with its turn's id, are siblings in the order of the settings, and the

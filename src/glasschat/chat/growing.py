@@ -1,9 +1,10 @@
 """What there is of a reply on its way, as a turn of the tree."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from glasschat.chat.node import Ending, Node, Run
-from glasschat.engine import Generation, Snapshot, Step
+from glasschat.engine import Reply, Snapshot, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +12,7 @@ class ReplyOnItsWay:
     """A turn as it was when its last run began, and that run."""
 
     node: Node
-    generation: Generation
+    generation: Reply
 
     @property
     def text(self) -> str:
@@ -19,7 +20,7 @@ class ReplyOnItsWay:
         return self.node.text + self.generation.snapshot().text
 
 
-def grown(node: Node, generation: Generation) -> Node:
+def grown(node: Node, generation: Reply) -> Node:
     """The turn with what its last run has written so far; with its ending, if it has ended."""
     # First of all: it may end while it is looked at.
     finished = generation.finished
@@ -29,16 +30,22 @@ def grown(node: Node, generation: Generation) -> Node:
     return replace(node, text=node.text + text, ids=whole, runs=(*node.runs[:-1], run))
 
 
-def written(generation: Generation) -> tuple[str, tuple[int, ...] | None]:
+def written(generation: Reply) -> tuple[str, tuple[int, ...] | None]:
     """Text and ids that belong together; of an unended reply what has been released."""
     if generation.finished:
         message = generation.message()
         return message.text, message.ids
-    steps = released(generation, 0)
-    return "".join(step.text for step in steps), tuple(step.token_id for step in steps)
+    return said(released(generation, 0))
 
 
-def released(generation: Generation, start: int) -> list[Step]:
+def said(steps: Sequence[Token]) -> tuple[str, tuple[int, ...] | None]:
+    """What they say together, and their ids; None where any of them is not known."""
+    ids = [step.token_id for step in steps if step.token_id is not None]
+    whole = tuple(ids) if len(ids) == len(steps) else None
+    return "".join(step.text for step in steps), whole
+
+
+def released(generation: Reply, start: int) -> list[Token]:
     """The steps from `start` on, up to the last that released text.
 
     Those behind it wait for theirs: ids and text that are kept belong together.

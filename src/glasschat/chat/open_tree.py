@@ -13,7 +13,7 @@ from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import ReplyWriter, Store
 from glasschat.chat.trace_shelf import TraceShelf
 from glasschat.chat.tree import Tree
-from glasschat.engine import Generation
+from glasschat.engine import Reply
 from glasschat.errors import ConversationNotFound
 from glasschat.glass import Trace
 
@@ -40,7 +40,7 @@ class OpenTree:
         self._lock = threading.RLock()
         self._new = saved is None
         self._saved = saved or SavedConversation(created=now_ms(), updated=now_ms())
-        self._growing: dict[str, Generation] = {}
+        self._growing: dict[str, Reply] = {}
         self._unkept: set[str] = set()
         self._stop_unwatched: set[str] = set()
         self.revision = revision
@@ -65,14 +65,14 @@ class OpenTree:
         return self.saved.tree
 
     @property
-    def growing(self) -> Mapping[str, Generation]:
+    def growing(self) -> Mapping[str, Reply]:
         """The replies on their way in this process, by the ids of their turns."""
         with self._lock:
             self._settle()
             return dict(self._growing)
 
     @property
-    def generation(self) -> Generation | None:
+    def generation(self) -> Reply | None:
         """The reply on its way at the end of the open path."""
         last = self.tree.last
         return self._growing.get(last.id) if last else None

@@ -10,7 +10,7 @@ from glasschat.chat.open_tree import OpenTree
 from glasschat.chat.settings import Settings
 from glasschat.chat.store import ReplyWriter, Store
 from glasschat.chat.tree import Tree, titled
-from glasschat.engine import AT_ONCE, Beginning, Generation
+from glasschat.engine import AT_ONCE, Beginning, Reply
 from glasschat.errors import EngineError
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
@@ -25,7 +25,7 @@ class Started:
 
     reply: Node
     settings: Settings
-    generation: Generation
+    generation: Reply
 
 
 def system_messages(system: str) -> list[ChatMessage]:
@@ -70,7 +70,7 @@ class Starting(OpenTree):
         origin = Origin(
             about.name, told.model_fingerprint, told.template_fingerprint, told.versions
         )
-        return Run(params, origin, created=now_ms())
+        return Run(backend.settle(params), origin, created=now_ms())
 
     def _reply(
         self,
@@ -80,7 +80,7 @@ class Starting(OpenTree):
         beginning: Beginning,
         *,
         to: Node | None = None,
-    ) -> Generation:
+    ) -> Reply:
         asked = to or tree.last
         assert asked is not None
         run = self._run(backend, settings.params)
@@ -106,11 +106,14 @@ class Starting(OpenTree):
         )
         # Known from the start, so that a reply that a crash cuts off has its seed too.
         run = replace(run, seed=generation.snapshot().seed)
-        return Started(replace(reply, runs=(*reply.runs[:-1], run)), settings, generation)
+        # Another server tells no ids: then the text alone goes back to the model.
+        ids = None if generation.message().ids is None else reply.ids
+        reply = replace(reply, ids=ids, runs=(*reply.runs[:-1], run))
+        return Started(reply, settings, generation)
 
     def _let_grow(
         self, tree: Tree, *started: Started, asked: Node | None = None, like: str | None = None
-    ) -> Generation:
+    ) -> Reply:
         """Put what was started into the conversation, in its order, with the turn that asked.
 
         The settings of the first are the conversation's. `like` is the reply that they branch

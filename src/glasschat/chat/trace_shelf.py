@@ -5,7 +5,7 @@ from collections import OrderedDict
 
 from glasschat.chat.node import Node
 from glasschat.chat.store import Store
-from glasschat.engine import Generation
+from glasschat.engine import Generation, Reply
 from glasschat.errors import ConversationNotFound, StoreConflict
 from glasschat.glass import Trace
 
@@ -33,8 +33,10 @@ class TraceShelf:
         self._held: OrderedDict[Key, Trace] = OrderedDict()
         self._tokens = 0
 
-    def grown(self, conversation_id: str, reply: Node, generation: Generation) -> Trace | None:
+    def grown(self, conversation_id: str, reply: Node, generation: Reply) -> Trace | None:
         """That of a reply's last run, as far as it has come; costs what is new of it."""
+        if not isinstance(generation, Generation):
+            return None  # what another server writes
         key = (conversation_id, reply.id, len(reply.runs) - 1)
         known = self._get(key)
         trace = Trace.of(generation) if known is None else known.grown(generation)

@@ -17,7 +17,11 @@ class ReplyPrompt(Protocol):
 
     @property
     def tokens(self) -> int:
-        """How many tokens the model reads; 0 where that is not known."""
+        """How many tokens the model reads."""
+
+    @property
+    def counted(self) -> bool:
+        """Whether they were counted, by the model's own tokenizer, and not estimated."""
 
     @property
     def left_out(self) -> tuple[int, ...]:

@@ -27,20 +27,19 @@ class FinishReason(StrEnum):
 
 
 class Token(Protocol):
-    """A token of a reply, whoever wrote it.
-
-    `text` is what it released: none, or that of earlier ones too, where a character or a stop
-    string was waited for. `token_id` is None where only texts are known.
-    """
+    """A token of a reply, whoever wrote it."""
 
     @property
-    def text(self) -> str: ...
+    def text(self) -> str:
+        """What it released: nothing where a character or a stop string was still waited for."""
 
     @property
-    def token_id(self) -> int | None: ...
+    def token_id(self) -> int | None:
+        """Its id; None where only texts are known."""
 
     @property
-    def record(self) -> StepRecord | None: ...
+    def record(self) -> StepRecord | None:
+        """How it was chosen, where that was recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from glasschat.glass.breakpoints import BestChanges, EntropyAbove, ProbabilityBe
 from glasschat.glass.diff import Diff, Side, diff
 from glasschat.glass.knobs import Knob, audit, in_use
 from glasschat.glass.odds import Odds, odds_under
+from glasschat.glass.told import Told, ToldCandidate, ToldStep, told_steps
 from glasschat.glass.trace import Trace, recorded
 from glasschat.glass.values import Values, values
 from glasschat.glass.waterfall import Candidate, Cell, Column, Waterfall, waterfall
@@ -24,6 +25,9 @@ __all__ = [
     "Sentence",
     "Side",
     "TextAppears",
+    "Told",
+    "ToldCandidate",
+    "ToldStep",
     "Trace",
     "Values",
     "Waterfall",
@@ -33,6 +37,7 @@ __all__ = [
     "in_use",
     "odds_under",
     "recorded",
+    "told_steps",
     "values",
     "waterfall",
     "what_if",

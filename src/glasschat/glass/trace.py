@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.engine import Generation, Step
+from glasschat.engine import Generation, Step, Token
 from glasschat.prompt import PromptEncoding
 from glasschat.sampling import Columns, SamplingParams, StepRecord, seeded_draws
+
+S = TypeVar("S", bound=Token)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +135,7 @@ class Trace:
         return seeded_draws(seed, self.earlier, len(self))
 
 
-def recorded(steps: Sequence[Step]) -> Sequence[Step]:
+def recorded(steps: Sequence[S]) -> Sequence[S]:
     """The steps up to the first that has no record: of a reply without traces none."""
     for number, step in enumerate(steps):
         if step.record is None:

@@ -50,6 +50,11 @@ class PromptEncoding:
         """How many ids it has."""
         return len(self.ids)
 
+    @property
+    def counted(self) -> bool:
+        """Always: ids are no estimate."""
+        return True
+
     def going_on(self, message: int, ids: Sequence[int], text: str) -> "PromptEncoding":
         """The prompt with the reply that it opens begun by `ids`, message number `message`."""
         if not ids:

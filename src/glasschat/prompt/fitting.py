@@ -88,7 +88,7 @@ class PromptFitter:
             spare = min(spare, limits.max_new_tokens)
         most = limit - spare
         frame, sizes = self._sized(messages)
-        starts = _starts(messages)
+        starts = turn_starts(messages)
         first = first_kept(frame, sizes, most=most, target=min(most, int(limit * KEPT_SHARE)))
         encoding = self._without(messages, starts[0], starts[first])
         if len(encoding.ids) <= most:
@@ -105,7 +105,7 @@ class PromptFitter:
 
     def _sized(self, messages: Sequence[ChatMessage]) -> tuple[int, list[TurnSize]]:
         """The tokens of the prompt without its turns, and those of each turn."""
-        starts = _starts(messages)
+        starts = turn_starts(messages)
         turns = [
             self._sizes.turn(messages[start:end], followed=end < len(messages))
             for start, end in pairwise([*starts, len(messages)])
@@ -145,7 +145,7 @@ def first_kept(frame: int, turns: Sequence[TurnSize], *, most: int, target: int)
     return first
 
 
-def _starts(messages: Sequence[ChatMessage]) -> list[int]:
+def turn_starts(messages: Sequence[ChatMessage]) -> list[int]:
     """Where each turn begins: a question, or what comes before the first one."""
     first = 1 if messages[0].role == "system" and len(messages) > 1 else 0
     return [first] + [

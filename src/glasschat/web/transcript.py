@@ -6,7 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from glasschat.chat import Conversation, Ending, Node, Tree
-from glasschat.engine import Generation, State
+from glasschat.engine import Reply, State
 from glasschat.web.blocks import BlockSplitter
 from glasschat.web.explaining import explained
 from glasschat.web.figures import figures, progress
@@ -58,7 +58,7 @@ def draw_reply(tree: Tree, node: Node, hand: Hand, *, idle: bool, last: bool) ->
             _toolbar(tree, node, tools, hand)
 
 
-def watch(conversation: Conversation, node: Node, generation: Generation) -> None:
+def watch(conversation: Conversation, node: Node, generation: Reply) -> None:
     """Show a reply as it grows, until it ends.
 
     Reruns may interrupt this anywhere: the reply goes on in the engine, and the next run of the

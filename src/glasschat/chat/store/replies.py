@@ -33,7 +33,10 @@ class StoredReply:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a reply has grown by; empty as a sign of life."""
+    """What a reply has grown by; empty as a sign of life.
+
+    `ids` are empty for a reply whose turn has none.
+    """
 
     reply: StoredReply
     place: int
@@ -73,6 +76,9 @@ def begin(
     if place and like is None:
         interrupt(connection, unended(connection, conversation.number), now)
         turn = turn_row(connection, conversation.number, node.id).number
+        if node.ids is None:
+            # What comes now has none, so that those of the text before it are of no use either.
+            connection.execute(update(turns).where(turns.c.number == turn).values(ids=None))
         text, ids = grown(connection, turn)
         open_turn(connection, conversation, node.id)
         number = _next_run(connection, turn, place, node, writer, now)

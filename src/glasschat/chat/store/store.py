@@ -28,9 +28,9 @@ from glasschat.chat.store.replies import StoredReply
 from glasschat.chat.store.schema import conversations
 from glasschat.chat.store.schema import turns as turns_table
 from glasschat.chat.store.searching import Hit, found
-from glasschat.chat.store.tracing import traces_of
+from glasschat.chat.store.recorded import told_of, traces_of
 from glasschat.errors import StoreError
-from glasschat.glass import Trace
+from glasschat.glass import Told, Trace
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 
@@ -177,8 +177,12 @@ class Store:
     def traces(self, owner: str, conversation_id: str, turn_id: str) -> tuple[Trace | None, ...]:
         """How its tokens were chosen: one for each run of the reply, None where not recorded."""
         with self.database.read() as connection:
-            row = owned(connection, owner, conversation_id)
-            return traces_of(connection, turns.turn_row(connection, row.number, turn_id))
+            return traces_of(connection, owned(connection, owner, conversation_id), turn_id)
+
+    def told(self, owner: str, conversation_id: str, turn_id: str) -> tuple[Told | None, ...]:
+        """What a server told of its tokens: one for each run, None where none did."""
+        with self.database.read() as connection:
+            return told_of(connection, owned(connection, owner, conversation_id), turn_id)
 
     # --- growing replies; ReplyWriter does the rest ---------------------------------------
 

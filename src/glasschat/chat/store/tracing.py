@@ -14,15 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, insert, literal, select
+from sqlalchemy import Connection, insert, literal, select
 
-from glasschat.chat.node import Run
-from glasschat.chat.store.packing import unpacked_run
 from glasschat.chat.store.schema import NUMBER, prompts, runs, traces, turns
-from glasschat.engine import Generation, Step
-from glasschat.errors import StoreDamaged
-from glasschat.glass import Trace
-from glasschat.prompt import OpenReply, PromptEncoding, Span
+from glasschat.engine import Generation, Token
 from glasschat.sampling import TEMPERATURES, TOP_CANDIDATES, Columns
 
 _LEVEL = 1  # of zlib: 6 takes three times as long to save two parts of a hundred
@@ -51,7 +46,7 @@ _STAGES: dict[str, Any] = {
 }
 
 
-def packed_steps(steps: Sequence[Step]) -> bytes:
+def packed_steps(steps: Sequence[Token]) -> bytes:
     """The records of `steps`, of which each has one, and the text that each released."""
     columns = Columns.of([step.record for step in steps if step.record is not None])
     return _packed(columns, [step.text for step in steps])
@@ -148,6 +143,12 @@ def put_prompt(connection: Connection, run: int, generation: Generation) -> None
     connection.execute(insert(prompts).values(run=run, ids=ids, layout=json.dumps(layout)))
 
 
+def unpacked_prompt(data: bytes) -> tuple[int, ...]:
+    """The ids that a run read. Raises zlib.error for other bytes."""
+    ids = np.frombuffer(zlib.decompress(data), np.uint8)
+    return tuple(_from_bytes(ids, np.dtype(np.uint32)).tolist())
+
+
 def append_traces(connection: Connection, parts: Sequence[tuple[int, int, bytes]]) -> None:
     """Append to several replies at once: run, place and packed steps of each."""
     if parts:
@@ -197,50 +198,3 @@ def _first_of(data: bytes, tokens: int) -> tuple[bytes, int]:
         return data, count
     columns, texts = unpacked_steps(data)
     return _packed(columns.part(slice(0, tokens)), texts[:tokens]), tokens
-
-
-def traces_of(connection: Connection, turn: Row[Any]) -> tuple[Trace | None, ...]:
-    """One for each run of the turn, None where nothing was recorded. Raises StoreDamaged."""
-    query = (
-        select(runs, prompts.c.ids.label("prompt"), prompts.c.layout)
-        .join(prompts, prompts.c.run == runs.c.number, isouter=True)
-        .where(runs.c.turn == turn.number)
-        .order_by(runs.c.place)
-    )
-    found = connection.execute(query).all()
-    parts: dict[int, list[Any]] = {}
-    here = select(runs.c.number).where(runs.c.turn == turn.number)
-    chunks = select(traces).where(traces.c.run.in_(here)).order_by(traces.c.run, traces.c.place)
-    for part in connection.execute(chunks):
-        parts.setdefault(part.run, []).append(part.steps)
-    try:
-        return tuple(
-            _trace(row, unpacked_run(row), parts[row.number]) if row.number in parts else None
-            for row in found
-        )
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
-        raise StoreDamaged(
-            f"what is stored of how this reply was chosen is damaged ({error}): its text is not, "
-            "and a backup of the store has it"
-        ) from error
-
-
-def _trace(row: Row[Any], run: Run, parts: Sequence[bytes]) -> Trace:
-    layout = json.loads(row.layout)
-    again = layout["open_reply"]
-    ids = np.frombuffer(zlib.decompress(row.prompt), np.uint8)
-    read = [unpacked_steps(part) for part in parts]
-    return Trace(
-        prompt=PromptEncoding(
-            ids=tuple(_from_bytes(ids, np.dtype(np.uint32)).tolist()),
-            spans=tuple(Span(*span) for span in layout["spans"]),
-            open_reply=None if again is None else OpenReply(*again),
-            left_out=tuple(layout["left_out"]),
-        ),
-        params=run.params,
-        seed=layout["seed"],
-        end_ids=frozenset(layout["end_ids"]),
-        vocab_size=layout["vocab_size"],
-        columns=Columns.joined([columns for columns, _ in read]),
-        texts=tuple(text for _, texts in read for text in texts),
-    )

@@ -10,16 +10,17 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glasschat.chat.growing import ended, released, written
+from glasschat.chat.growing import ended, released, said, written
 from glasschat.chat.node import Run, now_ms
 from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
 from glasschat.chat.store.replies import Chunk, StoredReply
 from glasschat.chat.store.store import Store
+from glasschat.chat.store.telling import packed_told
 from glasschat.chat.store.tracing import append_traces, packed_steps, put_prompt
-from glasschat.engine import Generation, Step
+from glasschat.engine import Generation, Reply, Token
 from glasschat.errors import StoreError
-from glasschat.glass import recorded
+from glasschat.glass import recorded, told_steps
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Following:
     """A reply on its way to the store: how many steps, chunks and traces are there already."""
 
     reply: StoredReply
-    generation: Generation
+    generation: Reply
     steps: int = 0
     chunks: int = 0
     traces: int = 0
@@ -65,7 +66,7 @@ class ReplyWriter:
         with self._lock:
             return len(self._following)
 
-    def follow(self, reply: StoredReply, generation: Generation) -> None:
+    def follow(self, reply: StoredReply, generation: Reply) -> None:
         """Keep `generation` as it grows, until its end is kept."""
         with self._lock:
             self._following[generation.id] = Following(reply, generation)
@@ -138,7 +139,7 @@ class ReplyWriter:
                     lost.add(f.reply.run)
             kept = [(f, trace) for f, trace in chosen if f.reply.run not in lost]
             for f, _ in kept:
-                if f.traces == 0:
+                if f.traces == 0 and isinstance(f.generation, Generation):
                     put_prompt(connection, f.reply.run, f.generation)
             append_traces(connection, [(f.reply.run, f.traces, trace) for f, trace in kept])
         # Committed: only now is it known that nothing has to be written again.
@@ -155,16 +156,18 @@ class ReplyWriter:
                 self._following.pop(generation_id, None)
 
 
-def _chunk(f: Following, steps: Sequence[Step]) -> Chunk:
+def _chunk(f: Following, steps: Sequence[Token]) -> Chunk:
     """What the reply has grown by."""
-    text = "".join(step.text for step in steps)
-    return Chunk(f.reply, f.chunks, text, tuple(step.token_id for step in steps))
+    text, ids = said(steps)
+    return Chunk(f.reply, f.chunks, text, ids or ())
 
 
-def _trace(f: Following, steps: Sequence[Step]) -> bytes:
+def _trace(f: Following, steps: Sequence[Token]) -> bytes:
     """How they were chosen; empty where that is not recorded."""
-    told = recorded(steps)
-    return packed_steps(told) if told else b""
+    if (told := told_steps(steps)) and any(step.chosen is not None for step in told):
+        return packed_told(told)
+    own = recorded(steps)
+    return packed_steps(own) if own else b""
 
 
 def _whole(f: Following) -> tuple[str, tuple[int, ...] | None, Run]:

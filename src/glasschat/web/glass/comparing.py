@@ -75,7 +75,7 @@ def side_by_side(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, 
         "replies": [
             {
                 "turn": one.node.id,
-                "state": state(one.generation),
+                "state": state(one.growing),
                 "settings": told[number],
                 "tokens": [one.names(token_id) for token_id in ids[number]],
                 "same": _same(ids[0], ids[number]) if number else [],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from glasschat.engine import Generation, State
+from glasschat.engine import Reply, State
 from glasschat.errors import InvalidMessage
 from glasschat.web.glass.changing import read_changes
 from glasschat.web.glass.falls import fall
@@ -21,7 +21,7 @@ def tokens(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     """The tokens from `from` on, and whether more are to come."""
     start = number(asked, "from", 0)
     return {
-        "state": state(reply.generation),
+        "state": state(reply.growing),
         "from": start,
         "count": reply.count,
         "recorded": reply.recorded,
@@ -55,7 +55,7 @@ def prompt(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     return xray(reply)
 
 
-def state(generation: Generation | None) -> str:
+def state(generation: Reply | None) -> str:
     """What the reply is doing."""
     return (generation.snapshot().state if generation else State.FINISHED).value
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from glasschat.chat import Conversation, Node
-from glasschat.engine import Generation
+from glasschat.engine import Generation, Reply
 from glasschat.errors import InvalidMessage
 from glasschat.glass import Trace
 from glasschat.web.glass.boxes import Subject
@@ -31,9 +31,14 @@ class ReplyUnderGlass:
             raise InvalidMessage("this chat is no longer kept")
         self.site = site
         self.conversation: Conversation = found
-        self.generation: Generation | None = found.growing.get(subject.turn)
+        self.growing: Reply | None = found.growing.get(subject.turn)
         self.node: Node = found.tree[subject.turn]
         self._traces = found.traces(subject.turn)
+
+    @property
+    def generation(self) -> Generation | None:
+        """The handle to steer it by, while an engine of this process writes it."""
+        return self.growing if isinstance(self.growing, Generation) else None
 
     @cached_property
     def names(self) -> Names:

@@ -1,0 +1,79 @@
+"""Where a server is, and what it may be called in public."""
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
+
+from glasschat.config import LOOPBACK_HOSTS
+from glasschat.errors import ParameterError, ServerError
+
+_ALLOWED = "an http or https address, as in http://127.0.0.1:8000/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """OpenAI's interface of a server, whose paths begin at `base`."""
+
+    base: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """The address that was typed; one without a path is that of a server's root.
+
+        Raises ParameterError, and ServerError for one with a password, which is not repeated.
+        """
+        try:
+            parts = urlsplit(text.strip())
+            port = parts.port
+        except ValueError:
+            raise ParameterError("remote", _ALLOWED, text) from None
+        if parts.username is not None or parts.password is not None:
+            raise ServerError(
+                "the address of --remote has a name or a key in it, which others on this machine "
+                "see in the list of processes: give the key with --remote-key-file"
+            )
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _plain(text.strip()):
+            raise ParameterError("remote", _ALLOWED, text)
+        if parts.query or parts.fragment:
+            raise ParameterError("remote", "an address without ? and #", text)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        place = host if port is None else f"{host}:{port}"
+        path = parts.path.rstrip("/") or "/v1"
+        return cls(f"{parts.scheme}://{place}{path}")
+
+    def path(self, path: str) -> str:
+        """A path of OpenAI's interface, as in /chat/completions."""
+        return self.base + path
+
+    def own(self, path: str) -> str:
+        """A path of the server's own, beside that interface, as in /tokenize."""
+        return self.base.removesuffix("/v1") + path
+
+    @property
+    def host(self) -> str:
+        """The host's name or number."""
+        return self._parts.hostname or ""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host in LOOPBACK_HOSTS or self.host.endswith(".localhost")
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody on the way can read along."""
+        return self._parts.scheme == "https"
+
+    @property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.base)
+
+    def __str__(self) -> str:
+        return self.base.removesuffix("/v1")
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and "\\" not in text

@@ -1,0 +1,179 @@
+"""The backend whose replies a server elsewhere writes."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from glasschat import __version__
+from glasschat.backends.base import Capability, Description, Readiness
+from glasschat.backends.provenance import Provenance
+from glasschat.backends.remote.body import Manners, request_body, settled
+from glasschat.backends.remote.client import Patience
+from glasschat.backends.remote.contact import Contact, Reached
+from glasschat.backends.remote.dialect import Dialect
+from glasschat.backends.remote.options import RemoteOptions
+from glasschat.backends.remote.reply import RemotePrompt, RemoteReply
+from glasschat.backends.remote.streaming import ReplyStream
+from glasschat.engine import FinishReason
+from glasschat.errors import RemoteError, RemoteRefused
+from glasschat.prompt import ChatMessage, ContextPolicy
+from glasschat.sampling import SamplingParams
+
+PATIENCE = Patience()
+
+AT_ONCE_S = 1.0
+"""What a server refuses within this time was never begun; later it is a reply that failed."""
+
+# What no server tells enough for, whatever its kind.
+_OURS_ALONE = frozenset(
+    {
+        Capability.STAGES,
+        Capability.DRAW,
+        Capability.WHAT_IF,
+        Capability.BRANCHING,
+        Capability.DEBUGGER,
+        Capability.PROMPT_TOKENS,
+    }
+)
+
+
+class RemoteBackend:
+    """Implements Backend in front of any server with OpenAI's interface.
+
+    Safe to use from any thread. Once the server was found it stays ready: while it cannot be
+    reached, replies fail with the reason, and `describe` has it too.
+    """
+
+    def __init__(self, options: RemoteOptions, *, patience: Patience = PATIENCE) -> None:
+        self._options = options
+        self._contact = Contact(options, patience)
+        self._manners = Manners()
+        self._manners_of: Dialect | None = None
+
+    def __enter__(self) -> "RemoteBackend":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def load(self) -> None:
+        """Look for the server once. Raises RemoteError."""
+        self._contact.loop.submit(self._contact.look()).result()
+
+    def load_in_background(self) -> None:
+        """See Backend.load_in_background; this goes on for good."""
+        self._contact.loop.submit(self._contact.keep_up())
+
+    def describe(self) -> Description:
+        """See Backend.describe. The `error` of one that is ready is why it cannot be reached."""
+        reached, trouble = self._contact.reached, self._contact.trouble
+        if reached is None:
+            name = self._options.model or self._options.address.host
+            return Description(Readiness.LOADING, name, error=trouble)
+        found = reached.found
+        return Description(
+            Readiness.READY,
+            found.name,
+            detail=found.dialect.name,
+            context=found.context,
+            slots=found.slots,
+            progress=1.0,
+            error=trouble,
+            provenance=Provenance(versions={"glasschat": __version__, **found.versions}),
+            missing=self._missing(found.dialect),
+            not_taken=found.dialect.not_taken,
+        )
+
+    def _missing(self, dialect: Dialect) -> frozenset[Capability]:
+        missing = {*_OURS_ALONE}
+        if dialect.go_on is None:
+            missing.add(Capability.GO_ON)
+        if not dialect.tells_logprobs or self._manners.top_logprobs is None:
+            missing.add(Capability.LOGPROBS)
+        return frozenset(missing)
+
+    def settle(self, params: SamplingParams) -> SamplingParams:
+        """See Backend.settle."""
+        reached = self._contact.reached
+        return params if reached is None else settled(params, reached.found.dialect)
+
+    def fit(
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        policy: ContextPolicy = ContextPolicy.REFUSE,
+    ) -> RemotePrompt:
+        """See Backend.fit."""
+        return self._contact.there().fitter.fit(messages, params, policy)[1]
+
+    def measure(self, messages: Sequence[ChatMessage]) -> int:
+        """See Backend.measure: counted by servers that do, else estimated from what they told."""
+        asked = list(messages)
+        if not any(message.role == "user" for message in asked):
+            asked.append(ChatMessage("user", ""))
+        return self._contact.there().counts.of(asked).tokens
+
+    def start(
+        self,
+        messages: Sequence[ChatMessage],
+        params: SamplingParams,
+        *,
+        policy: ContextPolicy = ContextPolicy.REFUSE,
+    ) -> RemoteReply:
+        """See Backend.start. What the server refuses later than within a second fails the reply."""
+        reached = self._contact.there()
+        found, dialect = reached.found, reached.found.dialect
+        goes_on = bool(messages) and messages[-1].role == "assistant"
+        if goes_on and dialect.go_on is None:
+            raise RemoteRefused(
+                f"{self._options.address} cannot go on with a reply that was cut, as far as is "
+                f"known of {dialect.name}: press Again, or say with --remote-kind what it is"
+            )
+        kept, prompt = reached.fitter.fit(messages, params, policy)
+        params = settled(params, dialect)
+        limit = reached.fitter.room(prompt, params)
+
+        def body(manners: Manners) -> dict[str, Any]:
+            return request_body(
+                kept,
+                params,
+                dialect,
+                manners,
+                model=found.model,
+                limit=limit,
+                context=found.context,
+            )
+
+        if self._manners_of is not dialect:
+            self._manners, self._manners_of = Manners(), dialect
+        body(self._manners)  # What cannot be sent is raised here.
+        earlier = kept[-1].text if goes_on else ""
+        reply = RemoteReply(prompt, lambda: work.cancel(), seed=params.seed, earlier=earlier)
+        stream = ReplyStream(
+            self._contact.client, reply, body, self._manners, self._remember, model=found.model
+        )
+        work = self._contact.loop.submit(stream.run())
+        work.add_done_callback(lambda _: self._over(reached, kept, reply, stream))
+        with suppress(TimeoutError):
+            stream.accepted.result(AT_ONCE_S)
+        return reply
+
+    def close(self) -> None:
+        """See Backend.close."""
+        self._contact.close()
+
+    def _over(
+        self,
+        reached: Reached,
+        messages: Sequence[ChatMessage],
+        reply: RemoteReply,
+        stream: ReplyStream,
+    ) -> None:
+        reply._finish(FinishReason.CANCELLED)  # One that was cancelled before it began.
+        snapshot, told = reply.snapshot(), reply.counted.prompt
+        reached.counts.learn(messages, told, snapshot.text, snapshot.usage.completion_tokens)
+        if isinstance(stream.failure, RemoteError):
+            self._contact.lose()
+
+    def _remember(self, manners: Manners) -> None:
+        self._manners = manners

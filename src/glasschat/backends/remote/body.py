@@ -1,0 +1,135 @@
+"""A request as it goes over the wire: OpenAI's fields, and those that the server's kind takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from glasschat.backends.remote.dialect import Dialect, samplers
+from glasschat.errors import ParameterError
+from glasschat.prompt import ChatMessage
+from glasschat.sampling import SamplingParams
+
+MOST_TOP_LOGPROBS = 20
+_FEWER = {20: 5, 5: 0, 0: None}
+
+_OFF: dict[str, Any] = {
+    **{item.name: item.default for item in fields(SamplingParams)},
+    "logit_bias": {},
+    "repetition_penalty": 1.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """What a server has not refused yet, of what is asked of all; kept from reply to reply.
+
+    `top_logprobs` is how many candidates are asked for, None for no log-probabilities at all.
+    """
+
+    top_logprobs: int | None = MOST_TOP_LOGPROBS
+    counts_usage: bool = True
+    limit_field: str = "max_tokens"
+
+    def without(self, refused: str) -> "Manners | None":
+        """What to ask instead where a 400 says `refused`; None where that is about other things."""
+        said = refused.lower()
+        if "logprob" in said and self.top_logprobs is not None:
+            return replace(self, top_logprobs=_FEWER[self.top_logprobs])
+        if "stream_options" in said and self.counts_usage:
+            return replace(self, counts_usage=False)
+        if "max_completion_tokens" in said and self.limit_field == "max_tokens":
+            return replace(self, limit_field="max_completion_tokens")
+        return None
+
+
+def settled(params: SamplingParams, dialect: Dialect) -> SamplingParams:
+    """The settings with those off that do nothing at such a server."""
+    off = {name: _OFF[name] for name in dialect.not_taken}
+    return replace(params, **off)
+
+
+def request_body(
+    messages: Sequence[ChatMessage],
+    params: SamplingParams,
+    dialect: Dialect,
+    manners: Manners,
+    *,
+    model: str,
+    limit: int | None,
+    context: int,
+) -> dict[str, Any]:
+    """What is posted to /chat/completions; `limit` is the most tokens that may come.
+
+    Raises ParameterError for a value that no such server has room for.
+    """
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": wire_messages(messages),
+        "stream": True,
+        "temperature": params.temperature if params.do_sample else 0.0,
+        "top_p": params.top_p,
+        **_openai(params, dialect),
+        **_beyond(params, dialect),
+        **dialect.always,
+    }
+    if limit is not None:
+        body[manners.limit_field] = limit
+    if manners.counts_usage:
+        body["stream_options"] = {"include_usage": True}
+    if dialect.tells_logprobs and manners.top_logprobs is not None:
+        body["logprobs"] = True
+        if manners.top_logprobs:
+            body["top_logprobs"] = manners.top_logprobs
+    if dialect.window and context:
+        body[dialect.window] = context
+    if messages[-1].role == "assistant":
+        body.update(dialect.go_on or {})
+    return body
+
+
+def wire_messages(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
+    """The turns as the wire has them."""
+    return [{"role": message.role, "content": message.text} for message in messages]
+
+
+def _openai(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
+    """OpenAI's own fields, where they say anything."""
+    body: dict[str, Any] = {}
+    for name in ("presence_penalty", "frequency_penalty"):
+        if (value := getattr(params, name)) and name not in dialect.ignored:
+            body[name] = value
+    if params.stop:
+        body["stop"] = list(params.stop)
+    if params.seed is not None:
+        body["seed"] = _seed(params.seed, dialect)
+    if params.logit_bias:
+        body["logit_bias"] = {str(i): _bias(value) for i, value in params.logit_bias.items()}
+    return body
+
+
+def _seed(seed: int, dialect: Dialect) -> int:
+    if seed > dialect.most_seed:
+        allowed = f"at most {dialect.most_seed:,} where {dialect.name} writes the reply"
+        raise ParameterError("seed", allowed, seed)
+    return seed if seed < 2**63 else seed - 2**64
+
+
+def _bias(value: float) -> float:
+    if not -100 <= value <= 100:
+        raise ParameterError("logit_bias", "between -100 and 100 for a server elsewhere", value)
+    return value
+
+
+def _beyond(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
+    """The settings that OpenAI has no fields for, off or not."""
+    body: dict[str, Any] = {}
+    for name, wire in dialect.fields.items():
+        value = getattr(params, name)
+        if name == "stages":
+            value = samplers(dialect, value)
+        elif name == "stop_token_ids":
+            value = list(value)
+        elif value == _OFF[name] and name in dialect.off:
+            value = dialect.off[name]
+        body[wire] = value
+    return body

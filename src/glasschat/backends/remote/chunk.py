@@ -1,0 +1,134 @@
+"""One event of a stream of chat completions, read with care: a stranger wrote it."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from glasschat.backends.remote.refusals import Refusal
+from glasschat.errors import RemoteRefused
+from glasschat.glass import ToldCandidate
+
+DONE = "[DONE]"
+_IMPOSSIBLE = -9999.0
+_MOST_TOP = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ToldToken:
+    """A token of an event, with the likeliest in its place."""
+
+    chosen: ToldCandidate
+    top: tuple[ToldCandidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a server has counted; None where it says nothing."""
+
+    prompt: int | None
+    cached: int | None
+    completion: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What is new of a reply. `thought` is text that the model wrote before its answer, where a
+    server keeps that apart. `read` and `to_read` are tokens of the prompt, while it is being read.
+    """
+
+    text: str = ""
+    thought: str = ""
+    tokens: tuple[ToldToken, ...] = ()
+    ended: str | None = None
+    counted: Counted | None = None
+    read: int | None = None
+    to_read: int | None = None
+    refusal: Refusal | None = None
+
+
+def read_chunk(data: str, *, secret: str | None = None) -> Chunk:
+    """That of an event's data, which is not `[DONE]`. Raises RemoteRefused for what is none.
+
+    `secret` is taken out of what an error in the stream says.
+    """
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        event = None
+    if not isinstance(event, dict):
+        raise RemoteRefused(
+            "the server has sent an event that is no JSON object: see whether its address is right"
+        )
+    if event.get("error"):
+        code = _mapping(event["error"]).get("code")
+        status = code if type(code) is int and 400 <= code < 600 else 500
+        return Chunk(refusal=Refusal.read(status, {}, data.encode(errors="replace"), secret=secret))
+    choices = event.get("choices")
+    choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
+    # A whole reply instead of a stream has a message where others have deltas.
+    delta = _mapping(choice.get("delta", choice.get("message")))
+    progress = _mapping(event.get("prompt_progress"))
+    return Chunk(
+        text=_text(delta.get("content")) + _text(delta.get("refusal")),
+        thought=_text(delta.get("reasoning_content")) or _text(delta.get("reasoning")),
+        tokens=tuple(_tokens(choice.get("logprobs"))),
+        ended=_text(choice.get("finish_reason")) or None,
+        counted=_counted(event.get("usage")),
+        read=_count(progress.get("processed")),
+        to_read=_count(progress.get("total")),
+    )
+
+
+def _tokens(logprobs: Any) -> Iterator[ToldToken]:
+    content = _mapping(logprobs).get("content")
+    for item in content if isinstance(content, list) else ():
+        chosen = _candidate(item)
+        if chosen is None:
+            continue
+        others = _mapping(item).get("top_logprobs")
+        listed = others[:_MOST_TOP] if isinstance(others, list) else []
+        top = [candidate for other in listed if (candidate := _candidate(other)) is not None]
+        yield ToldToken(chosen, tuple(sorted(top, key=lambda candidate: -candidate.logprob)))
+
+
+def _candidate(item: Any) -> ToldCandidate | None:
+    told = _mapping(item)
+    written, logprob = told.get("token"), told.get("logprob")
+    if not isinstance(written, str) or isinstance(logprob, bool):
+        return None
+    if not isinstance(logprob, int | float) or math.isnan(logprob):
+        return None
+    return ToldCandidate(written, _data(told.get("bytes")), max(float(logprob), _IMPOSSIBLE))
+
+
+def _data(plain: Any) -> bytes | None:
+    try:
+        return bytes(plain) if isinstance(plain, list) else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _counted(usage: Any) -> Counted | None:
+    told = _mapping(usage)
+    if not told:
+        return None
+    details = _mapping(told.get("prompt_tokens_details"))
+    return Counted(
+        _count(told.get("prompt_tokens")),
+        _count(details.get("cached_tokens")),
+        _count(told.get("completion_tokens")),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _count(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value < 2**40 else None

@@ -1,0 +1,104 @@
+"""HTTP to one server: its address, the key, how long it is waited for."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from glasschat import __version__
+from glasschat.backends.remote.address import Address
+from glasschat.backends.remote.failures import unreachable
+from glasschat.backends.remote.refusals import Refusal
+from glasschat.errors import RemoteRefused
+
+MOST_SAID = 64 * 1024
+"""Bytes of a refusal that are read."""
+
+MOST_WHOLE = 16 * 2**20
+"""Bytes of an answer that is no stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that are waited: for a connection, for a short answer, for the first token of a
+    reply, and for a further one.
+    """
+
+    connect_s: float = 10.0
+    answer_s: float = 10.0
+    first_s: float = 600.0
+    idle_s: float = 60.0
+
+
+class Client:
+    """For one event loop. Redirects are not followed: the key is this server's."""
+
+    def __init__(self, address: Address, key: str | None, patience: Patience) -> None:
+        self.address = address
+        self.key = key
+        self.patience = patience
+        headers = {"user-agent": f"glasschat/{__version__}", "accept-encoding": "identity"}
+        if key is not None:
+            headers["authorization"] = f"Bearer {key}"
+        self._http = httpx2.AsyncClient(
+            headers=headers,
+            timeout=httpx2.Timeout(patience.answer_s, connect=patience.connect_s, pool=None),
+            # Servers drop connections that rest for five seconds; one of them is not to be met.
+            limits=httpx2.Limits(max_connections=None, keepalive_expiry=2.0),
+            # What is on this machine is not reached by way of a proxy elsewhere.
+            trust_env=not address.is_loopback,
+        )
+
+    async def get(self, url: str) -> tuple[int, Any]:
+        """The status and the JSON of a short answer, None for none. Raises RemoteUnreachable."""
+        return await self._answer("GET", url, None)
+
+    async def post(self, url: str, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """The same for something that is asked with a body."""
+        return await self._answer("POST", url, body)
+
+    async def _answer(self, method: str, url: str, body: Any) -> tuple[int, Any]:
+        try:
+            async with self._http.stream(method, url, json=body) as response:
+                data = await bounded(response, MOST_WHOLE)
+        except httpx2.HTTPError as error:
+            raise unreachable(self.address, error) from error
+        if response.status_code != 200:
+            return response.status_code, self.refusal(response, data[:MOST_SAID])
+        try:
+            return 200, json.loads(data)
+        except (ValueError, RecursionError):
+            return 200, None
+
+    @asynccontextmanager
+    async def stream(self, url: str, body: Mapping[str, Any]) -> AsyncIterator[httpx2.Response]:
+        """The response to a POST, as soon as it begins. Raises httpx2.HTTPError."""
+        patience = httpx2.Timeout(None, connect=self.patience.connect_s, write=30.0)
+        async with self._http.stream("POST", url, json=body, timeout=patience) as response:
+            yield response
+
+    def refusal(self, response: httpx2.Response, data: bytes) -> Refusal:
+        """What a response says that is no answer."""
+        return Refusal.read(response.status_code, response.headers, data, secret=self.key)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+
+async def bounded(response: httpx2.Response, most: int) -> bytes:
+    """The whole of a response. Raises RemoteRefused where it is more than `most` bytes."""
+    data = b""
+    async for part in response.aiter_bytes():
+        data += part
+        if len(data) > most:
+            if response.status_code != 200:
+                return data
+            raise RemoteRefused(
+                f"the server has sent more than {most // 2**20} MiB, which is no answer to what "
+                "was asked: see whether its address is right"
+            )
+    return data

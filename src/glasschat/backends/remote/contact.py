@@ -1,0 +1,119 @@
+"""Being in touch with a server: looking for it, knowing what it is, noticing that it was lost."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from glasschat.backends.remote.asking import count_tokens
+from glasschat.backends.remote.client import Client, Patience
+from glasschat.backends.remote.counting import TokenCounts
+from glasschat.backends.remote.discovery import Found, discover
+from glasschat.backends.remote.fitting import RemoteFitter
+from glasschat.backends.remote.loop import LoopThread
+from glasschat.backends.remote.options import RemoteOptions
+from glasschat.errors import EngineStopped, GlasschatError, RemoteError
+from glasschat.prompt import ChatMessage
+
+log = logging.getLogger(__name__)
+
+COUNT_S = 3.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 10.0
+LOOK_AGAIN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A server that was found, and what was learnt of it since."""
+
+    found: Found
+    counts: TokenCounts
+    fitter: RemoteFitter
+
+
+class Contact:
+    """Looks for a server until it is there, again when it was lost, and now and then to be sure.
+
+    All connections live in the thread of its `loop`. `reached` is the server as it was found
+    last, `trouble` why it cannot be asked now.
+    """
+
+    def __init__(self, options: RemoteOptions, patience: Patience) -> None:
+        self.reached: Reached | None = None
+        self.trouble: str | None = None
+        self._options = options
+        self._closed = False
+        self.loop = LoopThread("glasschat-remote")
+        self.client, self._lost = self.loop.submit(self._opened(patience)).result()
+
+    async def _opened(self, patience: Patience) -> tuple[Client, asyncio.Event]:
+        """What belongs to the loop is made there."""
+        return Client(self._options.address, self._options.key, patience), asyncio.Event()
+
+    def there(self) -> Reached:
+        """The server. Raises RemoteError while it was not found yet, EngineStopped afterwards."""
+        if self._closed:
+            raise EngineStopped("the connection to the server has been closed")
+        if self.reached is None:
+            if self.trouble is not None:
+                raise RemoteError(self.trouble)
+            raise RemoteError(f"{self._options.address} is still being looked for: wait a moment")
+        return self.reached
+
+    async def look(self) -> None:
+        """Ask the server what it is. Raises RemoteError."""
+        asked = self._options
+        try:
+            found = await discover(
+                self.client, model=asked.model, kind=asked.kind, context=asked.context
+            )
+        except GlasschatError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = None
+        if self.reached is None or self.reached.found != found:
+            counts = TokenCounts(partial(self._count, found))
+            self.reached = Reached(found, counts, RemoteFitter(counts, found.context))
+
+    async def keep_up(self) -> None:
+        """Look until the server is there, and whenever it may be so no longer; never ends."""
+        pause, told = FIRST_PAUSE_S, ""
+        while True:
+            self._lost.clear()
+            try:
+                await self.look()
+            except GlasschatError as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.error("%s", told)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_S)
+            except Exception:
+                log.exception("looking for %s failed", self._options.address)
+                await asyncio.sleep(LONGEST_PAUSE_S)
+            else:
+                pause, told = FIRST_PAUSE_S, ""
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._lost.wait(), LOOK_AGAIN_S)
+
+    def lose(self) -> None:
+        """Something went wrong with it: have it looked for."""
+        if not self._closed:
+            self.loop.call(self._lost.set)
+
+    def close(self) -> None:
+        """End every connection. More than once does no harm."""
+        if not self._closed:
+            self._closed = True
+            self.loop.close(self.client.close)
+
+    def _count(self, found: Found, messages: Sequence[ChatMessage]) -> int | None:
+        work = self.loop.submit(count_tokens(self.client, found, messages))
+        try:
+            return work.result(COUNT_S)
+        except (TimeoutError, CancelledError, GlasschatError):
+            work.cancel()
+            return None

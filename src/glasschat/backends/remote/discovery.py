@@ -1,0 +1,135 @@
+"""What a server is, asked of itself: its kind, its model, its context."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from glasschat.backends.remote.client import Client
+from glasschat.backends.remote.dialect import DIALECTS, Dialect, kind_of
+from glasschat.backends.remote.refusals import Refusal, one_line
+from glasschat.errors import RemoteRefused
+
+MODELS = "/models"
+MOST_NAMED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A server that can be asked. `context` is 0 where it is not told, `slots` likewise.
+
+    `model` is what the server calls it, `name` what people do. `versions` are by the names of
+    programs.
+    """
+
+    dialect: Dialect
+    model: str
+    name: str
+    context: int = 0
+    slots: int = 0
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+async def discover(
+    client: Client, *, model: str | None, kind: str | None, context: int | None
+) -> Found:
+    """The server as it is now; what is given here is not asked. Raises RemoteError."""
+    listed = await _listed(client, wanted=model is None)
+    names = [name for card in listed if isinstance(name := card.get("id"), str)]
+    card = next((card for card in listed if card.get("id") == model), listed[0] if listed else {})
+    dialect = DIALECTS[kind or kind_of(card.get("owned_by"))]
+    chosen = _chosen(client, names, model, dialect)
+    own = await _own_words(client, dialect, card)
+    length = _positive(card.get("max_model_len"))
+    return Found(
+        dialect,
+        chosen,
+        _short(chosen),
+        context=context or own.get("context") or length,
+        slots=own.get("slots") or 0,
+        versions=own.get("versions", {}),
+    )
+
+
+async def _listed(client: Client, *, wanted: bool) -> list[Mapping[str, Any]]:
+    """The models that it names; none where it keeps no list and the name is known anyway."""
+    status, answer = await client.get(client.address.path(MODELS))
+    if isinstance(answer, Refusal):
+        if status == 404 and not wanted:
+            return []
+        raise answer.error(client.address, "", has_key=client.key is not None)
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list):
+        raise RemoteRefused(
+            f"{client.address} does not answer as OpenAI's interface does: see whether that is its "
+            "address, with /v1 or what stands in its place"
+        )
+    return [card for card in data if isinstance(card, dict)]
+
+
+def _chosen(client: Client, names: list[str], model: str | None, dialect: Dialect) -> str:
+    if model is not None and (model in names or not names or not dialect.checks_model):
+        return model
+    some = ", ".join(one_line(name, client.key) for name in names[:MOST_NAMED])
+    if len(names) > MOST_NAMED:
+        some += ", …"
+    if model is not None:
+        raise RemoteRefused(
+            f"{client.address} has no model {model!r}: give --remote-model one of {some}"
+        )
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise RemoteRefused(
+            f"{client.address} names no model: give --remote-model the one that it has"
+        )
+    raise RemoteRefused(
+        f"{client.address} has {len(names):,} models: give --remote-model one of {some}"
+    )
+
+
+async def _own_words(client: Client, dialect: Dialect, card: Mapping[str, Any]) -> dict[str, Any]:
+    """What servers of that kind tell on paths of their own. Raises RemoteError while they load."""
+    address = client.address
+    if dialect is DIALECTS["glasschat"]:
+        await _is_ready(client, "/ready")
+        return {}
+    if dialect is DIALECTS["vllm"]:
+        _, told = await client.get(address.own("/version"))
+        return {"versions": _versions("vLLM", _inner(told).get("version"))}
+    if dialect is DIALECTS["llama-server"]:
+        await _is_ready(client, "/health")
+        _, told = await client.get(address.own("/props"))
+        props = _inner(told)
+        meta = _inner(card.get("meta"))
+        settings = _inner(props.get("default_generation_settings"))
+        return {
+            "context": _positive(settings.get("n_ctx")) or _positive(meta.get("n_ctx")),
+            "slots": _positive(props.get("total_slots")),
+            "versions": _versions("llama.cpp", props.get("build_info")),
+        }
+    return {}
+
+
+async def _is_ready(client: Client, path: str) -> None:
+    _, answer = await client.get(client.address.own(path))
+    if isinstance(answer, Refusal):
+        raise answer.error(client.address, "", has_key=client.key is not None)
+
+
+def _inner(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _positive(value: Any) -> int:
+    return value if type(value) is int and 0 < value < 2**31 else 0
+
+
+def _versions(program: str, version: Any) -> Mapping[str, str]:
+    return {program: one_line(version, None)} if isinstance(version, str) and version else {}
+
+
+def _short(model: str) -> str:
+    """A file's name without the folders that it lies in on that machine."""
+    is_file = model.lower().endswith(".gguf") or model.startswith(("/", "./", "../"))
+    return PurePath(model).name if is_file else model

@@ -1,0 +1,134 @@
+"""What a server says instead of a reply, by its status: in one line, with the way out."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from glasschat.backends.remote.address import Address
+from glasschat.errors import GlasschatError, PromptError, PromptTooLong, RemoteRefused
+
+KEY_VARIABLE = "GLASSCHAT_REMOTE_KEY"
+LONGEST_SAID = 300
+
+_TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
+_CONTEXT = re.compile(r"(?:maximum|available) context (?:length|size) (?:is |\()?([\d,]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is none: its status, and what it says."""
+
+    status: int
+    said: str
+    code: str = ""
+    retry_after: str = ""
+    needed: int | None = None
+    context: int | None = None
+
+    @classmethod
+    def read(
+        cls, status: int, headers: Mapping[str, str], body: bytes, *, secret: str | None
+    ) -> "Refusal":
+        """That of a response; `secret` is taken out of what it says."""
+        text = body.decode(errors="replace")
+        told = _object(text)
+        inner = told.get("error", told.get("detail", told.get("message")))
+        fields: Mapping[str, Any] = inner if isinstance(inner, dict) else {}
+        said = fields.get("message", inner if isinstance(inner, str) else "")
+        if not said:
+            said = "" if _is_page(text) else text if inner is None else json.dumps(inner)
+        return cls(
+            status=status,
+            said=one_line(str(said), secret),
+            code=str(fields.get("code") or "") + " " + str(fields.get("type") or ""),
+            retry_after=headers.get("retry-after", ""),
+            needed=_count(fields.get("n_prompt_tokens")),
+            context=_count(fields.get("n_ctx")),
+        )
+
+    def error(self, address: Address, model: str, *, has_key: bool) -> GlasschatError:
+        """What is to be told of it."""
+        status = self.status
+        said = self.said if self.said else "it does not say why"
+        if status in (401, 403) and has_key:
+            return RemoteRefused(
+                f"{address} does not accept the key ({status}: {said}): give another with "
+                "--remote-key-file"
+            )
+        if status in (401, 403):
+            return RemoteRefused(
+                f"{address} wants a key ({status}): give it with --remote-key-file or "
+                f"{KEY_VARIABLE}"
+            )
+        if status == 404:
+            return RemoteRefused(
+                f"{address} does not have the model {model!r}, or no chat completions at this "
+                f"address ({status}: {said})"
+            )
+        if status == 429:
+            return RemoteRefused(
+                f"{address} has too much to do (429: {said}): try again in {_pause(self)}"
+            )
+        if status == 503:
+            return RemoteRefused(
+                f"{address} takes nothing at the moment (503: {said}): try again in {_pause(self)}"
+            )
+        if status >= 500:
+            return RemoteRefused(f"{address} has failed ({status}: {said}): its log may say more")
+        if (too_long := self._too_long(address)) is not None:
+            return too_long
+        if status >= 400:
+            return RemoteRefused(
+                f"{address} refuses what was asked of it ({status}: {said}): set otherwise what it "
+                "names"
+            )
+        return RemoteRefused(
+            f"{address} answers with {status} and no reply: see whether this is the address of "
+            "OpenAI's interface"
+        )
+
+    def _too_long(self, address: Address) -> PromptError | None:
+        told = _CONTEXT.search(self.said)
+        if not (told or _TOO_LONG & {*self.code.split()}):
+            return None
+        context = self.context or (_count(told[1].replace(",", "")) if told else None)
+        if self.needed is not None and context is not None:
+            return PromptTooLong(self.needed, context, context)
+        return PromptError(
+            f"the conversation is too long for {address} ({self.said}): shorten it, or lower max "
+            "length"
+        )
+
+
+def one_line(text: str, secret: str | None) -> str:
+    """What a server says, fit for a line of ours: no key, no control characters, not too long."""
+    if secret:
+        text = text.replace(secret, "…")
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    words = words.rstrip(".")
+    return words if len(words) <= LONGEST_SAID else words[: LONGEST_SAID - 1] + "…"
+
+
+def _pause(refusal: Refusal) -> str:
+    seconds = refusal.retry_after
+    return f"{int(seconds):,} s" if seconds.isascii() and seconds.isdecimal() else "a moment"
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_page(text: str) -> bool:
+    return text.lstrip()[:1] == "<"
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 12:
+        return int(value)
+    return value if type(value) is int and value > 0 else None

@@ -1,0 +1,171 @@
+"""One reply from the request to its last event: asked for, read as it comes, ended."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx2
+
+from glasschat.backends.remote.body import Manners
+from glasschat.backends.remote.chunk import DONE, Chunk, read_chunk
+from glasschat.backends.remote.client import MOST_SAID, MOST_WHOLE, Client, bounded
+from glasschat.backends.remote.events import EventReader
+from glasschat.backends.remote.failures import broke_off, silent, unreachable
+from glasschat.backends.remote.reply import RemoteReply
+from glasschat.engine import FinishReason
+from glasschat.errors import GlasschatError, RemoteError, RemoteRefused
+
+log = logging.getLogger(__name__)
+
+CHAT = "/chat/completions"
+# After the reason of the end: the tokens that were counted, and that nothing more comes.
+LAST_S = 5.0
+# A server that does not know a field may say so in any of these.
+_MISSED = (400, 422, 501)
+
+_ENDINGS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
+
+
+class ReplyStream:
+    """Asks for a reply and writes what comes into its handle.
+
+    `body` makes the request for what the server has not refused yet, `manners`; what it refuses
+    of that is asked for no more, and `remember` told. `accepted` is fulfilled once the server has
+    begun to answer, or has the reason why it never will. `failure` is why the reply failed.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        reply: RemoteReply,
+        body: Callable[[Manners], dict[str, Any]],
+        manners: Manners,
+        remember: Callable[[Manners], None],
+        *,
+        model: str,
+    ) -> None:
+        self.accepted: Future[None] = Future()
+        self.failure: GlasschatError | None = None
+        self._client = client
+        self._reply = reply
+        self._body = body
+        self._manners = manners
+        self._remember = remember
+        self._model = model
+        self._began = False
+        self._ended: str | None = None
+
+    async def run(self) -> None:
+        """Until the reply has ended, for whatever reason; a cancelled one is kept as it is."""
+        try:
+            await self._ask()
+        except asyncio.CancelledError:
+            self._reply._finish(FinishReason.CANCELLED)
+        except GlasschatError as error:
+            self._fail(error)
+        except httpx2.HTTPError as error:
+            address = self._client.address
+            self._fail(broke_off(address) if self._began else unreachable(address, error))
+        except Exception as error:
+            log.exception("a reply from %s failed", self._client.address)
+            self._fail(RemoteError(f"internal error: {type(error).__name__}"))
+        else:
+            self._end()
+        if not self.accepted.done():
+            self.accepted.set_result(None)
+
+    def _fail(self, error: GlasschatError) -> None:
+        if self._ended is not None:
+            # All of it has come: what was missing is a count.
+            self._end()
+            return
+        self.failure = error
+        self._reply._finish(FinishReason.ERROR, str(error))
+        if not self.accepted.done():
+            self.accepted.set_exception(error)
+
+    def _end(self) -> None:
+        reason, error = self._ending()
+        self._reply._finish(reason, error)
+
+    def _ending(self) -> tuple[FinishReason, str | None]:
+        address, why = self._client.address, self._ended or "stop"
+        if why in _ENDINGS:
+            return _ENDINGS[why], None
+        if why == "content_filter":
+            error = RemoteRefused(f"{address} has filtered the rest of this reply: ask otherwise")
+        elif why in ("tool_calls", "function_call"):
+            error = RemoteRefused(f"{address} wants to call a tool, and there is none here")
+        else:
+            error = RemoteRefused(
+                f"{address} ended the reply for a reason of its own: {why[:40]!r}"
+            )
+        return FinishReason.ERROR, str(error)
+
+    async def _ask(self) -> None:
+        while True:
+            async with self._answer() as response:
+                if response.status_code == 200:
+                    self.accepted.set_result(None)
+                    await self._read(response)
+                    return
+                refusal = self._client.refusal(response, await bounded(response, MOST_SAID))
+            less = self._manners.without(refusal.said) if refusal.status in _MISSED else None
+            if less is None:
+                raise refusal.error(
+                    self._client.address, self._model, has_key=self._client.key is not None
+                )
+            self._manners = less
+            self._remember(less)
+
+    @asynccontextmanager
+    async def _answer(self) -> AsyncIterator[httpx2.Response]:
+        body = self._body(self._manners)
+        async with AsyncExitStack() as stack:
+            async with self._in_time():
+                answer = self._client.stream(self._client.address.path(CHAT), body)
+                response = await stack.enter_async_context(answer)
+            yield response
+
+    async def _read(self, response: httpx2.Response) -> None:
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            async with self._in_time():
+                whole = await bounded(response, MOST_WHOLE)
+            self._take(read_chunk(whole.decode(errors="replace"), secret=self._client.key))
+            self._ended = self._ended or "stop"
+            return
+        events = EventReader()
+        pieces = response.aiter_bytes()
+        while True:
+            async with self._in_time():
+                piece = await anext(pieces, None)
+            if piece is None:
+                break
+            for data in events.push(piece):
+                if data.strip() == DONE:
+                    return
+                self._take(read_chunk(data, secret=self._client.key))
+        if self._ended is None:
+            raise broke_off(self._client.address)
+
+    def _take(self, chunk: Chunk) -> None:
+        if chunk.refusal is not None:
+            raise chunk.refusal.error(
+                self._client.address, self._model, has_key=self._client.key is not None
+            )
+        self._began = self._began or bool(chunk.text or chunk.thought or chunk.tokens)
+        self._ended = chunk.ended or self._ended
+        self._reply._take(chunk)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        patience = self._client.patience
+        limit = patience.idle_s if self._began else patience.first_s
+        try:
+            async with asyncio.timeout(LAST_S if self._ended else limit):
+                yield
+        except TimeoutError:
+            raise silent(self._client.address, limit, began=self._began) from None

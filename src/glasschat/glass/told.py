@@ -1,0 +1,90 @@
+"""What a server elsewhere tells of a reply's tokens: log-probabilities, as far as they go."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from glasschat.engine import Token
+
+
+@dataclass(frozen=True, slots=True)
+class ToldCandidate:
+    """A token in its place, and the natural logarithm of its probability there.
+
+    `written` is the token as the server writes it. `data` are its bytes, None where they were not
+    told: then several tokens may be written alike. Servers mean the model's own distribution,
+    before any setting changed it; some a later one, and none says which.
+    """
+
+    written: str
+    data: bytes | None
+    logprob: float
+
+    def is_same(self, other: "ToldCandidate") -> bool:
+        """Whether it is the same token, as far as one can tell."""
+        if self.data is not None and other.data is not None:
+            return self.data == other.data
+        return self.written == other.written
+
+
+@dataclass(frozen=True, slots=True)
+class ToldStep:
+    """A token of a reply that a server wrote, or a piece of text of which no more is known.
+
+    `text` is what it released. `chosen` is None where the server told no log-probability, and
+    `top` are the likeliest in its place, likeliest first: at most 20, often fewer.
+    """
+
+    text: str
+    chosen: ToldCandidate | None = None
+    top: tuple[ToldCandidate, ...] = ()
+
+    @property
+    def token_id(self) -> None:
+        """Servers tell texts."""
+
+    @property
+    def record(self) -> None:
+        """What its stages did no server tells."""
+
+    @property
+    def rank(self) -> int | None:
+        """Its place among the likeliest, 0 the first; None where it is not among those told."""
+        if self.chosen is None:
+            return None
+        return next((n for n, c in enumerate(self.top) if c.is_same(self.chosen)), None)
+
+    @property
+    def others(self) -> float | None:
+        """The probability of all tokens that were not told of; None where none was."""
+        if self.chosen is None:
+            return None
+        listed = self.top if self.rank is not None else (*self.top, self.chosen)
+        return max(0.0, 1.0 - math.fsum(math.exp(c.logprob) for c in listed))
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """One run of a reply as its server told of it: for such a reply what `Trace` is for ours."""
+
+    steps: tuple[ToldStep, ...]
+
+    @classmethod
+    def of(cls, steps: Sequence[Token]) -> "Told | None":
+        """That of a reply's steps; None where no server told of them."""
+        told = told_steps(steps)
+        return cls(tuple(told)) if told else None
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @cached_property
+    def has_logprobs(self) -> bool:
+        """Whether there is a log-probability for any of them."""
+        return any(step.chosen is not None for step in self.steps)
+
+
+def told_steps(steps: Sequence[Token]) -> list[ToldStep]:
+    """Those of the steps that a server told of; of a reply of ours none."""
+    return [step for step in steps if isinstance(step, ToldStep)]
