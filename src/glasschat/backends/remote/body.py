@@ -1,5 +1,6 @@
 """A request as it goes over the wire: OpenAI's fields, and those that the server's kind takes."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -129,7 +130,9 @@ def _beyond(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
             value = samplers(dialect, value)
         elif name == "stop_token_ids":
             value = list(value)
+        elif name == "do_sample":
+            value = not params.greedy
         elif value == _OFF[name] and name in dialect.off:
             value = dialect.off[name]
         body[wire] = value
-    return body
+    return {dialect.wrapped_in: json.dumps(body)} if dialect.wrapped_in else body

@@ -43,8 +43,9 @@ class Dialect:
     a setting that is off, where that is not our own value; all of them are sent always, as servers
     have defaults of their own. `ignored` are OpenAI's own settings that do nothing there. `go_on`
     are the fields that make it continue the last turn, None where it cannot. `stage_names` are its
-    words for stages. `window` is the field for how far back penalties look. `most_seed` is the
-    greatest seed, `checks_model` whether it lists all the names that it answers to.
+    words for stages. `window` is the field for how far back penalties look; `wrapped_in` the one
+    that holds `fields` as JSON, where they have no place of their own. `most_seed` is the greatest
+    seed, `checks_model` whether it lists all the names that it answers to.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Dialect:
     always: Mapping[str, Any] = field(default_factory=dict)
     stage_names: Mapping[str, str] = field(default_factory=dict)
     window: str | None = None
+    wrapped_in: str | None = None
     counting: Counting = Counting.NOWHERE
     most_seed: int = SIGNED
     tells_logprobs: bool = True
@@ -131,6 +133,16 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         ),
         "transformers": Dialect(
             "transformers serve",
+            fields=_fields(
+                "do_sample",
+                "top_k",
+                "min_p",
+                "typical_p",
+                "repetition_penalty",
+                "no_repeat_ngram_size",
+                "min_new_tokens",
+            ),
+            wrapped_in="generation_config",
             # Its frequency_penalty is added to a repetition penalty of 1: something else.
             ignored=frozenset({"presence_penalty", "frequency_penalty"}),
             tells_logprobs=False,

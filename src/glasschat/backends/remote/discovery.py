@@ -34,6 +34,9 @@ async def discover(
     client: Client, *, model: str | None, kind: str | None, context: int | None
 ) -> Found:
     """The server as it is now; what is given here is not asked. Raises RemoteError."""
+    if model is not None and kind is not None and not DIALECTS[kind].checks_model:
+        await _is_ready(client, "/health")
+        return Found(DIALECTS[kind], model, _short(model), context or 0)
     listed = await _listed(client, wanted=model is None)
     names = [name for card in listed if isinstance(name := card.get("id"), str)]
     card = next((card for card in listed if card.get("id") == model), listed[0] if listed else {})

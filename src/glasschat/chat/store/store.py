@@ -24,11 +24,11 @@ from glasschat.chat.store.liveness import given_up, writer_name
 from glasschat.chat.store.packing import packed_params
 from glasschat.chat.store.presets import presets_of, put_preset, remove_preset
 from glasschat.chat.store.reading import Cursor, Page, info_of, listed, loaded, owned
+from glasschat.chat.store.recorded import told_of, traces_of
 from glasschat.chat.store.replies import StoredReply
 from glasschat.chat.store.schema import conversations
 from glasschat.chat.store.schema import turns as turns_table
 from glasschat.chat.store.searching import Hit, found
-from glasschat.chat.store.recorded import told_of, traces_of
 from glasschat.errors import StoreError
 from glasschat.glass import Told, Trace
 from glasschat.prompt import ChatMessage
