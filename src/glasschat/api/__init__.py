@@ -7,7 +7,19 @@ One request in a straight line: `guard` (id, key), `parse` (the body against its
 
 from glasschat.api.app import Api, BesidePages
 from glasschat.api.desk import Desk
+from glasschat.api.elsewhere import Elsewhere, Front
 from glasschat.api.keys import Key, Keyring
 from glasschat.api.options import ApiOptions
+from glasschat.api.presence import Presence
 
-__all__ = ["Api", "ApiOptions", "BesidePages", "Desk", "Key", "Keyring"]
+__all__ = [
+    "Api",
+    "ApiOptions",
+    "BesidePages",
+    "Desk",
+    "Elsewhere",
+    "Front",
+    "Key",
+    "Keyring",
+    "Presence",
+]

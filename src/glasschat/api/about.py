@@ -5,8 +5,8 @@ from typing import Literal
 
 from starlette.types import Receive, Scope, Send
 
-from glasschat.api.desk import Desk
 from glasschat.api.errors import ApiError
+from glasschat.api.presence import Presence
 from glasschat.api.responses import Answer
 from glasschat.api.wire import send_json
 from glasschat.backends import Readiness
@@ -50,8 +50,8 @@ class Ready(Answer):
 class About:
     """The endpoints."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, presence: Presence) -> None:
+        self._presence = presence
         self._created = int(time.time())
 
     async def models(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,12 +62,12 @@ class About:
         """The one of that name. Raises ApiError."""
         name = scope["path"].removeprefix(f"{MODELS}/")
         card = self._card()
-        self._desk.check_model(name, card.id)
+        self._presence.check_model(name, card.id)
         await send_json(send, card)
 
     async def health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """200 while the process is of use: for whoever restarts it otherwise."""
-        described = self._desk.backend.describe()
+        described = self._presence.described()
         failed = described.readiness is Readiness.FAILED
         loading = described.readiness is Readiness.LOADING
         answer = Health(
@@ -81,10 +81,10 @@ class About:
 
     async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:
         """200 while requests are taken: for whoever spreads them. Raises ApiError."""
-        await send_json(send, Ready(status="ready", model=self._desk.ready().name))
+        await send_json(send, Ready(status="ready", model=self._presence.ready().name))
 
     def _card(self) -> ModelCard:
-        described = self._desk.backend.describe()
+        described = self._presence.described()
         return ModelCard(
             id=described.name,
             object="model",

@@ -12,6 +12,7 @@ from glasschat.api.completion_request import CompletionRequest
 from glasschat.api.completions import CompletionFormat
 from glasschat.api.desk import Desk
 from glasschat.api.document import document
+from glasschat.api.elsewhere import Elsewhere
 from glasschat.api.endpoint import ReplyEndpoint
 from glasschat.api.errors import ApiError
 from glasschat.api.guard import Guard
@@ -95,7 +96,7 @@ class Api:
 class BesidePages:
     """Middleware: the API's paths to the API, everything else to the pages."""
 
-    def __init__(self, app: ASGIApp, api: Api) -> None:
+    def __init__(self, app: ASGIApp, api: Api | Elsewhere) -> None:
         self._app = app
         self._api = api
 

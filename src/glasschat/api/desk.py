@@ -8,39 +8,23 @@ from contextlib import contextmanager
 from glasschat.api.errors import RATE, ApiError, invalid, loading
 from glasschat.api.keys import Key
 from glasschat.api.options import ApiOptions
+from glasschat.api.presence import Presence
 from glasschat.api.replies import Replies
-from glasschat.backends import Description, LocalBackend, Readiness
+from glasschat.backends import LocalBackend
 
 
-class Desk:
+class Desk(Presence):
     """Admits requests to the backend. For the event loop alone."""
 
+    backend: LocalBackend
+
     def __init__(self, backend: LocalBackend, options: ApiOptions) -> None:
-        self.backend = backend
+        super().__init__(backend)
         self.options = options
-        self.draining = False
         self._running: set[Replies] = set()
         self._by_key: Counter[str] = Counter()
         self._idle = asyncio.Event()
         self._idle.set()
-
-    def ready(self) -> Description:
-        """What is being served. Raises ApiError while nothing can be."""
-        if self.draining:
-            raise loading("the server is ending: ask another, or this one in a moment")
-        description = self.backend.describe()
-        if description.readiness is Readiness.LOADING:
-            share = f"{description.progress:.0%}"
-            raise loading(f"the model is still loading, {share} is done: wait a moment")
-        if description.readiness is Readiness.FAILED:
-            raise loading(description.error or "the model could not be loaded")
-        return description
-
-    def check_model(self, name: str | None, served: str) -> None:
-        """Raise ApiError for a model that is not here."""
-        if name not in (None, served):
-            message = f"there is no model {name!r} here: the one that is served is {served!r}"
-            raise ApiError(404, message, param="model", code="model_not_found")
 
     @contextmanager
     def admitted(self, key: Key | None, count: int, room: int) -> Iterator[Replies]:
@@ -74,7 +58,7 @@ class Desk:
 
     async def drain(self) -> None:
         """Take no more, and wait for what runs; after the stated time it is cut off."""
-        self.draining = True
+        await super().drain()
         try:
             async with asyncio.timeout(self.options.drain_s):
                 await self._idle.wait()

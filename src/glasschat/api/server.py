@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from glasschat.api.desk import Desk
+from glasschat.api.presence import Presence
 from glasschat.errors import ServerError
 
 # What is left of connections after draining: they only have to be told.
@@ -34,7 +34,7 @@ def check_free(host: str, port: int) -> None:
 
 
 def run(
-    app: ASGIApp, desk: Desk, *, host: str, port: int, ending: Callable[[], None] | None = None
+    app: ASGIApp, desk: Presence, *, host: str, port: int, ending: Callable[[], None] | None = None
 ) -> None:
     """Serve until the process is told to end, and then until the desk is drained.
 
@@ -62,7 +62,7 @@ def run(
 class _DrainingServer(uvicorn.Server):
     """The first signal drains, and the port stays open to say so; the second ends it at once."""
 
-    def __init__(self, config: uvicorn.Config, desk: Desk, ending: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, desk: Presence, ending: Callable[[], None]) -> None:
         super().__init__(config)
         self._desk = desk
         self._ending = ending

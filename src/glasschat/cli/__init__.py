@@ -21,6 +21,7 @@ from glasschat.cli.arguments import (
     add_serve_arguments,
     add_web_arguments,
 )
+from glasschat.cli.remote_arguments import add_remote_arguments
 from glasschat.cli.storing import add_store_arguments
 from glasschat.cli.terminal import write_what_can_be_written
 from glasschat.errors import EngineError, GlasschatError
@@ -39,6 +40,7 @@ def build_parser() -> Parser:
     web = commands.add_parser("web", help="serve the chat", description=_WEB)
     web.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     add_web_arguments(web)
+    add_remote_arguments(web)
     add_api_arguments(web)
     add_store_arguments(web)
     add_model_arguments(web)
@@ -58,6 +60,7 @@ def build_parser() -> Parser:
     ask.add_argument(
         "--trace-file", metavar="FILE", help="write how each token was chosen to this file"
     )
+    add_remote_arguments(ask)
     add_model_arguments(ask)
     add_sampling_arguments(ask)
 

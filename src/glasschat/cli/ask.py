@@ -5,17 +5,22 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import question_text, sampling_params
 from glasschat.cli.planning import planned
-from glasschat.cli.terminal import json_text, printable_here
-from glasschat.engine import FinishReason, Generation
-from glasschat.errors import ParameterError, ReplyFailed
+from glasschat.cli.remote_arguments import remote_backend
+from glasschat.cli.terminal import json_text, printable_here, warn
+from glasschat.engine import FinishReason, Generation, Reply
+from glasschat.errors import ParameterError, ReplyFailed, ServerError
 from glasschat.models.load import load_model
 from glasschat.prompt import ChatMessage
+from glasschat.sampling import SamplingParams
+
+if TYPE_CHECKING:
+    from glasschat.backends.remote import RemoteBackend
 
 
 def ask(options: argparse.Namespace) -> int:
@@ -23,13 +28,17 @@ def ask(options: argparse.Namespace) -> int:
     if options.trace and not options.json:
         raise ParameterError("trace", "given together with --json", True)
     params = sampling_params(options)
+    remote = remote_backend(options)
+    if remote is not None:
+        with remote:
+            reply = _asked_elsewhere(options, remote, params)
+            _show(options, reply)
+        return _ended(reply)
     plan = planned(options, slots=1)
     if options.max_length is None:
         # The context was chosen for this reply alone: nothing less is meant.
         params = replace(params, max_length=plan.context)
-    messages = [ChatMessage("user", question_text(options.question))]
-    if options.system is not None:
-        messages.insert(0, ChatMessage("system", options.system))
+    messages = _messages(options)
     backend = LocalBackend(
         lambda progress: load_model(plan, progress),
         name=plan.info.name,
@@ -40,30 +49,67 @@ def ask(options: argparse.Namespace) -> int:
         backend.load()
         recorded = options.trace or options.trace_file is not None
         generation = backend.start(messages, params, trace=recorded)
-        with _interrupt_cancels(generation):
-            if not options.json:
-                for delta in generation.deltas():
-                    sys.stdout.write(printable_here(delta))
-                    sys.stdout.flush()
-                sys.stdout.write("\n")
-            generation.wait_for_end()
-        snapshot = generation.snapshot()
-        if options.json:
-            print(json_text(as_json(generation, trace=options.trace)))
+        _show(options, generation)
         if options.trace_file is not None:
             _write_trace(options.trace_file, backend, generation)
+    return _ended(generation)
+
+
+def _messages(options: argparse.Namespace) -> list[ChatMessage]:
+    messages = [ChatMessage("user", question_text(options.question))]
+    if options.system is not None:
+        messages.insert(0, ChatMessage("system", options.system))
+    return messages
+
+
+def _asked_elsewhere(
+    options: argparse.Namespace, backend: "RemoteBackend", params: SamplingParams
+) -> Reply:
+    """The reply that another server begins; what it does not take is said."""
+    if options.trace_file is not None:
+        raise ServerError("--trace-file is for a model of this machine: --remote tells too little")
+    messages = _messages(options)
+    backend.load()
+    about = backend.describe()
+    if options.max_length is None and about.context:
+        params = replace(params, max_length=about.context)
+    taken = backend.settle(params)
+    for item in fields(params):
+        asked = getattr(params, item.name)
+        if asked != getattr(taken, item.name):
+            warn(f"{about.detail} does not take {item.name}: {asked} was left out")
+    return backend.start(messages, params)
+
+
+def _show(options: argparse.Namespace, reply: Reply) -> None:
+    """Print a reply as it comes, or as JSON at its end."""
+    with _interrupt_cancels(reply):
+        if not options.json:
+            for delta in reply.deltas():
+                sys.stdout.write(printable_here(delta))
+                sys.stdout.flush()
+            sys.stdout.write("\n")
+        reply.wait_for_end()
+    if options.json:
+        print(json_text(as_json(reply, trace=options.trace)))
+
+
+def _ended(reply: Reply) -> int:
+    """The exit code. Raises ReplyFailed."""
+    snapshot = reply.snapshot()
     if snapshot.finish_reason is FinishReason.ERROR:
         raise ReplyFailed(snapshot.error)
     return 130 if snapshot.finish_reason is FinishReason.CANCELLED else 0
 
 
-def as_json(generation: Generation, *, trace: bool) -> dict[str, Any]:
-    """The finished reply as one object."""
-    snapshot = generation.snapshot()
-    steps = generation.steps()
+def as_json(reply: Reply, *, trace: bool) -> dict[str, Any]:
+    """The finished reply as one object; what another server wrote has no ids."""
+    snapshot = reply.snapshot()
+    steps = reply.steps()
+    ids = [step.token_id for step in steps]
     result: dict[str, Any] = {
         "text": snapshot.text,
-        "token_ids": [step.token_id for step in steps],
+        "token_ids": None if None in ids else ids,
         "finish_reason": snapshot.finish_reason,
         "seed": snapshot.seed,
         "usage": asdict(snapshot.usage),
@@ -71,7 +117,11 @@ def as_json(generation: Generation, *, trace: bool) -> dict[str, Any]:
     }
     if snapshot.error is not None:
         result["error"] = snapshot.error
-    if trace:
+    if trace and None in ids:
+        from glasschat.glass import told_steps
+
+        result["logprobs"] = [step.as_json() for step in told_steps(steps)]
+    elif trace:
         result["trace"] = [step.record.as_json() for step in steps if step.record is not None]
     return result
 
@@ -87,7 +137,7 @@ def _write_trace(file: str, backend: LocalBackend, generation: Generation) -> No
 
 
 @contextmanager
-def _interrupt_cancels(generation: Generation) -> Iterator[None]:
+def _interrupt_cancels(generation: Reply) -> Iterator[None]:
     """The first Ctrl-C ends the reply and keeps what is there, the second ends the program."""
     before = signal.getsignal(signal.SIGINT)
 

@@ -4,13 +4,16 @@ import argparse
 import sys
 
 from glasschat.backends import LocalBackend
-from glasschat.cli.api_arguments import api_options
+from glasschat.cli.api_arguments import VARIABLE, api_options
 from glasschat.cli.arguments import web_options
 from glasschat.cli.entrance import chosen_access
 from glasschat.cli.planning import planned
+from glasschat.cli.remote_arguments import remote_backend
 from glasschat.cli.storing import opened_library
+from glasschat.config import WebOptions
+from glasschat.errors import ServerError
 from glasschat.models.load import load_model
-from glasschat.web.access import LocalAccess
+from glasschat.web.access import Access, LocalAccess
 from glasschat.web.access.guests import GuestAccess
 from glasschat.web.access.login import LoginAccess
 from glasschat.web.server import check_address, serve
@@ -21,6 +24,17 @@ def web(options: argparse.Namespace) -> int:
     access, where = chosen_access(options, web_options(options))
     api = api_options(options, is_open=isinstance(access, LocalAccess | GuestAccess))
     check_address(where, access)
+    remote = remote_backend(options)
+    if remote is not None:
+        if len(api.keys):
+            raise ServerError(
+                f"{VARIABLE} is for the API, which is the other server's with --remote: leave it "
+                "out, or name the key for that server in --remote-key-file"
+            )
+        library = opened_library(options)
+        _say(f"replies by {options.remote}", access, where)
+        serve(remote, library, where, access, api)
+        return 0
     plan = planned(options)
     library = opened_library(options)
     backend = LocalBackend(
@@ -30,13 +44,12 @@ def web(options: argparse.Namespace) -> int:
         exact=options.exact,
         raw=options.raw,
     )
-    host = f"[{where.host}]" if ":" in where.host else where.host
-    address = access.origin if isinstance(access, LoginAccess) else f"http://{host}:{where.port}"
-    print(
-        f"glasschat: {plan.info.name}, {plan.slots} slots of {plan.context:,} tokens, "
-        f"on {address} (Ctrl-C ends it)",
-        file=sys.stderr,
-        flush=True,
-    )
+    _say(f"{plan.info.name}, {plan.slots} slots of {plan.context:,} tokens", access, where)
     serve(backend, library, where, access, api)
     return 0
+
+
+def _say(what: str, access: Access, where: WebOptions) -> None:
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    address = access.origin if isinstance(access, LoginAccess) else f"http://{host}:{where.port}"
+    print(f"glasschat: {what}, on {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from glasschat.engine import Token
 
@@ -20,6 +21,10 @@ class ToldCandidate:
     written: str
     data: bytes | None
     logprob: float
+
+    def as_json(self) -> list[Any]:
+        """Its text and its log-probability."""
+        return [self.written, self.logprob]
 
     def is_same(self, other: "ToldCandidate") -> bool:
         """Whether it is the same token, as far as one can tell."""
@@ -54,6 +59,14 @@ class ToldStep:
         if self.chosen is None:
             return None
         return next((n for n, c in enumerate(self.top) if c.is_same(self.chosen)), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain numbers and lists, for `--trace`."""
+        return {
+            "text": self.text,
+            "token": None if self.chosen is None else self.chosen.as_json(),
+            "top": [candidate.as_json() for candidate in self.top],
+        }
 
     @property
     def others(self) -> float | None:

@@ -16,6 +16,9 @@ def figures(reply: Node) -> str:
     run = reply.runs[-1]
     usage, timings = run.usage, run.timings
     count = run.first_token + usage.completion_tokens
+    if reply.ids is None and not run.first_token:
+        # Where its tokens begin is not known: other servers tell how many they are.
+        count = sum(run.usage.completion_tokens for run in reply.runs)
     parts = [ngettext("{n:,} token", "{n:,} tokens", count)]
     if timings.decode_tps is not None:
         parts.append(_("{speed:,.0f} tokens/s", speed=timings.decode_tps))
@@ -36,8 +39,11 @@ def figures(reply: Node) -> str:
 
 def progress(snapshot: Snapshot) -> str:
     """What is going on while a reply is on its way."""
+    if snapshot.state is State.QUEUED and not snapshot.queue_position:
+        # Another server's queue, if it has one.
+        return _("waiting for the first token")
     if snapshot.state is State.QUEUED:
-        place = max(1, snapshot.queue_position)
+        place = snapshot.queue_position
         return _("next in the queue") if place == 1 else _("{nth} in the queue", nth=ordinal(place))
     if snapshot.state is State.PREFILLING:
         total = snapshot.usage.prompt_tokens

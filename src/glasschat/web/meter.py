@@ -2,16 +2,25 @@
 
 import streamlit as st
 
-from glasschat.web.language import _
+from glasschat.web.language import _, ngettext
 
 
-def draw_meter(used: int, context: int) -> None:
-    """`used` of `context` tokens; nothing is drawn where the context is not known."""
+def draw_meter(used: int, context: int, *, estimated: bool = False) -> None:
+    """`used` of `context` tokens; how many alone where the context is not known.
+
+    Nothing is drawn where neither is.
+    """
     if not context:
+        if used:
+            words = _used(used, estimated)
+            st.html(f'<div class="meter"><span class="words">{words}</span></div>')
         return
     share = min(1.0, used / context)
     level = "full" if share > 0.95 else "high" if share > 0.8 else "low"
-    text = _("{used:,} of {context:,} tokens", used=used, context=context)
+    if estimated:
+        text = _("about {used:,} of {context:,} tokens", used=used, context=context)
+    else:
+        text = _("{used:,} of {context:,} tokens", used=used, context=context)
     if used <= context:
         free = _("{free:,} free", free=context - used)
     else:
@@ -23,3 +32,9 @@ def draw_meter(used: int, context: int) -> None:
         f'<span class="words free">{free}</span></div>',
         width="stretch",
     )
+
+
+def _used(used: int, estimated: bool) -> str:
+    if estimated:
+        return ngettext("about {n:,} token", "about {n:,} tokens", used)
+    return ngettext("{n:,} token", "{n:,} tokens", used)

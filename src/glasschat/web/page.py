@@ -122,11 +122,15 @@ def _header(site: Site, conversation: Conversation, description: Description) ->
         Readiness.READY: ":green[●] " + _("ready"),
         Readiness.FAILED: ":red[●] " + _("failed"),
     }[description.readiness]
+    if description.readiness is Readiness.READY and description.error is not None:
+        word = ":orange[●] " + _("not reachable")
     parts = [description.detail] if description.detail else []
     if description.context:
         parts.append(_("{context:,} tokens of context", context=description.context))
     st.title(description.name, anchor=False)
     st.caption(" · ".join([*parts, word]))
+    if description.readiness is Readiness.READY and description.error is not None:
+        st.warning(explained(description.error), icon=":material/cloud_off:")
     trouble = conversation.keeper.trouble or site.library.trouble
     if trouble is not None:
         st.warning(
@@ -139,10 +143,14 @@ def _wait_for_model(site: Site) -> None:
     place = st.empty()
     while (description := site.backend.describe()).readiness is Readiness.LOADING:
         _touched = st.session_state.get("chat")
-        place.progress(
-            description.progress,
-            _("Loading the model, {share:.0%}", share=description.progress),
-        )
+        if description.error is not None:
+            again = _("This page looks for it again by itself.")
+            place.warning(f"{explained(description.error)} {again}", icon=":material/cloud_off:")
+        else:
+            place.progress(
+                description.progress,
+                _("Loading the model, {share:.0%}", share=description.progress),
+            )
         time.sleep(0.2)
     st.rerun()
 

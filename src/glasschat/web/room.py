@@ -190,7 +190,7 @@ class Room:
         """Under the input, always of one height: how full the context is, and Stop."""
         conversation = self._conversation
         with st.bottom, st.container(key="foot", horizontal=True, vertical_alignment="center"):
-            draw_meter(use.used, self._description.context)
+            draw_meter(use.used, self._description.context, estimated=use.estimated)
             if pauses():
                 st.caption(_("Replies start paused"))
             generation = conversation.generation

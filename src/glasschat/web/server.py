@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from glasschat.api import Api, ApiOptions, BesidePages, Desk
+from glasschat.api import Api, ApiOptions, BesidePages, Desk, Elsewhere, Front, Presence
 from glasschat.api.hosts import HostCheck, names_served
 from glasschat.api.server import check_free, run
-from glasschat.backends import LocalBackend
+from glasschat.backends import Backend, LocalBackend
 from glasschat.chat import Library
 from glasschat.chat.own_presets import OwnPresets
 from glasschat.config import WebOptions
@@ -85,7 +85,7 @@ def check_address(options: WebOptions, access: Access) -> None:
 
 
 def serve(
-    backend: LocalBackend,
+    backend: Backend,
     library: Library,
     options: WebOptions,
     access: Access = LOCAL,
@@ -93,20 +93,28 @@ def serve(
 ) -> None:
     """Serve the chat until the process is told to end; the model loads meanwhile.
 
-    Backend and library are closed at the end.
+    Backend and library are closed at the end. The API is there for a backend of this process.
     """
-    desk = Desk(backend, api)
     closing.clear()
-    app = build_app(backend, library, options, access, Api(desk))
-    run(app, desk, host=options.host, port=options.port, ending=closing.set)
+    presence, beside = _beside_pages(backend, api)
+    app = build_app(backend, library, options, access, beside)
+    run(app, presence, host=options.host, port=options.port, ending=closing.set)
+
+
+def _beside_pages(backend: Backend, options: ApiOptions) -> tuple[Presence, Api | Elsewhere]:
+    if isinstance(backend, LocalBackend):
+        desk = Desk(backend, options)
+        return desk, Api(desk)
+    front = Front(backend)
+    return front, Elsewhere(front)
 
 
 def build_app(
-    backend: LocalBackend,
+    backend: Backend,
     library: Library,
     options: WebOptions,
     access: Access = LOCAL,
-    api: Api | None = None,
+    api: Api | Elsewhere | None = None,
 ) -> Any:
     """The ASGI app, with the API on paths of its own. It starts to load the model when the server
     starts.

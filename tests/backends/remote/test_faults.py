@@ -10,7 +10,7 @@ import pytest
 
 from glasschat.backends import Capability, Readiness
 from glasschat.backends.remote import RemoteBackend, RemoteReply
-from glasschat.engine import FinishReason, State
+from glasschat.engine import Beginning, FinishReason, State
 from glasschat.errors import PromptTooLong, RemoteError, RemoteRefused, RemoteUnreachable
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
@@ -412,6 +412,17 @@ def test_a_server_that_cannot_go_on_says_so(front: Front) -> None:
         with pytest.raises(RemoteRefused, match=r"cannot go on .* --remote-kind"):
             backend.start([*QUESTION, ChatMessage("assistant", "Beca")], SamplingParams())
         assert remote.chats() == []
+
+
+@pytest.mark.parametrize(
+    ("beginning", "words"),
+    [(Beginning(paused=True), "cannot pause"), (Beginning(forced=(5,)), "cannot take tokens")],
+)
+def test_what_no_server_can_is_refused_by_name(
+    front: Front, beginning: Beginning, words: str
+) -> None:
+    with fake_remote(replying("yes")) as remote, pytest.raises(RemoteRefused, match=words):
+        front(remote.url).start(QUESTION, SamplingParams(), beginning=beginning)
 
 
 # --- the key --------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def test_a_servers_own_paths_lie_beside_that_interface() -> None:
     ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ParameterError, match=r"^remote must be an"):
+    with pytest.raises(ServerError, match=r"^--remote is an http or https address"):
         Address.parse(text)
 
 

@@ -5,12 +5,10 @@ from glasschat.backends.remote.backend import RemoteBackend
 from glasschat.backends.remote.client import Patience
 from glasschat.backends.remote.dialect import DIALECTS
 from glasschat.backends.remote.options import RemoteOptions
-from glasschat.backends.remote.refusals import KEY_VARIABLE
 from glasschat.backends.remote.reply import RemoteReply
 
 __all__ = [
     "DIALECTS",
-    "KEY_VARIABLE",
     "Address",
     "Patience",
     "RemoteBackend",

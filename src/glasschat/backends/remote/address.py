@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
 from glasschat.config import LOOPBACK_HOSTS
-from glasschat.errors import ParameterError, ServerError
-
-_ALLOWED = "an http or https address, as in http://127.0.0.1:8000/v1"
+from glasschat.errors import ServerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +18,22 @@ class Address:
     def parse(cls, text: str) -> "Address":
         """The address that was typed; one without a path is that of a server's root.
 
-        Raises ParameterError, and ServerError for one with a password, which is not repeated.
+        Raises ServerError, which repeats no password.
         """
         try:
             parts = urlsplit(text.strip())
             port = parts.port
         except ValueError:
-            raise ParameterError("remote", _ALLOWED, text) from None
+            raise _no_address(text) from None
         if parts.username is not None or parts.password is not None:
             raise ServerError(
                 "the address of --remote has a name or a key in it, which others on this machine "
                 "see in the list of processes: give the key with --remote-key-file"
             )
         if parts.scheme not in ("http", "https") or not parts.hostname or not _plain(text.strip()):
-            raise ParameterError("remote", _ALLOWED, text)
+            raise _no_address(text)
         if parts.query or parts.fragment:
-            raise ParameterError("remote", "an address without ? and #", text)
+            raise _no_address(text)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         place = host if port is None else f"{host}:{port}"
         path = parts.path.rstrip("/") or "/v1"
@@ -73,6 +71,15 @@ class Address:
 
     def __str__(self) -> str:
         return self.base.removesuffix("/v1")
+
+
+def _no_address(text: str) -> ServerError:
+    # What stands before an @ may be a password.
+    shown = f"{text[:200]!r}" if "@" not in text else "this"
+    return ServerError(
+        "--remote is an http or https address without ? and #, as in http://127.0.0.1:8000/v1, "
+        f"and not {shown}"
+    )
 
 
 def _plain(text: str) -> bool:

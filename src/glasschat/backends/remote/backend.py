@@ -14,7 +14,7 @@ from glasschat.backends.remote.dialect import Dialect
 from glasschat.backends.remote.options import RemoteOptions
 from glasschat.backends.remote.reply import RemotePrompt, RemoteReply
 from glasschat.backends.remote.streaming import ReplyStream
-from glasschat.engine import FinishReason
+from glasschat.engine import AT_ONCE, Beginning, FinishReason
 from glasschat.errors import RemoteError, RemoteRefused
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
@@ -119,9 +119,15 @@ class RemoteBackend:
         params: SamplingParams,
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
+        beginning: Beginning = AT_ONCE,
     ) -> RemoteReply:
         """See Backend.start. What the server refuses later than within a second fails the reply."""
         reached = self._contact.there()
+        if beginning != AT_ONCE:
+            what = "take tokens by hand" if beginning.forced else "pause"
+            raise RemoteRefused(
+                f"a reply that another server writes cannot {what}: load the model here for that"
+            )
         found, dialect = reached.found, reached.found.dialect
         goes_on = bool(messages) and messages[-1].role == "assistant"
         if goes_on and dialect.go_on is None:
@@ -157,6 +163,12 @@ class RemoteBackend:
         with suppress(TimeoutError):
             stream.accepted.result(AT_ONCE_S)
         return reply
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """See Backend.text_of: no server tells its tokens. Raises RemoteRefused."""
+        raise RemoteRefused(
+            f"{self._options.address} tells no token ids: load the model here to take another token"
+        )
 
     def close(self) -> None:
         """See Backend.close."""

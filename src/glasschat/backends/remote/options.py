@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from glasschat.backends.remote.address import Address
 from glasschat.backends.remote.dialect import DIALECTS
-from glasschat.errors import ParameterError, ServerError
+from glasschat.errors import ServerError
 
 LONGEST_KEY = 8192
 
@@ -15,7 +15,7 @@ class RemoteOptions:
 
     Without a `model` it is the only one there; without a `kind`, a name of `DIALECTS`, the server
     says what it is; `context` is for those that do not tell theirs. The `key` is shown nowhere.
-    Raises ParameterError, and ServerError for a key that cannot be sent.
+    Raises ServerError, which does not repeat the key.
     """
 
     address: Address
@@ -26,11 +26,11 @@ class RemoteOptions:
 
     def __post_init__(self) -> None:
         if self.model is not None and not self.model.strip():
-            raise ParameterError("remote_model", "the name of a model", self.model)
+            raise ServerError("--remote-model is the name of a model, and this is empty")
         if self.context is not None and not 8 <= self.context < 2**31:
-            raise ParameterError("remote_context", "a whole number from 8", self.context)
+            raise ServerError(f"--remote-context is a whole number from 8, not {self.context:,}")
         if self.kind is not None and self.kind not in DIALECTS:
-            raise ParameterError("remote_kind", f"one of {', '.join(DIALECTS)}", self.kind)
+            raise ServerError(f"--remote-kind is one of {', '.join(DIALECTS)}, not {self.kind!r}")
         key = self.key
         if key is not None and not (
             0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable() and " " not in key

@@ -9,7 +9,6 @@ from typing import Any
 from glasschat.backends.remote.address import Address
 from glasschat.errors import GlasschatError, PromptError, PromptTooLong, RemoteRefused
 
-KEY_VARIABLE = "GLASSCHAT_REMOTE_KEY"
 LONGEST_SAID = 300
 
 _TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
@@ -60,7 +59,7 @@ class Refusal:
         if status in (401, 403):
             return RemoteRefused(
                 f"{address} wants a key ({status}): give it with --remote-key-file or "
-                f"{KEY_VARIABLE}"
+                "GLASSCHAT_REMOTE_KEY"
             )
         if status == 404:
             return RemoteRefused(

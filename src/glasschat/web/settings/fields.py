@@ -104,6 +104,11 @@ def label(name: str) -> str:
     return _(_LABELS[name])
 
 
+def is_off(name: str, value: Any) -> bool:
+    """Whether a setting of that value does nothing."""
+    return bool(value == _OFF.get(name, getattr(DEFAULTS, name)))
+
+
 def written(name: str, value: Any) -> str:
     """The value as people write it."""
     if isinstance(value, bool):
@@ -123,7 +128,6 @@ def summary(preset: Preset) -> str:
     parts = []
     for name in (*TASTE, *PURPOSE):
         value = preset.value(name)
-        off = value == _OFF.get(name, getattr(DEFAULTS, name))
-        if name in preset.decides and not (off and name != "temperature"):
+        if name in preset.decides and not (is_off(name, value) and name != "temperature"):
             parts.append(f"{label(name)} {written(name, value)}")
     return " · ".join(parts)

@@ -18,6 +18,7 @@ from glasschat.web.settings.fields import (
     NUMBERS,
     SLIDERS,
     Number,
+    is_off,
     label,
     written,
 )
@@ -26,6 +27,9 @@ from glasschat.web.settings.style import STYLE
 
 SHORTEST = 8
 """Tokens of the least Max Length, as the original has it."""
+
+UNKNOWN = 131_072
+"""Tokens of the greatest Max Length where a server does not tell its context."""
 
 HOTTEST = 1.0
 """The end of the slider for the temperature, as the original has it."""
@@ -47,7 +51,9 @@ class SettingsPanel:
     """
 
     def __init__(self, description: Description, own: OwnPresets, owner: str) -> None:
-        self._most = max(SHORTEST, description.context)
+        self._most = max(SHORTEST, description.context or UNKNOWN)
+        self._server = description.detail
+        self._not_taken = description.not_taken
         self._recommended = description.recommended
         self._choice = PresetChoice(self._recommended, self._most, own, owner)
 
@@ -76,7 +82,25 @@ class SettingsPanel:
             )
             with st.expander(_("More settings"), key="more"):
                 self._more(preset)
+            self._left_out()
         self._choice.draw_dialog()
+
+    def _left_out(self) -> None:
+        """What is set and does nothing, as the server that writes the replies does not take it."""
+        names = [field.name for field in (*NUMBERS, LEAST_REPLY) if field.name in self._not_taken]
+        shown = [
+            f"{label(name)} {written(name, state.value(name))}"
+            for name in names
+            if not is_off(name, state.value(name))
+        ]
+        if shown:
+            st.caption(
+                _(
+                    "{server} does not take these settings, so they do nothing: {settings}.",
+                    server=plain_label(self._server),
+                    settings=", ".join(shown),
+                )
+            )
 
     def _begin(self) -> None:
         """Values for widgets that have none yet, and none beyond their limits.
@@ -205,5 +229,6 @@ class SettingsPanel:
             format=field.format,
             key=field.name,
             help=_(field.help),
+            disabled=field.name in self._not_taken,
             persist_state="session",
         )

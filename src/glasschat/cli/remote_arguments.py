@@ -1,0 +1,127 @@
+"""Another server that writes the replies, as the command line says it."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glasschat.cli.secret_files import read_secret, warn_of_readers
+from glasschat.cli.terminal import warn
+from glasschat.errors import ServerError
+
+if TYPE_CHECKING:
+    from glasschat.backends.remote import RemoteBackend
+
+VARIABLE = "GLASSCHAT_REMOTE_KEY"
+# What these are where nobody has given them.
+_USUAL = {"device": "auto", "dtype": "auto", "raw": False, "exact": False, "max_waiting": 64}
+KINDS = ("glasschat", "vllm", "sglang", "llama-server", "transformers", "openai")
+
+
+def add_remote_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which server, which of its models, and what it may be told."""
+    group = parser.add_argument_group(
+        "another server writes the replies", "Any with OpenAI's interface: see docs/scale.md."
+    )
+    group.add_argument(
+        "--remote", metavar="URL", help="its address, as in http://127.0.0.1:8000/v1"
+    )
+    group.add_argument(
+        "--remote-model", metavar="NAME", help="one of its models, by its name there (the only one)"
+    )
+    group.add_argument(
+        "--remote-key-file",
+        type=Path,
+        metavar="FILE",
+        help=f"the first line is the key for it; for containers there is {VARIABLE}",
+    )
+    group.add_argument(
+        "--remote-context",
+        type=int,
+        metavar="N",
+        help="tokens that prompt and reply may have together (what the server says)",
+    )
+    group.add_argument(
+        "--remote-kind",
+        choices=KINDS,
+        help="what it is (what it says of itself); openai is any that takes OpenAI's fields alone",
+    )
+
+
+def remote_backend(options: argparse.Namespace) -> "RemoteBackend | None":
+    """The backend in front of the server that was named, None if none was.
+
+    Raises ParameterError, ServerError.
+    """
+    # Not for programs that this one starts.
+    variable = os.environ.pop(VARIABLE, None)
+    if options.remote is None:
+        _refuse_without_remote(options)
+        return None
+    _refuse_with_remote(options)
+    # Slow to import, and for this alone.
+    from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions
+
+    address = Address.parse(options.remote)
+    key = _key(options.remote_key_file, variable)
+    if key is not None and not address.is_encrypted and not address.is_loopback:
+        warn(
+            f"the key for {address} goes there over plain http: whoever is on the way can read "
+            "it, and the conversations too"
+        )
+    return RemoteBackend(
+        RemoteOptions(
+            address=address,
+            model=options.remote_model,
+            key=key,
+            context=options.remote_context,
+            kind=options.remote_kind,
+        )
+    )
+
+
+def _key(file: Path | None, variable: str | None) -> str | None:
+    if file is None:
+        return variable
+    if variable is not None:
+        raise ServerError(
+            f"--remote-key-file and {VARIABLE} both give a key: leave one of them out"
+        )
+    try:
+        text = read_secret(file, f"the key in {file}")
+    except UnicodeDecodeError:
+        raise ServerError(f"the key in {file} is no text in UTF-8: save it as that") from None
+    warn_of_readers(file)
+    return text.partition("\n")[0].strip()
+
+
+def _refuse_without_remote(options: argparse.Namespace) -> None:
+    for name in ("remote_model", "remote_key_file", "remote_context", "remote_kind"):
+        if getattr(options, name) is not None:
+            raise ServerError(f"--{name.replace('_', '-')} goes with --remote URL: give both")
+
+
+def _refuse_with_remote(options: argparse.Namespace) -> None:
+    """What is for a model of this machine, or for the API that only such a one has."""
+    if getattr(options, "model", None) is not None:
+        raise ServerError(
+            f"{options.model} and --remote are two models: leave one of them out (--remote-model "
+            "names one of the other server's)"
+        )
+    for name in ("context", "slots", "threads", "gpu_layers"):
+        if getattr(options, name, None) is not None:
+            flag, hint = name.replace("_", "-"), ""
+            if name == "context":
+                hint = " (--remote-context is for the other server's)"
+            raise ServerError(f"--{flag} is for a model of this machine, not for --remote{hint}")
+    for name, usual in _USUAL.items():
+        if getattr(options, name, usual) != usual:
+            flag = name.replace("_", "-")
+            raise ServerError(f"--{flag} is for a model of this machine, not for --remote")
+    asked = ("api_key", "api_key_file", "cors_origin", "timeout", "log_requests", "log_texts")
+    for name in asked:
+        if getattr(options, name, None):
+            flag = name.replace("_", "-")
+            raise ServerError(
+                f"--{flag} is for the API, which is the other server's with --remote: leave it out"
+            )
