@@ -15,7 +15,7 @@ from glasschat.chat.trace_shelf import TraceShelf
 from glasschat.chat.tree import Tree
 from glasschat.engine import Reply
 from glasschat.errors import ConversationNotFound
-from glasschat.glass import Trace
+from glasschat.glass import Told, Trace
 
 
 class OpenTree:
@@ -108,6 +108,17 @@ class OpenTree:
                 live.append(self._shelf.grown(self.id, reply, generation))
         ended = len(reply.runs) - len(live)
         return (*self._shelf.of(self.owner, self.id, reply, ended), *live)
+
+    def told(self, node_id: str) -> tuple[Told | None, ...]:
+        """What another server told of the tokens of a reply, one for each of its runs.
+
+        As `traces`; None for a run that was written here.
+        """
+        with self._lock:
+            reply = self.tree[node_id]
+            if (generation := self._growing.get(node_id)) is not None:
+                self._shelf.grown(self.id, reply, generation)
+        return self._shelf.told(self.owner, self.id, reply)
 
     def watched(self) -> None:
         """Somebody is looking: a reply that ends with its last watcher may go on."""

@@ -2,12 +2,13 @@
 
 import threading
 from collections import OrderedDict
+from itertools import zip_longest
 
 from glasschat.chat.node import Node
 from glasschat.chat.store import Store
 from glasschat.engine import Generation, Reply
 from glasschat.errors import ConversationNotFound, StoreConflict
-from glasschat.glass import Trace
+from glasschat.glass import Told, Trace
 
 MOST_TOKENS = 50_000
 """Tokens whose records stay in memory, at some 800 bytes each: without a store all there are."""
@@ -30,15 +31,17 @@ class TraceShelf:
         self._store = store
         self._most = most
         self._lock = threading.Lock()
-        self._held: OrderedDict[Key, Trace] = OrderedDict()
+        self._held: OrderedDict[Key, Trace | Told] = OrderedDict()
         self._tokens = 0
 
     def grown(self, conversation_id: str, reply: Node, generation: Reply) -> Trace | None:
         """That of a reply's last run, as far as it has come; costs what is new of it."""
-        if not isinstance(generation, Generation):
-            return None  # what another server writes
         key = (conversation_id, reply.id, len(reply.runs) - 1)
-        known = self._get(key)
+        if not isinstance(generation, Generation):
+            if (told := Told.of(generation.steps())) is not None:
+                self._hold(key, told)
+            return None
+        known = self._trace(key)
         trace = Trace.of(generation) if known is None else known.grown(generation)
         if trace is not None:
             self._hold(key, trace)
@@ -54,7 +57,7 @@ class TraceShelf:
         keys = [(conversation_id, reply.id, place) for place in range(runs)]
         found = [
             trace if trace is not None and len(trace) == tokens_of(reply, place) else None
-            for place, trace in enumerate(map(self._get, keys))
+            for place, trace in enumerate(map(self._trace, keys))
         ]
         if self._store is None or None not in found:
             return tuple(found)
@@ -72,18 +75,37 @@ class TraceShelf:
     def copy(self, conversation_id: str, source: str, branch: Node) -> None:
         """Give a branch what is in memory of the reply that it leaves."""
         for place in range(len(branch.runs) - 1):
-            trace = self._get((conversation_id, source, place))
+            trace = self._trace((conversation_id, source, place))
             tokens = tokens_of(branch, place)
             if trace is not None and len(trace) >= tokens:
                 self._hold((conversation_id, branch.id, place), trace.part(0, tokens))
 
-    def _get(self, key: Key) -> Trace | None:
+    def told(self, owner: str, conversation_id: str, reply: Node) -> tuple[Told | None, ...]:
+        """What another server told of each run, None where none did. Raises StoreError."""
+        places = range(len(reply.runs))
+        held = [self._get((conversation_id, reply.id, place)) for place in places]
+        found = [told if isinstance(told, Told) else None for told in held]
+        # A run of ours is held as a trace, and nothing was told of it.
+        if self._store is None or all(held):
+            return tuple(found)
+        try:
+            stored = self._store.told(owner, conversation_id, reply.id)
+        except (ConversationNotFound, StoreConflict):
+            return tuple(found)  # not kept yet, or not any more
+        both = zip_longest(found, stored[: len(found)])
+        return tuple(mine if mine is not None else theirs for mine, theirs in both)
+
+    def _trace(self, key: Key) -> Trace | None:
+        found = self._get(key)
+        return found if isinstance(found, Trace) else None
+
+    def _get(self, key: Key) -> Trace | Told | None:
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
             return self._held.get(key)
 
-    def _hold(self, key: Key, trace: Trace) -> None:
+    def _hold(self, key: Key, trace: Trace | Told) -> None:
         """Put it in front; the newest stays, however long it is."""
         with self._lock:
             old = self._held.pop(key, None)
@@ -104,5 +126,8 @@ def tokens_of(reply: Node, place: int) -> int:
     return (following or [len(reply.ids or ())])[0] - run.first_token
 
 
-def _size(trace: Trace) -> int:
+def _size(trace: Trace | Told) -> int:
+    if isinstance(trace, Told):
+        # Twenty candidates as objects of their own take more than 64 in an array.
+        return 4 * len(trace)
     return len(trace) + len(trace.prompt.ids) // PROMPT_SHARE
