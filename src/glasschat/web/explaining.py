@@ -28,8 +28,8 @@ def explained(error: GlasschatError | str) -> str:
     said = _said(line, language)
     if said != line:
         return said if said.endswith(_ENDS) else said + language.full_stop
-    # A setting's name stays as it is: top_p, not Top_p.
-    named = "_" in line.partition(" ")[0]
+    # A setting's name stays as it is, top_p and not Top_p, and so does an address.
+    named = any(sign in line.partition(" ")[0] for sign in ("_", "://"))
     first = line[:1] if named else line[:1].upper()
     return first + line[1:] + ("" if line.endswith(_ENDS) else ".")
 

@@ -24,6 +24,7 @@ from glasschat.web.style import STYLE
 
 log = logging.getLogger(__name__)
 
+LOOK_S = 2.0
 ICON = Path(__file__).with_name("static") / "icon.svg"
 
 
@@ -131,12 +132,20 @@ def _header(site: Site, conversation: Conversation, description: Description) ->
     st.caption(" · ".join([*parts, word]))
     if description.readiness is Readiness.READY and description.error is not None:
         st.warning(explained(description.error), icon=":material/cloud_off:")
+        _look_for_it(site, description.error)
     trouble = conversation.keeper.trouble or site.library.trouble
     if trouble is not None:
         st.warning(
             _("This chat is not being kept: {why}", why=explained(trouble)),
             icon=":material/save:",
         )
+
+
+@st.fragment(run_every=LOOK_S)
+def _look_for_it(site: Site, told: str) -> None:
+    """Draw the page anew once there is something else to say of the server that was lost."""
+    if site.backend.describe().error != told:
+        st.rerun()
 
 
 def _wait_for_model(site: Site) -> None:
