@@ -103,7 +103,7 @@ class Room:
             draw_box(
                 self._site,
                 subject,
-                can_branch=self._ready and self._growing is None,
+                idle=self._ready and self._growing is None,
                 on_act=self._hand.act_in_glass,
             )
 

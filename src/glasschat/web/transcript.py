@@ -49,7 +49,7 @@ def draw_reply(tree: Tree, node: Node, hand: Hand, *, idle: bool, last: bool) ->
         elif run is not None and run.ending is Ending.INTERRUPTED and last:
             failure.info(_("The server ended while this was written. Go on takes it up there."))
         with _tools(node):
-            offered = [("glass", _("Glass box"))] if node.ids else []
+            offered = [("glass", _("Glass box"))] if node.ids or node.runs else []
             if idle:
                 cut = [("go_on", _("Go on"))] if node.cut else []
                 offered = [("again", _("Again")), *cut, *offered]

@@ -14,11 +14,16 @@ from glasschat.glass import Trace, odds_under
 from glasschat.sampling import SamplingParams
 from glasschat.web.explaining import explained
 from glasschat.web.glass.boxes import Subject
-from glasschat.web.glass.changing import ALLOWED
+from glasschat.web.glass.changing import ALLOWED, KNOBS, described_knob
+from glasschat.web.glass.elsewhere import name_of
+from glasschat.web.glass.names import Name
 from glasschat.web.glass.questions import state
 from glasschat.web.glass.reply import ReplyUnderGlass
 from glasschat.web.settings.fields import label, written
 from glasschat.web.settings.preset_choice import shown_name
+
+Key = int | str
+ASKED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 MOST = 4
 LONGEST = 4000
@@ -43,6 +48,7 @@ def siblings(reply: ReplyUnderGlass) -> dict[str, Any]:
         "presets": [
             {"name": shown_name(preset), "values": _plain(preset.params)} for preset in presets
         ],
+        "knobs": [described_knob(knob) for knob in KNOBS if knob.name in ASKED],
         "most": MOST,
     }
 
@@ -67,7 +73,7 @@ def side_by_side(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, 
         raise InvalidMessage("only replies to the same question are compared")
     owner, conversation = reply.conversation.owner, reply.conversation.id
     found = [ReplyUnderGlass(reply.site, Subject(owner, conversation, turn)) for turn in turns]
-    ids = [_ids(one) for one in found]
+    keys = [_keys(one) for one in found]
     told = _differences([_params(one.node) for one in found])
     ended = all(one.generation is None for one in found)
     return {
@@ -77,9 +83,9 @@ def side_by_side(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, 
                 "turn": one.node.id,
                 "state": state(one.growing),
                 "settings": told[number],
-                "tokens": [one.names(token_id) for token_id in ids[number]],
-                "same": _same(ids[0], ids[number]) if number else [],
-                "diverges": _diverges(ids[0], ids[number], ended=ended) if number else None,
+                "tokens": _tokens(one),
+                "same": _same(keys[0], keys[number]) if number else [],
+                "diverges": _diverges(keys[0], keys[number], ended=ended) if number else None,
                 "error": _error(one.node),
             }
             for number, one in enumerate(found)
@@ -88,8 +94,25 @@ def side_by_side(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _ids(reply: ReplyUnderGlass) -> tuple[int, ...]:
-    return tuple(token_id for stretch in reply.stretches for token_id in stretch.ids)
+def _keys(reply: ReplyUnderGlass) -> tuple[Key, ...]:
+    """What tells tokens apart: their ids, or the texts that another server told."""
+    return tuple(
+        key
+        for stretch in reply.stretches
+        for key in (stretch.ids if stretch.told is None else (s.text for s in stretch.told.steps))
+    )
+
+
+def _tokens(reply: ReplyUnderGlass) -> list[Name]:
+    return [
+        name
+        for stretch in reply.stretches
+        for name in (
+            map(reply.names, stretch.ids)
+            if stretch.told is None
+            else map(name_of, stretch.told.steps)
+        )
+    ]
 
 
 def _params(node: Node) -> SamplingParams | None:
@@ -118,7 +141,7 @@ def _differences(all_params: list[SamplingParams | None]) -> list[str]:
     ]
 
 
-def _diverges(one: tuple[int, ...], other: tuple[int, ...], *, ended: bool) -> int | None:
+def _diverges(one: tuple[Key, ...], other: tuple[Key, ...], *, ended: bool) -> int | None:
     """The first place where they are not the same; None where they are, as far as they are."""
     for place, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
@@ -126,7 +149,7 @@ def _diverges(one: tuple[int, ...], other: tuple[int, ...], *, ended: bool) -> i
     return min(len(one), len(other)) if ended and len(one) != len(other) else None
 
 
-def _same(one: tuple[int, ...], other: tuple[int, ...]) -> list[list[int]]:
+def _same(one: tuple[Key, ...], other: tuple[Key, ...]) -> list[list[int]]:
     """Pairs of bounds of what `other` has in common with `one`, in order."""
     matcher = SequenceMatcher(None, one[:LONGEST], other[:LONGEST], autojunk=False)
     return [[m.b, m.b + m.size] for m in matcher.get_matching_blocks() if m.size]

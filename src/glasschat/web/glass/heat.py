@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.glass import values
+from glasschat.web.glass.elsewhere import told_numbers
 from glasschat.web.glass.reply import ReplyUnderGlass
 
 _NUMBERS = ("probability", "surprise", "entropy", "change", "drawn")
@@ -22,6 +23,10 @@ def heat(reply: ReplyUnderGlass, start: int) -> dict[str, Any]:
     inexact: list[int] = []
     ends: list[int] = []
     for stretch in reply.from_place(start):
+        if stretch.told is not None:
+            for name, numbers in told_numbers(stretch.told).items():
+                columns[name] += numbers
+            continue
         columns["ids"] += stretch.ids
         columns["tokens"] += [reply.names(token_id) for token_id in stretch.ids]
         if stretch.trace is None:

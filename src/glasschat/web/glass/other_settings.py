@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glasschat.glass import Divergence, Knob, Sentence, audit, what_if
-from glasschat.web.glass.changing import KNOBS, changed
+from glasschat.web.glass.changing import KNOBS, changed, described_knob
 from glasschat.web.glass.falls import sentence
 from glasschat.web.glass.names import spoken
 from glasschat.web.glass.reply import ReplyUnderGlass, Stretch
@@ -19,18 +19,7 @@ def knobs(reply: ReplyUnderGlass) -> dict[str, Any]:
         return {"knobs": [], "stages": []}
     params = trace.params
     return {
-        "knobs": [
-            {
-                "name": knob.name,
-                "label": _(knob.label),
-                "help": _(knob.help),
-                "value": getattr(params, knob.name),
-                "low": knob.low,
-                "high": knob.high,
-                "step": knob.step,
-            }
-            for knob in KNOBS
-        ],
+        "knobs": [described_knob(knob) | {"value": getattr(params, knob.name)} for knob in KNOBS],
         "do_sample": params.do_sample,
         "seed": str(trace.seed),
         "stages": list(params.stages),

@@ -6,11 +6,12 @@ from typing import Any
 
 import streamlit as st
 
+from glasschat.backends.base import Capability
 from glasschat.web.glass.beginning import chosen, pauses
 from glasschat.web.glass.boxes import Subject
 from glasschat.web.glass.routes import PATH, VERSION
 from glasschat.web.glass.words import words
-from glasschat.web.language import current_language
+from glasschat.web.language import _, current_language
 from glasschat.web.site import Site
 
 _HERE = Path(__file__).parent
@@ -37,11 +38,15 @@ _ROOM_CSS = """
 Act = Callable[[dict[str, Any]], None]
 
 
-def draw_box(site: Site, subject: Subject, *, can_branch: bool, on_act: Act) -> None:
+def draw_box(site: Site, subject: Subject, *, idle: bool, on_act: Act) -> None:
     """Draw the glass box of a reply; `on_act` is called before the rerun with what was clicked.
 
-    That has the name of an `action` and what belongs to it.
+    That has the name of an `action` and what belongs to it. While it is `idle` another reply may
+    be started.
     """
+    missing = site.backend.describe().missing
+    can_branch = idle and Capability.BRANCHING not in missing
+    debugs = Capability.DEBUGGER not in missing
 
     def act() -> None:
         asked = st.session_state.glass_box.get("act")
@@ -58,6 +63,8 @@ def draw_box(site: Site, subject: Subject, *, can_branch: bool, on_act: Act) -> 
             "words": words(),
             "tabs": ["tokens", "whatif", "knobs", "prompt", "debug", "compare", "steps"],
             "can_branch": can_branch,
+            "can_ask": idle,
+            "closed": {} if debugs else {"debug": _("Another server writes: nobody can pause it.")},
             "compared": st.session_state.get("compared", []),
             "paused": pauses(),
             "breakpoints": list(chosen().get("breakpoints", ())),

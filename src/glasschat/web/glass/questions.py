@@ -6,6 +6,7 @@ from typing import Any
 from glasschat.engine import Reply, State
 from glasschat.errors import InvalidMessage
 from glasschat.web.glass.changing import read_changes
+from glasschat.web.glass.elsewhere import WHY, told_fall
 from glasschat.web.glass.falls import fall
 from glasschat.web.glass.heat import heat
 from glasschat.web.glass.other_settings import asked as asked_of
@@ -32,7 +33,10 @@ def tokens(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
 
 def waterfall(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     """How the token at `place` was chosen."""
-    return fall(reply, number(asked, "place"), read_changes(asked.get("changes")))
+    place = number(asked, "place")
+    if (told := reply.told_at(place)) is not None:
+        return told_fall(told, place)
+    return fall(reply, place, read_changes(asked.get("changes")))
 
 
 def what_if(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
@@ -42,17 +46,17 @@ def what_if(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
 
 def settings(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     """Its settings, as controls are made from them."""
-    return knobs(reply)
+    return knobs(reply) | _why(reply)
 
 
 def audit(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     """What each of its settings did."""
-    return audited(reply)
+    return audited(reply) | _why(reply)
 
 
 def prompt(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     """What the model read before it."""
-    return xray(reply)
+    return xray(reply) | _why(reply)
 
 
 def state(generation: Reply | None) -> str:
@@ -68,9 +72,16 @@ def number(asked: Asked, name: str, default: int | None = None) -> int:
     return int(text)
 
 
+def _why(reply: ReplyUnderGlass) -> dict[str, Any]:
+    """Why a question cannot be answered, where that is so."""
+    return {"why": _(WHY)} if reply.elsewhere else {}
+
+
 def _note(reply: ReplyUnderGlass) -> str:
     if not reply.recorded and reply.count:
         return _("Nothing was recorded of how this reply was chosen.")
+    if reply.elsewhere:
+        return _(WHY)
     if reply.count and not reply.names.known:
         return _(
             "This reply is another model's than the one that runs now: its tokens have numbers "

@@ -7,7 +7,7 @@ from functools import cached_property
 from glasschat.chat import Conversation, Node
 from glasschat.engine import Generation, Reply
 from glasschat.errors import InvalidMessage
-from glasschat.glass import Trace
+from glasschat.glass import Told, ToldStep, Trace
 from glasschat.web.glass.boxes import Subject
 from glasschat.web.glass.names import Names
 from glasschat.web.site import Site
@@ -15,11 +15,19 @@ from glasschat.web.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The tokens of one run, from place `start` of the reply on; no trace where none was kept."""
+    """The tokens of one run, from place `start` of the reply on.
+
+    `trace` is how they were chosen here, `told` what another server told of them; both are None
+    where nothing was kept. The ids of another server's tokens are not known.
+    """
 
     start: int
-    ids: tuple[int, ...]
-    trace: Trace | None
+    ids: tuple[int, ...] = ()
+    trace: Trace | None = None
+    told: Told | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids) if self.told is None else len(self.told)
 
 
 class ReplyUnderGlass:
@@ -34,6 +42,7 @@ class ReplyUnderGlass:
         self.growing: Reply | None = found.growing.get(subject.turn)
         self.node: Node = found.tree[subject.turn]
         self._traces = found.traces(subject.turn)
+        self._told = found.told(subject.turn)
 
     @property
     def generation(self) -> Generation | None:
@@ -53,24 +62,33 @@ class ReplyUnderGlass:
         ids, runs = self.node.ids or (), self.node.runs
         if runs and runs[0].first_token:
             # Where it comes from its beginning was not on record.
-            found.append(Stretch(0, ids[: runs[0].first_token], None))
+            found.append(Stretch(0, ids[: runs[0].first_token]))
         for number, run in enumerate(runs):
-            trace = self._traces[number] if number < len(self._traces) else None
+            start = found[-1].start + len(found[-1]) if found else 0
+            trace, told = self._traces[number], self._told[number]
             end = runs[number + 1].first_token if number + 1 < len(runs) else len(ids)
-            tokens = trace.token_ids if trace is not None else ids[run.first_token : end]
-            found.append(Stretch(run.first_token, tokens, trace))
+            if trace is not None:
+                found.append(Stretch(start, trace.token_ids, trace))
+            elif told is not None:
+                found.append(Stretch(start, told=told))
+            else:
+                found.append(Stretch(start, ids[run.first_token : end]))
         return tuple(found)
 
     @property
     def count(self) -> int:
         """How many tokens it has."""
-        last = self.stretches[-1] if self.stretches else None
-        return last.start + len(last.ids) if last else 0
+        return sum(map(len, self.stretches))
 
     @property
     def recorded(self) -> bool:
         """Whether there is a record of any of its tokens."""
-        return any(stretch.trace is not None for stretch in self.stretches)
+        return any(stretch.trace or stretch.told for stretch in self.stretches)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another server wrote the newest of it."""
+        return bool(self.stretches) and self.stretches[-1].told is not None
 
     @property
     def last_trace(self) -> Trace | None:
@@ -81,10 +99,21 @@ class ReplyUnderGlass:
         """The stretches behind `start`, the first of them cut to it."""
         for stretch in self.stretches:
             skipped = max(0, start - stretch.start)
-            if skipped >= len(stretch.ids):
-                continue
-            trace = stretch.trace.part(skipped, len(stretch.ids)) if stretch.trace else None
-            yield Stretch(stretch.start + skipped, stretch.ids[skipped:], trace)
+            if skipped < len(stretch):
+                trace, told = stretch.trace, stretch.told
+                yield Stretch(
+                    stretch.start + skipped,
+                    stretch.ids[skipped:],
+                    trace.part(skipped, len(stretch)) if trace is not None else None,
+                    Told(told.steps[skipped:]) if told is not None else None,
+                )
+
+    def told_at(self, place: int) -> ToldStep | None:
+        """What another server told of the token of that place."""
+        for stretch in self.stretches:
+            if stretch.told is not None and 0 <= place - stretch.start < len(stretch):
+                return stretch.told.steps[place - stretch.start]
+        return None
 
     def at(self, place: int) -> tuple[Trace, int]:
         """The trace that has the token of that place, and its place there.

@@ -20,7 +20,7 @@ class Box {
     this.reply = new Reply((what, asked) => this.ask(what, asked));
     this.panes = new Map();
     this._draw(root);
-    this.open(data.tab ?? "tokens");
+    this.open(data.tab && !(data.tab in data.closed) ? data.tab : "tokens");
   }
 
   word(name) { return this.data.words[name] ?? name; }
@@ -77,9 +77,9 @@ class Box {
 
   // The page says anew what can be done: a reply that is being written allows no other.
   know(data) {
-    const before = this.data.can_branch;
+    const { can_branch: before, can_ask: asked } = this.data;
     this.data = data;
-    if (data.can_branch !== before) this._known.forEach((tell) => tell());
+    if (data.can_branch !== before || data.can_ask !== asked) this._known.forEach((tell) => tell());
   }
 
   onKnown(tell) { this._known.push(tell); }
@@ -94,13 +94,15 @@ class Box {
   _draw(root) {
     const names = this.data.tabs ?? TABS;
     this.tabs = new Map(names.map((name) => [
-      name, button(this.word(`tab_${name}`), () => this.open(name), { role: "tab" }),
+      name, button(this.word(`tab_${name}`), () => this.open(name), {
+        role: "tab", disabled: name in this.data.closed, title: this.data.closed[name],
+      }),
     ]));
     const strip = el("div", { class: "tabs", role: "tablist" }, ...this.tabs.values());
     strip.onkeydown = (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
-      const all = [...this.tabs.keys()];
+      const all = [...this.tabs.keys()].filter((name) => !(name in this.data.closed));
       const at = all.findIndex((name) => this.tabs.get(name).tabIndex === 0);
       const next = all[(at + step + all.length) % all.length];
       this.tabs.get(next).focus();

@@ -4,7 +4,6 @@ import { button, el } from "./dom.js";
 import { running, visible } from "./text.js";
 
 const EVERY_MS = 400;
-const FIRST = ["temperature", "top_p", "top_k", "min_p", "repetition_penalty"];
 
 export function mount(box, pane) {
   const word = (name) => box.word(name);
@@ -26,7 +25,7 @@ export function mount(box, pane) {
   const load = async () => {
     try {
       known = await box.ask("siblings");
-      if (!knobs.length) knobs = (await box.ask("settings")).knobs.filter((knob) => FIRST.includes(knob.name));
+      if (!knobs.length) knobs = known.knobs;
     } catch (error) { complain(error); return; }
     const asked = box.data.compared ?? [];
     const turns = known.replies.map((reply) => reply.turn);
@@ -44,7 +43,7 @@ export function mount(box, pane) {
   const drawForm = () => {
     asking.replaceChildren();
     rows.length = 0;
-    if (!box.data.can_branch || !knobs.length) return;
+    if (!box.data.can_ask) return;
     const list = el("div", { class: "asked" });
     const add = button(`+ ${word("compare_add")}`, () => addRow(list), { class: "link" });
     const go = button(word("compare_go"), () => box.send("compare", { settings: rows.map((row) => row.read()) }), { class: "do" });

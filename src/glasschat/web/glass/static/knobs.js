@@ -10,9 +10,9 @@ export function mount(box, pane) {
   const list = el("div", { class: "audit" });
   pane.append(el("p", { class: "soft" }, word("knobs_help")), list);
 
-  const draw = ({ knobs }) => {
+  const draw = ({ knobs, why }) => {
     if (!knobs.length) {
-      list.replaceChildren(el("p", { class: "hint" }, word("no_knobs")));
+      list.replaceChildren(el("p", { class: "hint" }, why ?? word("no_knobs")));
       return;
     }
     const head = ["setting", "sets", "distributions", "choices", "open"];

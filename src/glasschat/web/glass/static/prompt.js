@@ -16,7 +16,7 @@ export async function mount(box, pane) {
     return;
   }
   if (!found.ids.length) {
-    pane.append(el("p", { class: "hint" }, word("nothing_recorded")));
+    pane.append(el("p", { class: "hint" }, found.why ?? word("nothing_recorded")));
     return;
   }
   const counts = Object.fromEntries(ORIGINS.map((name) => [name, 0]));

@@ -56,6 +56,10 @@ export function mount(box, pane) {
   };
 
   const draw = (found, prompt) => {
+    if (found.elsewhere) {
+      story.replaceChildren(...found.story.map(said));
+      return;
+    }
     const numbers = found.columns.map((_, number) => number).slice(1);
     const kind = (name) => numbers.filter((number) => found.columns[number].kind === name);
     const stages = (name) => {

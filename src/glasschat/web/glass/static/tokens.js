@@ -97,13 +97,11 @@ export function mount(box, pane) {
     if (at < 0 || at >= reply.count) { line.textContent = "\u00a0"; return; }
     const parts = [
       `${box.word("number").replace("{n}", box.format.count(at + 1))} ${visible(reply.tokens[at])}`,
-      `id ${reply.ids[at]}`,
     ];
+    if (reply.ids[at] !== null) parts.push(`id ${reply.ids[at]}`);
     if (reply.probability[at] !== null) {
-      parts.push(
-        `${box.word("probability")} ${box.format.share(reply.probability[at])}`,
-        `${box.word("rank")} ${box.format.count(reply.rank[at] + 1)}`,
-      );
+      parts.push(`${box.word("probability")} ${box.format.share(reply.probability[at])}`);
+      if (reply.rank[at] !== null) parts.push(`${box.word("rank")} ${box.format.count(reply.rank[at] + 1)}`);
       if (tint !== "probability") {
         const about = tint === "change" && reply.inexact.has(at) ? "≈ " : "";
         parts.push(`${box.word(`tint_${tint}`)} ${about}${written(tint, at)}`);

@@ -39,9 +39,9 @@ export class Fall {
       el("span", {}, word("number").replace("{n}", format.count(found.place + 1))),
       el("code", {}, visible(found.token)),
       el("span", { class: "soft" }, [
-        `id ${found.id}`, format.share(found.probability),
-        `${word("rank")} ${format.count(found.rank + 1)}`,
-      ].join(" · ")));
+        found.id === null ? null : `id ${found.id}`, format.share(found.probability),
+        found.rank === null ? null : `${word("rank")} ${format.count(found.rank + 1)}`,
+      ].filter((part) => part !== null).join(" · ")));
     const story = el("ul", { class: "story" }, ...found.story.map((said) => el("li", {}, said)));
     const kinds = choice(
       Object.keys(SHOWN).map((name) => [name, word(name)]), this._shown, word("numbers"),
@@ -52,7 +52,8 @@ export class Fall {
     this._why = el("p", { class: "reading" }, "\u00a0");
     const parts = [title, story, el("div", { class: "row" }, kinds), this._holder, this._why, this._lesson];
     if (!found.exact) parts.push(el("p", { class: "soft" }, word("not_exact")));
-    parts.push(drawBar(this._box, found), this._actions(found), this._before(found.before));
+    // Of another server's reply there is no more than this.
+    if (!found.elsewhere) parts.push(drawBar(this._box, found), this._actions(found), this._before(found.before));
     this.root.replaceChildren(...parts);
     this._table();
   }
@@ -61,7 +62,7 @@ export class Fall {
     const found = this._found;
     const word = (name) => this._box.word(name);
     const head = el("tr", {}, el("th", { scope: "col" }, word("candidate")),
-      ...found.columns.map((column) => this._head(column)), this._softmaxHead(found));
+      ...found.columns.map((column) => this._head(column)), found.elsewhere ? null : this._softmaxHead(found));
     const rows = this._all ? found.candidates : found.candidates.filter((row, at) => at < FEW || row.chosen);
     const body = el("tbody", {}, ...rows.map((row) => this._row(row)));
     const hidden = found.candidates.length - rows.length;
@@ -109,15 +110,15 @@ export class Fall {
       return el("td", { class: "gone", title: here ? row.rule : null }, here ? "✕" : "");
     });
     const last = row.cells.at(-1);
-    const final = el("td", { class: "final" }, last ? format.share(last[PROBABILITY]) : "");
+    const final = this._found.elsewhere ? null : el("td", { class: "final" }, last ? format.share(last[PROBABILITY]) : "");
     const name = el("div", {}, el("code", {}, visible(row.token)));
     const own = Boolean(this.take);
-    if (own || (this._box.data.can_branch && !row.chosen)) {
+    if (row.id !== null && (own || (this._box.data.can_branch && !row.chosen))) {
       name.append(button(this._box.word("take"), () => this._take(row.id), {
         class: "take", "aria-label": `${this._box.word("take")} ${visible(row.token)}`,
       }));
     }
-    const made = el("tr", { class: row.chosen ? "chosen" : "" }, el("th", { scope: "row" }, name), ...cells, final);
+    const made = el("tr", { class: row.chosen ? "chosen" : "" }, el("th", { scope: "row" }, name), ...cells, final ?? "");
     made.onmouseenter = made.onclick = () => this._explain(row);
     return made;
   }
@@ -125,7 +126,7 @@ export class Fall {
   _explain(row) {
     const { format } = this._box;
     const raw = row.cells[0];
-    const parts = [visible(row.token), `id ${row.id}`, `${this._box.word("score")} ${format.score(raw[SCORE])}`];
+    const parts = [visible(row.token), ...(row.id === null ? [] : [`id ${row.id}`]), `${this._box.word("score")} ${format.score(raw[SCORE])}`];
     if (row.rule) parts.push(`${row.removed_by}: ${row.rule}`);
     else if (row.interval) parts.push(row.interval.map((end) => end.toFixed(4)).join(" – "));
     this._why.textContent = parts.join(" · ");

@@ -18,7 +18,7 @@ export async function mount(box, pane) {
     return;
   }
   if (!known.knobs.length) {
-    pane.append(el("p", { class: "hint" }, word("nothing_recorded")));
+    pane.append(el("p", { class: "hint" }, known.why ?? word("nothing_recorded")));
     return;
   }
   const changes = {};
