@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Cursor, Hit, Page, ReplyWriter, Store
 from glasschat.chat.trace_shelf import TraceShelf
 from glasschat.errors import ConversationNotFound, StoreError
+from glasschat.glass import Trace
 
 log = logging.getLogger(__name__)
 
@@ -99,10 +101,18 @@ class Library:
         found = Conversation(owner, keeper, saved, revision=info.revision, shelf=self._shelf)
         return self._shelve(found)
 
-    def add(self, owner: str, saved: SavedConversation) -> str:
-        """Take in a conversation from elsewhere; its id here. Raises StoreError."""
+    def add(
+        self, owner: str, saved: SavedConversation, traces: Mapping[str, Trace] | None = None
+    ) -> str:
+        """Take in a conversation from elsewhere; its id here. Raises StoreError.
+
+        `traces` are of the first runs of replies, by the ids of their turns.
+        """
+        traces = traces or {}
         if self._store is not None:
-            return self._store.add(owner, saved).id
+            return self._store.add(owner, saved, traces).id
+        for turn, trace in traces.items():
+            self._shelf.put(saved.id, turn, trace)
         conversation = Conversation(owner, Keeper(None, None), saved, shelf=self._shelf)
         self._shelve(conversation)
         return conversation.id

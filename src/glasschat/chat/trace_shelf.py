@@ -72,6 +72,10 @@ class TraceShelf:
                     self._hold(keys[place], trace)
         return tuple(found)
 
+    def put(self, conversation_id: str, turn: str, trace: Trace) -> None:
+        """Keep that of a reply's first run, which comes from elsewhere."""
+        self._hold((conversation_id, turn, 0), trace)
+
     def copy(self, conversation_id: str, source: str, branch: Node) -> None:
         """Give a branch what is in memory of the reply that it leaves."""
         for place in range(len(branch.runs) - 1):

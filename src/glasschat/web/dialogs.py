@@ -79,8 +79,8 @@ def ask_for_import(library: Library, owner: str) -> None:
     def dialog() -> None:
         st.caption(
             _(
-                "An export of glasschat, ChatGPT's conversations.json, or messages with role and "
-                "content as OpenAI's interface has them (JSON or JSONL)."
+                "An export of glasschat, the record of a reply, ChatGPT's conversations.json, or "
+                "messages with role and content as OpenAI's interface has them (JSON or JSONL)."
             )
         )
         uploaded = st.file_uploader(
@@ -115,7 +115,7 @@ def _take_in(library: Library, owner: str, data: bytes) -> Imported:
         raise InvalidImport("the file holds no chats: choose another")
     progress = st.progress(0.0)
     for number, conversation in enumerate(imported.conversations):
-        library.add(owner, conversation)
+        library.add(owner, conversation, imported.traces)
         progress.progress((number + 1) / len(imported.conversations))
     progress.empty()
     return imported

@@ -1,24 +1,32 @@
 """Any file that we read: what it is, is seen from what is in it."""
 
 from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
 
 from glasschat.chat.exchange.chatgpt import from_chatgpt, is_chatgpt
+from glasschat.chat.exchange.from_trace import from_trace
 from glasschat.chat.exchange.messages import from_messages, is_messages
 from glasschat.chat.exchange.own_format import FORMAT, from_json
 from glasschat.chat.exchange.plain import MOST_BYTES, parsed
 from glasschat.chat.exchange.report import Imported
+from glasschat.chat.exchange.trace_file import FORMAT as TRACE
+from glasschat.chat.exchange.trace_reading import lines_of, read_trace
 from glasschat.chat.node import now_ms
 from glasschat.errors import InvalidImport
 
 
 def import_file(data: bytes, *, now: int | None = None, most_bytes: int = MOST_BYTES) -> Imported:
-    """The conversations of a file: our own, ChatGPT's, or lists of messages as OpenAI has them.
+    """The conversations of a file: our own, ChatGPT's, lists of messages as OpenAI has them, or
+    the one of a recorded reply.
 
     `now`, in milliseconds since 1970, is when conversations without a time of their own began.
     Raises InvalidImport for a file that is none of these.
     """
     now = now_ms() if now is None else now
     plain = parsed(data, most_bytes)
+    if isinstance(plain, list) and plain and _is_trace(plain[0]):
+        return from_trace(read_trace(lines_of(BytesIO(data))), now)
     if isinstance(plain, Mapping) and plain.get("format") == FORMAT:
         return from_json(plain)
     listed = plain if isinstance(plain, list) and not is_messages(plain) else [plain]
@@ -33,3 +41,7 @@ def import_file(data: bytes, *, now: int | None = None, most_bytes: int = MOST_B
         "the file holds no chats that are known here: choose an export of glasschat, ChatGPT's "
         "conversations.json, or a list of messages with role and content"
     )
+
+
+def _is_trace(first: Any) -> bool:
+    return isinstance(first, Mapping) and first.get("format") == TRACE

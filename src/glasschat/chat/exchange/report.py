@@ -1,9 +1,11 @@
 """What an import brought, and what it left out and why."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from glasschat.chat.saved import SavedConversation
+from glasschat.glass import Trace
 
 MOST_REPORTED = 1000
 
@@ -19,11 +21,15 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The conversations of a file, of the format that it was found to be."""
+    """The conversations of a file, of the format that it was found to be.
+
+    `traces` are of the first runs of replies among them, by the ids of their turns.
+    """
 
     format: str
     conversations: tuple[SavedConversation, ...]
     skipped: tuple[Skipped, ...]
+    traces: Mapping[str, Trace] = field(default_factory=dict)
 
 
 class Skips:

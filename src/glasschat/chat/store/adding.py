@@ -1,5 +1,7 @@
 """A whole conversation into the database, as an import or a copy brings it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
@@ -9,16 +11,26 @@ from glasschat.chat.store import replies
 from glasschat.chat.store.indexing import index_title, index_turns
 from glasschat.chat.store.packing import packed_params
 from glasschat.chat.store.schema import conversations, turns
+from glasschat.chat.store.tracing import put_trace
 from glasschat.chat.store.turns import add_run, inserted, inserted_turn
 from glasschat.chat.tree import Tree
+from glasschat.glass import Trace
 
 NOBODY = "|0||"
+NO_TRACES: Mapping[str, Trace] = MappingProxyType({})
 
 
 def add_conversation(
-    connection: Connection, owner: str, new: SavedConversation, now: int
+    connection: Connection,
+    owner: str,
+    new: SavedConversation,
+    now: int,
+    traces: Mapping[str, Trace] = NO_TRACES,
 ) -> Row[Any]:
-    """Add it with all its turns; the row of `conversations`. `now` is when deletions happened."""
+    """Add it with all its turns; the row of `conversations`.
+
+    `now` is when deletions happened. `traces` are of the first runs of replies, by their turns.
+    """
     number = inserted(
         connection,
         conversations,
@@ -35,7 +47,7 @@ def add_conversation(
         revision=1,
     )
     index_title(connection, number, owner, new.title)
-    _add_tree(connection, number, owner, new.tree, now)
+    _add_tree(connection, number, owner, new.tree, now, traces)
     # Nobody goes on writing what was still growing where it came from.
     replies.interrupt(connection, replies.unended(connection, number), now)
     return connection.execute(select(conversations).where(conversations.c.number == number)).one()
@@ -47,7 +59,14 @@ def taken(connection: Connection, conversation_id: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _add_tree(connection: Connection, conversation: int, owner: str, tree: Tree, now: int) -> None:
+def _add_tree(
+    connection: Connection,
+    conversation: int,
+    owner: str,
+    tree: Tree,
+    now: int,
+    traces: Mapping[str, Trace],
+) -> None:
     numbers: dict[str | None, int | None] = {None: None}
     hidden: set[str | None] = set()
     found: list[tuple[int, str]] = []
@@ -58,7 +77,9 @@ def _add_tree(connection: Connection, conversation: int, owner: str, tree: Tree,
         )
         numbers[node.id] = number
         for place in range(len(node.runs)):
-            add_run(connection, number, place, node, writer=NOBODY, now=0)
+            run = add_run(connection, number, place, node, writer=NOBODY, now=0)
+            if place == 0 and node.id in traces:
+                put_trace(connection, run, traces[node.id])
         if node.deleted or node.parent in hidden:
             hidden.add(node.id)
         elif not node.growing:

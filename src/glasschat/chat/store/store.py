@@ -5,7 +5,7 @@ a conversation that is not the owner's. A method that changes one thing changes 
 that two pages, or two processes on one database, lose nothing of each other's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from secrets import token_urlsafe
@@ -17,7 +17,7 @@ from glasschat.chat.node import Node, now_ms
 from glasschat.chat.presets import Preset
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import replies, turns
-from glasschat.chat.store.adding import add_conversation, taken
+from glasschat.chat.store.adding import NO_TRACES, add_conversation, taken
 from glasschat.chat.store.database import Database
 from glasschat.chat.store.indexing import index_title, unindex_titles, unindex_turns
 from glasschat.chat.store.liveness import given_up, writer_name
@@ -140,15 +140,21 @@ class Store:
                 replies.interrupt(connection, left, now)
         return found
 
-    def add(self, owner: str, conversation: SavedConversation) -> ConversationInfo:
+    def add(
+        self,
+        owner: str,
+        conversation: SavedConversation,
+        traces: Mapping[str, Trace] = NO_TRACES,
+    ) -> ConversationInfo:
         """Add a whole conversation, as an import has it; under another id if its own is taken.
 
-        A reply that was still growing where it came from is `interrupted` here.
+        A reply that was still growing where it came from is `interrupted` here. `traces` are of
+        the first runs of replies, by the ids of their turns.
         """
         with self.database.write() as connection:
             if taken(connection, conversation.id):
                 conversation = replace(conversation, id=token_urlsafe(16))
-            return info_of(add_conversation(connection, owner, conversation, self._clock()))
+            return info_of(add_conversation(connection, owner, conversation, self._clock(), traces))
 
     def add_turn(self, owner: str, conversation_id: str, node: Node) -> None:
         """Add a user turn, or a reply from elsewhere, as its parent's newest child, and open it."""

@@ -18,6 +18,8 @@ from sqlalchemy import Connection, insert, literal, select
 
 from glasschat.chat.store.schema import NUMBER, prompts, runs, traces, turns
 from glasschat.engine import Generation, Token
+from glasschat.glass import Trace
+from glasschat.prompt import PromptEncoding
 from glasschat.sampling import TEMPERATURES, TOP_CANDIDATES, Columns
 
 _LEVEL = 1  # of zlib: 6 takes three times as long to save two parts of a hundred
@@ -129,15 +131,37 @@ def _sums(steps: NDArray[np.uint32]) -> NDArray[np.float32]:
 
 def put_prompt(connection: Connection, run: int, generation: Generation) -> None:
     """What the model reads for that run, with its first records."""
-    prompt, request = generation.prompt, generation.request
+    request = generation.request
+    _put_prompt(
+        connection,
+        run,
+        generation.prompt,
+        end_ids=sorted(request.end_ids),
+        vocab_size=request.vocab_size,
+        seed=generation.snapshot().seed,
+    )
+
+
+def put_trace(connection: Connection, run: int, trace: Trace) -> None:
+    """A whole trace, as a file brings it."""
+    _put_prompt(
+        connection,
+        run,
+        trace.prompt,
+        end_ids=sorted(trace.end_ids),
+        vocab_size=trace.vocab_size,
+        seed=trace.seed,
+    )
+    append_traces(connection, [(run, 0, _packed(trace.columns, trace.texts))])
+
+
+def _put_prompt(connection: Connection, run: int, prompt: PromptEncoding, **facts: Any) -> None:
     again = prompt.open_reply
     layout = {
         "spans": [[s.start, s.end, s.origin, s.message] for s in prompt.spans],
         "open_reply": None if again is None else [again.tokens, again.text],
         "left_out": prompt.left_out,
-        "end_ids": sorted(request.end_ids),
-        "vocab_size": request.vocab_size,
-        "seed": generation.snapshot().seed,
+        **facts,
     }
     ids = zlib.compress(_by_bytes(np.array(prompt.ids, np.uint32)), _LEVEL)
     connection.execute(insert(prompts).values(run=run, ids=ids, layout=json.dumps(layout)))
