@@ -7,6 +7,8 @@ import pytest
 
 from glasschat.cli import build_parser, main
 from glasschat.cli.remote_arguments import KINDS, VARIABLE, remote_backend
+from glasschat.cli.remotes_file import other_backends
+from glasschat.errors import ServerError
 from tests.support.browser import free_port
 from tests.support.fake_remote import delta, fake_remote, replying, token
 
@@ -133,3 +135,61 @@ def test_ask_fails_with_one_line(there: bool, capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert ("has failed (500: no memory)" if there else "nothing answers at") in lines[0]
+
+
+REMOTES = """
+[fast]
+url = "http://127.0.0.1:8000"
+key_file = "fast.key"
+
+[large]
+url = "https://llm.example/v1"
+model = "meta/large"
+key = "sk-large"
+context = 8192
+kind = "openai"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "remotes.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+    (folder / "fast.key").write_text("sk-fast\n")
+    (folder / "fast.key").chmod(0o600)
+    return file
+
+
+def test_several_servers_by_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path, REMOTES)
+    backends = other_backends(build_parser().parse_args(["web", "--remotes", str(file)]))
+    fast, large = backends["fast"]._options, backends["large"]._options
+    for backend in backends.values():
+        backend.close()
+    assert (str(fast.address), fast.key, fast.model) == ("http://127.0.0.1:8000", "sk-fast", None)
+    assert (large.model, large.context, large.kind) == ("meta/large", 8192, "openai")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no servers"),
+        ("not toml", "is no TOML"),
+        ("[a]\nkey = 'sk-secret'\n", "a has no url"),
+        ("[a]\nurl = 'ftp://x'\nkey = 'sk-secret'\n", "[a]: --remote is an http or https"),
+        ("[a]\nurl = 'http://x'\ncolour = 'red'\n", "[a] has colour, which means nothing"),
+        ("[a]\nurl = 'http://x'\ncontext = 'many'\n", "context of [a] is a whole number"),
+        ("[a]\nurl = 'http://x'\nkey = 'sk-secret'\nkey_file = 'y'\n", "both give a key"),
+        ("[a]\nurl = 'http://x'\nkey = 'sk secret'\n", "[a]: the key for the remote server"),
+        ("[a]\nurl = 'http://x'\nkind = 'odd'\n", "[a]: --remote-kind is one of"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_and_its_keys_not_repeated(
+    text: str, words: str, tmp_path: Path
+) -> None:
+    options = build_parser().parse_args(["web", "--remotes", str(written(tmp_path, text))])
+    with pytest.raises(ServerError) as caught:
+        other_backends(options)
+    assert words in str(caught.value)
+    assert "secret" not in str(caught.value)

@@ -22,6 +22,7 @@ from glasschat.cli.arguments import (
     add_web_arguments,
 )
 from glasschat.cli.remote_arguments import add_remote_arguments
+from glasschat.cli.remotes_file import add_remotes_argument
 from glasschat.cli.storing import add_store_arguments
 from glasschat.cli.terminal import write_what_can_be_written
 from glasschat.errors import EngineError, GlasschatError
@@ -41,6 +42,7 @@ def build_parser() -> Parser:
     web.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     add_web_arguments(web)
     add_remote_arguments(web)
+    add_remotes_argument(web)
     add_api_arguments(web)
     add_store_arguments(web)
     add_model_arguments(web)

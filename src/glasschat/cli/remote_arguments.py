@@ -10,7 +10,7 @@ from glasschat.cli.terminal import warn
 from glasschat.errors import ServerError
 
 if TYPE_CHECKING:
-    from glasschat.backends.remote import RemoteBackend
+    from glasschat.backends.remote import Address, RemoteBackend
 
 VARIABLE = "GLASSCHAT_REMOTE_KEY"
 # What these are where nobody has given them.
@@ -64,11 +64,7 @@ def remote_backend(options: argparse.Namespace) -> "RemoteBackend | None":
 
     address = Address.parse(options.remote)
     key = _key(options.remote_key_file, variable)
-    if key is not None and not address.is_encrypted and not address.is_loopback:
-        warn(
-            f"the key for {address} goes there over plain http: whoever is on the way can read "
-            "it, and the conversations too"
-        )
+    warn_of_plain_http(address, key)
     return RemoteBackend(
         RemoteOptions(
             address=address,
@@ -87,12 +83,26 @@ def _key(file: Path | None, variable: str | None) -> str | None:
         raise ServerError(
             f"--remote-key-file and {VARIABLE} both give a key: leave one of them out"
         )
+    return key_in(file)
+
+
+def key_in(file: Path) -> str:
+    """The key that stands in the first line of `file`. Raises ServerError."""
     try:
         text = read_secret(file, f"the key in {file}")
     except UnicodeDecodeError:
         raise ServerError(f"the key in {file} is no text in UTF-8: save it as that") from None
     warn_of_readers(file)
     return text.partition("\n")[0].strip()
+
+
+def warn_of_plain_http(address: "Address", key: str | None) -> None:
+    """Say it where others could read the key on its way."""
+    if key is not None and not address.is_encrypted and not address.is_loopback:
+        warn(
+            f"the key for {address} goes there over plain http: whoever is on the way can read "
+            "it, and the conversations too"
+        )
 
 
 def _refuse_without_remote(options: argparse.Namespace) -> None:

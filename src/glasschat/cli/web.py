@@ -9,6 +9,7 @@ from glasschat.cli.arguments import web_options
 from glasschat.cli.entrance import chosen_access
 from glasschat.cli.planning import planned
 from glasschat.cli.remote_arguments import remote_backend
+from glasschat.cli.remotes_file import other_backends
 from glasschat.cli.storing import opened_library
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
@@ -31,10 +32,12 @@ def web(options: argparse.Namespace) -> int:
                 f"{VARIABLE} is for the API, which is the other server's with --remote: leave it "
                 "out, or name the key for that server in --remote-key-file"
             )
+        others = other_backends(options)
         library = opened_library(options)
         _say(f"replies by {options.remote}", access, where)
-        serve(remote, library, where, access, api)
+        serve(remote, library, where, access, api, others=others)
         return 0
+    others = other_backends(options)
     plan = planned(options)
     library = opened_library(options)
     backend = LocalBackend(
@@ -45,7 +48,7 @@ def web(options: argparse.Namespace) -> int:
         raw=options.raw,
     )
     _say(f"{plan.info.name}, {plan.slots} slots of {plan.context:,} tokens", access, where)
-    serve(backend, library, where, access, api)
+    serve(backend, library, where, access, api, others=others)
     return 0
 
 

@@ -12,6 +12,7 @@ from glasschat.errors import StoreError
 from glasschat.web import keys
 from glasschat.web.access import current_person, sign_out
 from glasschat.web.chats import Chats, delete_chat, new_chat
+from glasschat.web.choice import choose_as_before, chosen, draw_choice
 from glasschat.web.explaining import explained
 from glasschat.web.hand import Hand
 from glasschat.web.language import _
@@ -43,17 +44,18 @@ def main() -> None:
         )
 
 
-def _draw(site: Site) -> None:
+def _draw(opened: Site) -> None:
     person = current_person()
     owner = person.owner
-    description = site.backend.describe()
     try:
-        conversation = _conversation(site, owner)
+        conversation = _conversation(opened, owner)
     except StoreError as error:
         # The address stays: the chat is there again once the store can be read.
         st.error(explained(error))
         st.button(_("Try again"), key="read_again")
         return
+    site = chosen(opened)
+    description = site.backend.describe()
     title = conversation.saved.title or description.name
     st.set_page_config(page_title=f"{title} · glasschat")
     st.html(f"<style>{STYLE}</style>")
@@ -62,6 +64,7 @@ def _draw(site: Site) -> None:
     chats = Chats(site.library, owner, conversation.id)
     with st.sidebar:
         chats.draw()
+        draw_choice(opened)
         if description.readiness is Readiness.READY:
             panel = SettingsPanel(description, site.presets, owner)
             panel.draw(on_clear=lambda: _clear(site, owner, conversation))
@@ -100,6 +103,7 @@ def _conversation(site: Site, owner: str) -> Conversation:
         saved = found.saved
         if saved.params is not None:
             restore(saved.params, saved.system)
+        choose_as_before(site, saved)
         st.session_state.update(drawn_chat=found.id, turns_shown=0, pieces=0)
         st.session_state.pop("editing", None)
     found.watched()

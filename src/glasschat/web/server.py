@@ -1,8 +1,9 @@
 """One process, one port: Streamlit's ASGI app behind our own middleware."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from glasschat.api import Api, ApiOptions, BesidePages, Desk, Elsewhere, Front, Presence
@@ -90,14 +91,17 @@ def serve(
     options: WebOptions,
     access: Access = LOCAL,
     api: ApiOptions = API,
+    *,
+    others: Mapping[str, Backend] = MappingProxyType({}),
 ) -> None:
     """Serve the chat until the process is told to end; the model loads meanwhile.
 
-    Backend and library are closed at the end. The API is there for a backend of this process.
+    Visitors may choose one of the `others` instead of `backend`. All of them and the library are
+    closed at the end. The API is there for a backend of this process.
     """
     closing.clear()
     presence, beside = _beside_pages(backend, api)
-    app = build_app(backend, library, options, access, beside)
+    app = build_app(backend, library, options, access, beside, others=others)
     run(app, presence, host=options.host, port=options.port, ending=closing.set)
 
 
@@ -115,6 +119,8 @@ def build_app(
     options: WebOptions,
     access: Access = LOCAL,
     api: Api | Elsewhere | None = None,
+    *,
+    others: Mapping[str, Backend] = MappingProxyType({}),
 ) -> Any:
     """The ASGI app, with the API on paths of its own. It starts to load the model when the server
     starts.
@@ -128,15 +134,17 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        open_site(Site(backend, library, OwnPresets(library.store)))
+        open_site(Site(backend, library, OwnPresets(library.store), others=others))
         open_access(access)
-        backend.load_in_background()
+        for one in (backend, *others.values()):
+            one.load_in_background()
         library.keep_watch()
         try:
             yield
         finally:
             # In this order the last tokens of all replies are kept.
-            backend.close()
+            for one in (backend, *others.values()):
+                one.close()
             library.close()
 
     # The API has its own door, in front of the one for people: a program signs in nowhere.

@@ -1,0 +1,64 @@
+"""What programs are told where another server writes the replies."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from glasschat.api import Elsewhere, Front
+from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions
+from glasschat.errors import RemoteError
+from tests.support.browser import free_port
+from tests.support.fake_remote import fake_remote
+
+
+def get(front: Front, path: str, method: str = "GET") -> httpx.Response:
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(Elsewhere(front))
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            return await client.request(method, path)
+
+    return asyncio.run(ask())
+
+
+def test_health_and_ready_are_this_servers() -> None:
+    with (
+        fake_remote() as remote,
+        RemoteBackend(RemoteOptions(address=Address.parse(remote.url))) as backend,
+    ):
+        backend.load()
+        front = Front(backend)
+        assert get(front, "/health").json()["status"] == "ok"
+        assert get(front, "/ready").json() == {"status": "ready", "model": "tiny"}
+        front.draining = True
+        assert get(front, "/ready").status_code == 503
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/models", "/v1/chat/completions", "/v1/x", "/tokenize", "/metrics"]
+)
+def test_the_rest_is_the_other_servers(path: str) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with RemoteBackend(RemoteOptions(address=Address.parse(url))) as backend:
+        front = Front(backend)
+        assert Elsewhere(front).owns(path)
+        for method in ("GET", "POST"):
+            answer = get(front, path, method)
+            error: dict[str, Any] = answer.json()["error"]
+            assert answer.status_code == 404
+            assert "another server writes the replies" in error["message"]
+
+
+def test_where_that_server_is_is_not_told_to_everybody() -> None:
+    """Anybody may ask these two, and an address of one's own network is nobody's business."""
+    port = free_port()
+    with RemoteBackend(RemoteOptions(address=Address.parse(f"http://127.0.0.1:{port}"))) as backend:
+        with pytest.raises(RemoteError):
+            backend.load()
+        front = Front(backend)
+        for path in ("/health", "/ready"):
+            text = get(front, path).text
+            assert "cannot be asked now" in text and str(port) not in text
+        assert get(front, "/ready").status_code == 503
+        assert get(front, "/ready", "POST").status_code == 405
