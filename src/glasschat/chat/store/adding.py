@@ -17,7 +17,8 @@ from glasschat.chat.tree import Tree
 from glasschat.glass import Trace
 
 NOBODY = "|0||"
-NO_TRACES: Mapping[str, Trace] = MappingProxyType({})
+Traces = Mapping[str, Trace]
+NO_TRACES: Traces = MappingProxyType({})
 
 
 def add_conversation(
@@ -25,7 +26,7 @@ def add_conversation(
     owner: str,
     new: SavedConversation,
     now: int,
-    traces: Mapping[str, Trace] = NO_TRACES,
+    traces: Traces = NO_TRACES,
 ) -> Row[Any]:
     """Add it with all its turns; the row of `conversations`.
 
@@ -65,7 +66,7 @@ def _add_tree(
     owner: str,
     tree: Tree,
     now: int,
-    traces: Mapping[str, Trace],
+    traces: Traces,
 ) -> None:
     numbers: dict[str | None, int | None] = {None: None}
     hidden: set[str | None] = set()

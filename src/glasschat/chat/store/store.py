@@ -5,7 +5,7 @@ a conversation that is not the owner's. A method that changes one thing changes 
 that two pages, or two processes on one database, lose nothing of each other's.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from secrets import token_urlsafe
@@ -17,7 +17,7 @@ from glasschat.chat.node import Node, now_ms
 from glasschat.chat.presets import Preset
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import replies, turns
-from glasschat.chat.store.adding import NO_TRACES, add_conversation, taken
+from glasschat.chat.store.adding import NO_TRACES, Traces, add_conversation, taken
 from glasschat.chat.store.database import Database
 from glasschat.chat.store.indexing import index_title, unindex_titles, unindex_turns
 from glasschat.chat.store.liveness import given_up, writer_name
@@ -88,24 +88,29 @@ class Store:
 
     def pin(self, owner: str, conversation_id: str, pinned: bool = True) -> None:
         """Keep it at the head of the list, or no longer."""
-        self._set(owner, conversation_id, pinned=pinned)
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.touch(connection, row.number, None, pinned=pinned)
 
     def set_system(self, owner: str, conversation_id: str, system: str) -> None:
         """Give it another system prompt. Raises InvalidMessage for a text that none can have."""
         ChatMessage("system", system)
-        self._set(owner, conversation_id, system=system)
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.touch(connection, row.number, None, system=system)
 
     def set_params(self, owner: str, conversation_id: str, params: SamplingParams) -> None:
         """Give it other settings."""
-        self._set(owner, conversation_id, params=packed_params(params))
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.touch(connection, row.number, None, params=packed_params(params))
 
     def delete(self, owner: str, conversation_id: str) -> None:
         """Hide it; `restore` undoes that until `clear_up`."""
-        self._set(owner, conversation_id, deleted=self._clock())
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.touch(connection, row.number, None, deleted=self._clock())
 
     def restore(self, owner: str, conversation_id: str) -> None:
         """Undo `delete`."""
-        self._set(owner, conversation_id, deleted=None)
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.touch(connection, row.number, None, deleted=None)
 
     def clear_up(self, before: int) -> int:
         """Remove for good what was deleted before that time; how many conversations that were."""
@@ -141,10 +146,7 @@ class Store:
         return found
 
     def add(
-        self,
-        owner: str,
-        conversation: SavedConversation,
-        traces: Mapping[str, Trace] = NO_TRACES,
+        self, owner: str, conversation: SavedConversation, traces: Traces = NO_TRACES
     ) -> ConversationInfo:
         """Add a whole conversation, as an import has it; under another id if its own is taken.
 
@@ -160,7 +162,7 @@ class Store:
         """Add a user turn, or a reply from elsewhere, as its parent's newest child, and open it."""
         with self._changing(owner, conversation_id) as (connection, row):
             turns.add_turn(connection, row, node)
-            self._touch_with_title(connection, row, node)
+            turns.touch_with_title(connection, row, node, self._clock())
 
     def select(self, owner: str, conversation_id: str, turn_id: str) -> None:
         """Lead the open path through that turn."""
@@ -210,7 +212,7 @@ class Store:
         with self._changing(owner, conversation_id) as (connection, row):
             if asked is not None:
                 turns.add_turn(connection, row, asked)
-                self._touch_with_title(connection, row, asked)
+                turns.touch_with_title(connection, row, asked, self._clock())
             now = self._clock()
             return replies.begin(connection, row, reply, like, writer=self._writer, now=now)
 
@@ -244,13 +246,3 @@ class Store:
     def _changing(self, owner: str, conversation_id: str) -> Iterator[tuple[Connection, Row[Any]]]:
         with self.database.write() as connection:
             yield connection, owned(connection, owner, conversation_id)
-
-    def _set(self, owner: str, conversation_id: str, **values: Any) -> None:
-        with self._changing(owner, conversation_id) as (connection, row):
-            turns.touch(connection, row.number, None, **values)
-
-    def _touch_with_title(self, connection: Connection, row: Row[Any], node: Node) -> None:
-        title = turns.title_for(row, node)
-        turns.touch(connection, row.number, self._clock(), **title)
-        if title:
-            index_title(connection, row.number, row.owner, title["title"])

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from glasschat.chat.node import Node
-from glasschat.chat.store.indexing import index_turn, index_turns, unindex_turns
+from glasschat.chat.store.indexing import index_title, index_turn, index_turns, unindex_turns
 from glasschat.chat.store.packing import packed_ids, run_columns
 from glasschat.chat.store.schema import conversations, runs, turns
 from glasschat.chat.tree import titled
@@ -141,3 +141,11 @@ def inserted(connection: Connection, table: Any, **values: Any) -> int:
     done = connection.execute(insert(table).values(**values))
     assert done.inserted_primary_key is not None
     return int(done.inserted_primary_key[0])
+
+
+def touch_with_title(connection: Connection, row: Row[Any], node: Node, now: int) -> None:
+    """Note the change that a new turn is, and the title that a first question gives."""
+    title = title_for(row, node)
+    touch(connection, row.number, now, **title)
+    if title:
+        index_title(connection, row.number, row.owner, title["title"])
