@@ -8,7 +8,7 @@ from typing import Any
 from glasschat.backends.remote.dialect import Dialect, samplers
 from glasschat.errors import ParameterError
 from glasschat.prompt import ChatMessage
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import DEFAULT_ORDER, SamplingParams
 
 MOST_TOP_LOGPROBS = 20
 _FEWER = {20: 5, 5: 0, 0: None}
@@ -45,8 +45,10 @@ class Manners:
 
 def settled(params: SamplingParams, dialect: Dialect) -> SamplingParams:
     """The settings with those off that do nothing at such a server."""
+    # No server knows a stage that did not come with glasschat.
+    known = tuple(name for name in params.stages if name in DEFAULT_ORDER)
     off = {name: _OFF[name] for name in dialect.not_taken}
-    return replace(params, **off)
+    return replace(params, **{"stages": known, **off})
 
 
 def request_body(

@@ -1,25 +1,29 @@
 """What servers of each kind take beyond OpenAI's own fields, and how they are asked to go on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-# Settings that OpenAI's interface has no field for.
-BEYOND_OPENAI = frozenset(
+from glasschat.sampling import SamplingParams
+
+# Settings that OpenAI's interface has fields for; lengths are bounded here.
+_OPENAI = frozenset(
     {
-        "top_k",
-        "min_p",
-        "typical_p",
-        "repetition_penalty",
-        "no_repeat_ngram_size",
-        "min_new_tokens",
-        "ignore_eos",
-        "stop_token_ids",
-        "stages",
+        "do_sample",
+        "temperature",
+        "top_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "max_length",
+        "max_new_tokens",
+        "stop",
+        "seed",
     }
 )
+_BEYOND_OPENAI = frozenset(item.name for item in fields(SamplingParams)) - _OPENAI
 SIGNED = 2**63 - 1
 
 
@@ -65,7 +69,7 @@ class Dialect:
     @property
     def not_taken(self) -> frozenset[str]:
         """The settings that do nothing there."""
-        return (BEYOND_OPENAI - self.fields.keys()) | self.ignored
+        return (_BEYOND_OPENAI - self.fields.keys()) | self.ignored
 
 
 # The name of a field is the setting's own wherever nothing else is said.
