@@ -37,7 +37,7 @@ KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 # Where the errors come from that somebody who chats may meet. Those of models and of the command
 # line are for whoever runs the server, and stay English.
 ROOMS = ("errors.py", "prompt", "sampling", "engine", "backends", "chat", "glass", "web")
-OPERATORS = (errors.ModelError, errors.MissingExtra, errors.ServerError)
+OPERATORS = (errors.InvalidStage, errors.ModelError, errors.MissingExtra, errors.ServerError)
 ERRORS = {
     name
     for name, kind in vars(errors).items()

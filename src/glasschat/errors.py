@@ -2,6 +2,8 @@
 
     GlasschatError
     ├── ParameterError        a setting out of its range (also a ValueError)
+    ├── StageNotHere          a reply asks for a stage of somebody's own that is not here
+    ├── InvalidStage          what --stage names cannot be a stage
     ├── ModelError
     │   ├── ModelNotFound     nothing at that path, or no model in that folder
     │   ├── InvalidModel      cut off, damaged, or of a kind that cannot be served
@@ -46,6 +48,20 @@ class ParameterError(GlasschatError, ValueError):
         self.name = name
         self.allowed = allowed
         self.value = value
+
+
+class StageNotHere(GlasschatError):
+    """A reply asks for a stage that did not come with glasschat, and that was not given to it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the stage {name} is not here: turn it off, or start glasschat with --stage for it"
+        )
+        self.name = name
+
+
+class InvalidStage(GlasschatError):
+    """What was named as a stage of one's own is not there, or cannot be one."""
 
 
 class ModelError(GlasschatError):

@@ -18,6 +18,7 @@ from glasschat.api import Api, ApiOptions, Desk
 from glasschat.backends import LocalBackend
 from glasschat.models.base import Logits, Model
 from glasschat.models.scripted import ScriptedTokenizer
+from glasschat.sampling import NO_STAGES, StageClasses
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -63,9 +64,15 @@ def served(
     *,
     max_waiting: int = 64,
     loader: Callable[[Callable[[float], None]], Model] | None = None,
+    stage_classes: StageClasses = NO_STAGES,
 ) -> Iterator[Served]:
     """The API in a thread; with a `loader` of one's own it loads in the background."""
-    backend = LocalBackend(loader or (lambda _: model), name="scripted", max_waiting=max_waiting)
+    backend = LocalBackend(
+        loader or (lambda _: model),
+        name="scripted",
+        max_waiting=max_waiting,
+        stage_classes=stage_classes,
+    )
     backend.load_in_background() if loader else backend.load()
     desk = Desk(backend, options or ApiOptions())
     # With the protocol named, asyncio turns off Nagle's algorithm, as on a server's own port.

@@ -2,13 +2,20 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
 from glasschat.chat import Conversation, Ending, Settings
-from glasschat.errors import EngineError, GlasschatError, InvalidMessage, PromptTooLong, QueueFull
-from glasschat.sampling import SamplingParams
+from glasschat.errors import (
+    EngineError,
+    GlasschatError,
+    InvalidMessage,
+    PromptTooLong,
+    QueueFull,
+    StageNotHere,
+)
+from glasschat.sampling import OwnStage, SamplingParams
 from tests.chat.conftest import DEFAULTS, MakeBackend, alone, answered, texts
 
 
@@ -260,3 +267,20 @@ def test_every_refusal_is_one_line_that_a_page_can_show(make_backend: MakeBacken
         with pytest.raises(GlasschatError) as caught:
             alone().ask(backend, text, DEFAULTS)
         assert "\n" not in str(caught.value)
+
+
+def test_a_stage_that_is_not_here_is_said_and_nothing_is_lost(make_backend: MakeBackend) -> None:
+    """A reply that another server wrote with a stage of its own opens all the same."""
+    own = OwnStage.of("somebodys", "warper", {"by": 0.5})
+    asked = Settings(replace(DEFAULTS.params, own_stages=(own,)))
+    backend, conversation = make_backend("abc"), alone()
+    conversation.ask(backend, "first", DEFAULTS)
+    answered(conversation)
+    before = conversation.saved
+    for again in (
+        lambda: conversation.regenerate(backend, last_id(conversation), asked),
+        lambda: conversation.ask(backend, "second", asked),
+    ):
+        with pytest.raises(StageNotHere, match="the stage somebodys is not here: turn it off"):
+            again()
+    assert conversation.saved == before

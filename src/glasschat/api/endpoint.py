@@ -87,7 +87,7 @@ class ReplyEndpoint(Generic[Body]):
         self, body: Body, wanted: Format, served: Description, replies: Replies
     ) -> None:
         """Queue every choice, or none of them."""
-        params = params_of(body, body.limit, served.context)
+        params = params_of(body, body.limit, served.context, served.stage_classes)
         trace = body.shown_candidates is not None or bool(body.glass)
 
         def start() -> None:

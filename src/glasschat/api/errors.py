@@ -11,6 +11,7 @@ from glasschat.errors import (
     PromptTooLong,
     QueueFull,
     ReplyFailed,
+    StageNotHere,
 )
 
 INVALID, SERVER, RATE = "invalid_request_error", "server_error", "rate_limit_error"
@@ -68,6 +69,8 @@ def as_api_error(error: GlasschatError) -> ApiError:
     if isinstance(error, ParameterError):
         name = _WIRE_NAMES.get(error.name, error.name)
         return invalid(f"{name} must be {error.allowed}", name, "invalid_value")
+    if isinstance(error, StageNotHere):
+        return invalid(message, "own_stages", "unknown_stage")
     if isinstance(error, PromptTooLong):
         return invalid(message, "messages", "context_length_exceeded")
     if isinstance(error, PromptError):

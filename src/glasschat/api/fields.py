@@ -15,7 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from glasschat.sampling import DEFAULT_ORDER, SamplingParams
+from glasschat.sampling import DEFAULT_ORDER, MOST_OWN, SamplingParams
 
 _RANGES = {item.name: item.metadata for item in fields(SamplingParams)}
 
@@ -50,6 +50,7 @@ def _is_false(value: bool) -> bool:
 # Not Literal[False], which takes a 0 for one.
 OnlyFalse = Annotated[bool, AfterValidator(_is_false), WithJsonSchema({"const": False})]
 Bias = Annotated[float, Field(ge=-100, le=100)]
+StageSettings = dict[str, bool | int | float | str]
 TokenIdText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
 
 
@@ -109,7 +110,14 @@ class ReplySettings(Wire):
         Field(None, description="The reply ends at these token ids.")
     )
     stages: list[str] | None = Field(
-        None, description=f"The order of the stages: each of {', '.join(DEFAULT_ORDER)} once."
+        None,
+        description=f"The order of the stages: each of {', '.join(DEFAULT_ORDER)} once; those of "
+        "own_stages too, or they run behind the processors and at the end.",
+    )
+    own_stages: Annotated[dict[str, StageSettings], Field(max_length=MOST_OWN)] | None = Field(
+        None,
+        description="Stages that the server was given with --stage, by name, each with settings "
+        "by field; {} for its defaults.",
     )
     glass: bool | None = Field(
         None, description="How each token was chosen: a record of every stage and the draw."

@@ -3,7 +3,8 @@
 from typing import Any
 
 from glasschat.api.fields import ReplySettings
-from glasschat.sampling import SamplingParams
+from glasschat.errors import ParameterError
+from glasschat.sampling import OwnStage, SamplingParams, StageClasses
 
 # OpenAI's defaults, not those of the page: a program gets what the same request gets elsewhere.
 _DEFAULTS = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0}
@@ -22,8 +23,10 @@ _SAME_NAME = (
 _SEEDS = 2**64
 
 
-def params_of(request: ReplySettings, limit: int | None, context: int) -> SamplingParams:
-    """The settings of the first choice. Raises ParameterError."""
+def params_of(
+    request: ReplySettings, limit: int | None, context: int, classes: StageClasses
+) -> SamplingParams:
+    """The settings of the first choice. Raises ParameterError, StageNotHere."""
     given: dict[str, Any] = dict(_DEFAULTS)
     for name in _SAME_NAME:
         if (value := getattr(request, name)) is not None:
@@ -36,6 +39,8 @@ def params_of(request: ReplySettings, limit: int | None, context: int) -> Sampli
         given["stop_token_ids"] = tuple(request.stop_token_ids)
     if request.stages is not None:
         given["stages"] = tuple(request.stages)
+    if request.own_stages is not None:
+        given["own_stages"] = _own_stages(request, classes)
     if request.seed is not None:
         given["seed"] = request.seed % _SEEDS
     return SamplingParams(
@@ -44,6 +49,13 @@ def params_of(request: ReplySettings, limit: int | None, context: int) -> Sampli
         min_new_tokens=request.min_tokens or 0,
         **given,
     )
+
+
+def _own_stages(request: ReplySettings, classes: StageClasses) -> tuple[OwnStage, ...]:
+    try:
+        return classes.asked(request.own_stages or {})
+    except ParameterError as error:
+        raise ParameterError(f"own_stages.{error.name}", error.allowed, error.value) from None
 
 
 def seed_of(params: SamplingParams, choice: int) -> int | None:

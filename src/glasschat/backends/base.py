@@ -9,7 +9,7 @@ from glasschat.backends.provenance import Provenance
 from glasschat.engine import AT_ONCE, Beginning, Reply, ReplyPrompt
 from glasschat.models.base import Model
 from glasschat.prompt import ChatMessage, ContextPolicy
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import NO_STAGES, SamplingParams, StageClasses
 
 Loader = Callable[[Callable[[float], None]], Model]
 """Loads a model, telling its progress from 0 to 1."""
@@ -54,7 +54,8 @@ class Description:
     sampling settings, by the names of SamplingParams. `provenance` is what a record of a reply
     should say besides the name. `missing` is what cannot be done with its replies, `not_taken`
     are the settings, by the names of SamplingParams, that do nothing there. `error` is why it has
-    failed, or what it waits for while it loads.
+    failed, or what it waits for while it loads. `stage_classes` are the stages of one's own that a
+    reply may ask for.
     """
 
     readiness: Readiness
@@ -68,6 +69,7 @@ class Description:
     provenance: Provenance = field(default_factory=Provenance)
     missing: frozenset[Capability] = frozenset()
     not_taken: frozenset[str] = frozenset()
+    stage_classes: StageClasses = NO_STAGES
 
 
 class Backend(Protocol):

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from glasschat.backends.base import Description, Loader, Readiness
 from glasschat.backends.provenance import provenance
@@ -22,7 +23,7 @@ from glasschat.prompt import (
     PromptFitter,
     with_turn_end,
 )
-from glasschat.sampling import SamplingParams, Stage
+from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class LocalBackend:
 
     `load` may run in the background while the first pages are drawn already. `name` is shown
     until the model's own is known. With `raw` messages are continued as plain text, without any
-    template: for base models.
+    template: for base models. Replies may ask for stages of `stage_classes`.
     """
 
     def __init__(
@@ -43,11 +44,14 @@ class LocalBackend:
         max_waiting: int = 64,
         exact: bool = False,
         raw: bool = False,
+        stage_classes: StageClasses = NO_STAGES,
     ) -> None:
         self._loader = loader
         self._raw = raw
         self._max_waiting = max_waiting
-        self._exact = exact
+        self._engine_on = partial(
+            Engine, max_waiting=max_waiting, exact=exact, stage_classes=stage_classes
+        )
         self._lock = threading.Lock()
         self._closed = False
         self._engine: Engine | None = None
@@ -55,7 +59,7 @@ class LocalBackend:
         self._vocabulary: Vocabulary | None = None
         self._loading: threading.Thread | None = None
         self._told: tuple[Callable[[Generation], None], ...] = ()
-        self._description = Description(Readiness.LOADING, name)
+        self._description = Description(Readiness.LOADING, name, stage_classes=stage_classes)
 
     def __enter__(self) -> "LocalBackend":
         return self
@@ -81,7 +85,7 @@ class LocalBackend:
             if self._closed:
                 model.runner.close()
                 return
-            self._engine = Engine(model, max_waiting=self._max_waiting, exact=self._exact)
+            self._engine = self._engine_on(model)
             self._prompts = PromptFitter(template)
             self._vocabulary = Vocabulary(model.tokenizer, self._fitter)
         self._description = Description(
@@ -93,6 +97,7 @@ class LocalBackend:
             slots=model.runner.slots,
             progress=1.0,
             provenance=facts,
+            stage_classes=self._description.stage_classes,
         )
 
     def _prepared(self, model: Model) -> tuple[Model, ChatTemplate | PlainText]:
@@ -131,9 +136,8 @@ class LocalBackend:
         """See Backend.describe."""
         description = self._description
         if self._engine is not None and (failure := self._engine.stats().failed):
-            return Description(
-                Readiness.FAILED, description.name, error=f"the engine has failed: {failure}"
-            )
+            error = f"the engine has failed: {failure}"
+            return replace(description, readiness=Readiness.FAILED, error=error)
         return description
 
     @property
@@ -183,15 +187,11 @@ class LocalBackend:
         constraint: Stage | None = None,
     ) -> Generation:
         """See Backend.start; the rest is Engine.submit's."""
-        return self._announced(
-            self.engine.submit(
-                self.fit(messages, params, policy),
-                params,
-                trace=trace,
-                beginning=beginning,
-                constraint=constraint,
-            )
+        prompt = self.fit(messages, params, policy)
+        generation = self.engine.submit(
+            prompt, params, trace=trace, beginning=beginning, constraint=constraint
         )
+        return self._announced(generation)
 
     def complete(
         self,

@@ -6,7 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from glasschat.chat.node import Origin
-from glasschat.sampling import SamplingParams
+from glasschat.errors import ParameterError
+from glasschat.sampling import OwnStage, SamplingParams
 
 NAMES = frozenset(item.name for item in fields(SamplingParams))
 
@@ -27,6 +28,11 @@ def some_params_as_json(params: Mapping[str, Any]) -> dict[str, Any]:
             str(token_id): "-inf" if value == -math.inf else value
             for token_id, value in plain["logit_bias"].items()
         }
+    if "own_stages" in plain:
+        plain["own_stages"] = [
+            {"name": stage.name, "kind": stage.kind, "settings": stage.values}
+            for stage in plain["own_stages"]
+        ]
     return {name: list(v) if isinstance(v, tuple) else v for name, v in plain.items()}
 
 
@@ -42,6 +48,8 @@ def params_from_json(plain: Mapping[str, Any]) -> SamplingParams:
             _token_id(token_id): -math.inf if value == "-inf" else value
             for token_id, value in bias.items()
         }
+    if "own_stages" in known:
+        known["own_stages"] = _own_stages(known["own_stages"])
     return SamplingParams(**known)
 
 
@@ -58,3 +66,17 @@ def origin_as_json(origin: Origin) -> dict[str, Any]:
 def _token_id(name: Any) -> Any:
     """JSON's names are texts; what is no id is left for SamplingParams to refuse."""
     return int(name) if str(name).isdecimal() and len(str(name)) < 20 else name
+
+
+def _own_stages(listed: Any) -> Any:
+    """What is no list of stages is left for SamplingParams to refuse. Raises ParameterError."""
+    if not isinstance(listed, list):
+        return listed
+    return tuple(map(_own_stage, listed))
+
+
+def _own_stage(plain: Any) -> OwnStage:
+    settings = plain.get("settings") if isinstance(plain, Mapping) else None
+    if not isinstance(plain, Mapping) or not isinstance(settings, Mapping):
+        raise ParameterError("own_stages", "a name, a kind and settings each", str(plain)[:80])
+    return OwnStage.of(plain.get("name"), plain.get("kind"), settings)  # type: ignore[arg-type]

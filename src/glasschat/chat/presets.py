@@ -22,6 +22,7 @@ TASTE = (
     "presence_penalty",
     "frequency_penalty",
     "no_repeat_ngram_size",
+    "own_stages",
 )
 """How tokens are chosen: every preset decides all of these."""
 

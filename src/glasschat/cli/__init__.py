@@ -21,6 +21,7 @@ from glasschat.cli.arguments import (
     add_serve_arguments,
     add_web_arguments,
 )
+from glasschat.cli.own_stages import add_stage_arguments
 from glasschat.cli.remote_arguments import add_remote_arguments
 from glasschat.cli.remotes_file import add_remotes_argument
 from glasschat.cli.storing import add_store_arguments
@@ -46,12 +47,14 @@ def build_parser() -> Parser:
     add_api_arguments(web)
     add_store_arguments(web)
     add_model_arguments(web)
+    add_stage_arguments(web)
 
     serve = commands.add_parser("serve", help="serve the API, without pages", description=_SERVE)
     serve.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     add_serve_arguments(serve)
     add_api_arguments(serve)
     add_model_arguments(serve)
+    add_stage_arguments(serve)
 
     ask = commands.add_parser("ask", help="ask one question in the terminal", description=_ASK)
     ask.add_argument("question", nargs="*", help="the question; '-' or nothing reads stdin")
@@ -65,6 +68,7 @@ def build_parser() -> Parser:
     add_remote_arguments(ask)
     add_model_arguments(ask)
     add_sampling_arguments(ask)
+    add_stage_arguments(ask, settings=True)
 
     replay = commands.add_parser(
         "replay", help="write a recorded reply once more", description=_REPLAY
@@ -73,6 +77,7 @@ def build_parser() -> Parser:
     replay.add_argument("--model", metavar="MODEL", help=_MODEL)
     replay.add_argument("--json", action="store_true", help="print one JSON object")
     add_model_arguments(replay, exact=True)
+    add_stage_arguments(replay)
 
     diff = commands.add_parser("diff", help="hold two traces against each other", description=_DIFF)
     diff.add_argument("one", metavar="A", help="a trace")

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -10,7 +11,7 @@ from glasschat.cli.terminal import fetch_progress, read_standard_input
 from glasschat.config import DEFAULT_HOST, DEFAULT_PORT, ModelOptions, WebOptions
 from glasschat.errors import ModelNotFound, ParameterError
 from glasschat.models.hub import fetch, is_reference
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import OwnStage, SamplingParams
 
 _MODEL_HELP = {
     "context": "tokens per slot: prompt and reply together (the model's own, at most 8192)",
@@ -19,6 +20,7 @@ _MODEL_HELP = {
     "gpu_layers": "layers to put on the GPU (all, where llama.cpp was built for one)",
 }
 
+_FLAGS = [item for item in fields(SamplingParams) if "summary" in item.metadata]
 _EXACT = "one slot and no prefix reuse: the same seed gives the same ids every time"
 
 
@@ -139,10 +141,10 @@ def add_raw_argument(parser: argparse._ActionsContainer) -> None:
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
-    """Every field of SamplingParams, in its own name."""
+    """Every field of SamplingParams that a flag can have, in its own name."""
     group = parser.add_argument_group("sampling")
-    for item in fields(SamplingParams):
-        summary = item.metadata.get("summary", "")
+    for item in _FLAGS:
+        summary = item.metadata["summary"]
         default = None if item.default is MISSING else item.default
         flag = _flag(item.name)
         if item.name == "do_sample":
@@ -202,10 +204,10 @@ def web_options(options: argparse.Namespace) -> WebOptions:
     )
 
 
-def sampling_params(options: argparse.Namespace) -> SamplingParams:
+def sampling_params(options: argparse.Namespace, own: Iterable[OwnStage] = ()) -> SamplingParams:
     """The sampling settings given, the defaults for the rest. Raises ParameterError."""
-    given: dict[str, Any] = {}
-    for item in fields(SamplingParams):
+    given: dict[str, Any] = {"own_stages": tuple(own)}
+    for item in _FLAGS:
         value = getattr(options, item.name)
         if value is not None:
             given[item.name] = value

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import question_text, sampling_params
+from glasschat.cli.own_stages import asked_stages, stage_classes
 from glasschat.cli.planning import planned
 from glasschat.cli.remote_arguments import remote_backend
 from glasschat.cli.terminal import json_text, printable_here, warn
@@ -27,13 +28,14 @@ def ask(options: argparse.Namespace) -> int:
     """Load the model, ask, print; 0, or 1 when the reply failed, or 130 when interrupted."""
     if options.trace and not options.json:
         raise ParameterError("trace", "given together with --json", True)
-    params = sampling_params(options)
     remote = remote_backend(options)
     if remote is not None:
         with remote:
-            reply = _asked_elsewhere(options, remote, params)
+            reply = _asked_elsewhere(options, remote, sampling_params(options))
             _show(options, reply)
         return _ended(reply)
+    classes = stage_classes(options)
+    params = sampling_params(options, asked_stages(options, classes))
     plan = planned(options, slots=1)
     if options.max_length is None:
         # The context was chosen for this reply alone: nothing less is meant.
@@ -44,6 +46,7 @@ def ask(options: argparse.Namespace) -> int:
         name=plan.info.name,
         exact=options.exact,
         raw=options.raw,
+        stage_classes=classes,
     )
     with backend:
         backend.load()

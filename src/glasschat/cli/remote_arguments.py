@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
 VARIABLE = "GLASSCHAT_REMOTE_KEY"
 # What these are where nobody has given them.
-_USUAL = {"device": "auto", "dtype": "auto", "raw": False, "exact": False, "max_waiting": 64}
+_USUAL = {
+    "device": "auto",
+    "dtype": "auto",
+    "raw": False,
+    "exact": False,
+    "max_waiting": 64,
+    "stage": [],
+    "stage_setting": [],
+}
 KINDS = ("glasschat", "vllm", "sglang", "llama-server", "transformers", "openai")
 
 

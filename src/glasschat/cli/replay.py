@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from glasschat.backends import LocalBackend
 from glasschat.chat.exchange import TraceFile
+from glasschat.cli.own_stages import stage_classes
 from glasschat.cli.planning import planned
 from glasschat.cli.terminal import json_text, printable
 from glasschat.cli.traces import as_json, described, read_trace_file, told
@@ -22,9 +23,13 @@ def replay(options: argparse.Namespace) -> int:
     if not len(trace):
         raise InvalidImport(f"{options.file} has no tokens to replay")
     options.exact, options.slots = True, 1
+    classes = stage_classes(options)
     plan = planned(options)
     backend = LocalBackend(
-        lambda progress: load_model(plan, progress), name=plan.info.name, exact=True
+        lambda progress: load_model(plan, progress),
+        name=plan.info.name,
+        exact=True,
+        stage_classes=classes,
     )
     with backend:
         backend.load()

@@ -9,6 +9,7 @@ from glasschat.api.server import check_free, run
 from glasschat.backends import LocalBackend
 from glasschat.cli.api_arguments import api_options
 from glasschat.cli.arguments import web_options
+from glasschat.cli.own_stages import stage_classes
 from glasschat.cli.planning import planned
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
@@ -21,6 +22,7 @@ def serve(options: argparse.Namespace) -> int:
     api = api_options(options, is_open=True)
     check_open(where, api, is_open=options.open)
     check_free(where.host, where.port)
+    classes = stage_classes(options)
     plan = planned(options)
     backend = LocalBackend(
         lambda progress: load_model(plan, progress),
@@ -28,6 +30,7 @@ def serve(options: argparse.Namespace) -> int:
         max_waiting=where.max_waiting,
         exact=options.exact,
         raw=options.raw,
+        stage_classes=classes,
     )
     host = f"[{where.host}]" if ":" in where.host else where.host
     print(

@@ -7,6 +7,7 @@ from glasschat.backends import LocalBackend
 from glasschat.cli.api_arguments import VARIABLE, api_options
 from glasschat.cli.arguments import web_options
 from glasschat.cli.entrance import chosen_access
+from glasschat.cli.own_stages import stage_classes
 from glasschat.cli.planning import planned
 from glasschat.cli.remote_arguments import remote_backend
 from glasschat.cli.remotes_file import other_backends
@@ -38,6 +39,7 @@ def web(options: argparse.Namespace) -> int:
         serve(remote, library, where, access, api, others=others)
         return 0
     others = other_backends(options)
+    classes = stage_classes(options)
     plan = planned(options)
     library = opened_library(options)
     backend = LocalBackend(
@@ -46,6 +48,7 @@ def web(options: argparse.Namespace) -> int:
         max_waiting=where.max_waiting,
         exact=options.exact,
         raw=options.raw,
+        stage_classes=classes,
     )
     _say(f"{plan.info.name}, {plan.slots} slots of {plan.context:,} tokens", access, where)
     serve(backend, library, where, access, api, others=others)

@@ -17,7 +17,7 @@ from glasschat.engine.stats import EngineStats
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError, QueueFull
 from glasschat.models.base import ForwardRow, Logits, Model
 from glasschat.prompt import PromptEncoding
-from glasschat.sampling import SamplingParams, Stage, quiet_arithmetic
+from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, quiet_arithmetic
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +29,24 @@ class Engine:
 
     `submit` and the handle that it returns are for any thread; the model's runner is touched by
     the engine's own thread only. `exact` serves one request at a time on an empty cache, so that
-    the same seed gives the same ids whenever it is asked.
+    the same seed gives the same ids whenever it is asked. Replies may ask for stages of
+    `stage_classes`.
     """
 
-    def __init__(self, model: Model, *, max_waiting: int = 64, exact: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        max_waiting: int = 64,
+        exact: bool = False,
+        stage_classes: StageClasses = NO_STAGES,
+    ) -> None:
         if exact and model.runner.slots != 1:
             raise ParameterError("slots", "1 in exact mode", model.runner.slots)
         self.model = model
         self.exact = exact
         self._max_waiting = max_waiting
+        self._stage_classes = stage_classes
         self._slots = SlotPool(model.runner, reuse=not exact)
         self._pacer = ChunkPacer(EXACT_CHUNK if exact else None)
         self._scheduler = Scheduler(self._slots, self._pacer, exact=exact)
@@ -69,8 +78,8 @@ class Engine:
 
         A reply that `prompt` ends with goes on; the handle is on what comes of it now, and
         `beginning` is about that.
-        Raises PromptTooLong, ParameterError, QueueFull when `max_waiting` requests wait already,
-        EngineStopped after `close` or a failure of the engine itself.
+        Raises PromptTooLong, ParameterError, StageNotHere, QueueFull when `max_waiting` requests
+        wait already, EngineStopped after `close` or a failure of the engine itself.
         """
         request = GenerationRequest.resolve(
             prompt,
@@ -79,6 +88,7 @@ class Engine:
             context=self.model.runner.context,
             trace=trace,
             constraint=constraint,
+            stage_classes=self._stage_classes,
         )
         generation = Generation(request, self._notify, beginning)
         sequence = Sequence(generation, self.model.tokenizer)
@@ -95,27 +105,17 @@ class Engine:
                 )
             self._inbox.append(sequence)
             generation._set_queue_position(max(1, waiting + 1 - self._slots.free))
-            self._woken = True
-            self._wake.notify()
+        self._notify()
         return generation
 
     def stats(self) -> EngineStats:
         """A look from outside; the numbers may be one step old."""
-        return EngineStats(
-            running=len(self._scheduler.running),
-            waiting=len(self._scheduler.waiting) + len(self._inbox),
-            free_slots=self._slots.free,
-            slots=len(self._slots.slots),
-            repairs=self._slots.repairs,
-            failed=self._failed,
-        )
+        return EngineStats.of(self._scheduler, self._slots, len(self._inbox), self._failed)
 
     def close(self) -> None:
         """Cancel what is running, end the thread, give the model's memory back."""
-        with self._wake:
-            self._closing = True
-            self._woken = True
-            self._wake.notify()
+        self._closing = True
+        self._notify()
         self._thread.join()
         # Not at the thread's own end: after a failure others may still be reading the vocabulary.
         self.model.runner.close()

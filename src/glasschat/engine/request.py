@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from glasschat.errors import PromptError
 from glasschat.models.base import Tokenizer
 from glasschat.prompt import PromptEncoding, Span, room_for_reply
-from glasschat.sampling import SamplingParams, Stage, build_stages
+from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, build_stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class GenerationRequest:
     `max_new_tokens` is what all limits together allow, `ending_ids` the tokens that end the
     reply, `end_ids` the model's own among all that could, `vocab_size` the tokenizer's. Without
     `trace` no step records are written. `constraint` is a stage of this reply alone, which runs
-    before those that `params` asks for.
+    before those that `params` asks for; `stage_classes` are those of one's own that it may ask for.
     """
 
     prompt: PromptEncoding
@@ -27,6 +27,7 @@ class GenerationRequest:
     trace: bool = True
     end_ids: frozenset[int] = frozenset()
     constraint: Stage | None = None
+    stage_classes: StageClasses = NO_STAGES
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -46,8 +47,8 @@ class GenerationRequest:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """All that scores go through, in their order."""
-        asked = build_stages(self.params)
+        """All that scores go through, in their order. Raises StageNotHere, ParameterError."""
+        asked = build_stages(self.params, self.stage_classes.build)
         return asked if self.constraint is None else (self.constraint, *asked)
 
     @classmethod
@@ -60,6 +61,7 @@ class GenerationRequest:
         context: int,
         trace: bool = True,
         constraint: Stage | None = None,
+        stage_classes: StageClasses = NO_STAGES,
     ) -> "GenerationRequest":
         """Settle the limits; ids alone are a prompt of the template's.
 
@@ -86,5 +88,6 @@ class GenerationRequest:
             vocab_size=tokenizer.vocab_size,
             trace=trace,
             constraint=constraint,
+            stage_classes=stage_classes,
             end_ids=frozenset(tokenizer.end_ids),
         )

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from glasschat.engine.scheduler import Scheduler
+from glasschat.engine.slots import SlotPool
+
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
@@ -13,3 +16,17 @@ class EngineStats:
     slots: int
     repairs: int
     failed: str | None
+
+    @classmethod
+    def of(
+        cls, scheduler: Scheduler, slots: SlotPool, arrived: int, failed: str | None
+    ) -> "EngineStats":
+        """With so many requests that have `arrived` and are not scheduled yet."""
+        return cls(
+            running=len(scheduler.running),
+            waiting=len(scheduler.waiting) + arrived,
+            free_slots=slots.free,
+            slots=len(slots.slots),
+            repairs=slots.repairs,
+            failed=failed,
+        )

@@ -6,7 +6,12 @@ from glasschat.sampling.distribution import TEMPERATURES, Distribution
 from glasschat.sampling.draw import draw, seeded_draws
 from glasschat.sampling.grammar import Grammar, TokenMatcher
 from glasschat.sampling.history import TokenHistory
-from glasschat.sampling.params import DEFAULT_ORDER, SamplingParams
+from glasschat.sampling.order import DEFAULT_ORDER, MOST_OWN
+from glasschat.sampling.own.asked import OwnStage
+from glasschat.sampling.own.loading import load_stages
+from glasschat.sampling.own.stage_class import NO_STAGES, StageClass, StageClasses
+from glasschat.sampling.own.stage_setting import StageSetting
+from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.pipeline import build_stages
 from glasschat.sampling.processors import (
     FrequencyPenalty,
@@ -39,6 +44,8 @@ from glasschat.sampling.warpers import (
 
 __all__ = [
     "DEFAULT_ORDER",
+    "MOST_OWN",
+    "NO_STAGES",
     "TEMPERATURES",
     "TOP_CANDIDATES",
     "Choice",
@@ -50,15 +57,19 @@ __all__ = [
     "MinNewTokens",
     "MinP",
     "NoRepeatNGram",
+    "OwnStage",
     "PresencePenalty",
     "RepetitionPenalty",
     "Sampler",
     "SamplingParams",
     "ShortStage",
     "Stage",
+    "StageClass",
+    "StageClasses",
     "StageContext",
     "StageKind",
     "StageRecord",
+    "StageSetting",
     "StepRecord",
     "Temperature",
     "TokenHistory",
@@ -79,6 +90,7 @@ __all__ = [
     "apply_typical_p",
     "build_stages",
     "draw",
+    "load_stages",
     "quiet_arithmetic",
     "seeded_draws",
 ]

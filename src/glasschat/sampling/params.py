@@ -2,26 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
 from glasschat.errors import ParameterError
-
-# Order is data: processors first, then warpers, as transformers runs them.
-DEFAULT_ORDER: tuple[str, ...] = (
-    "logit_bias",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "no_repeat_ngram_size",
-    "min_new_tokens",
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "typical_p",
-)
+from glasschat.sampling.order import DEFAULT_ORDER, checked_order, checked_own
+from glasschat.sampling.own.asked import OwnStage
 
 
 def setting(default: Any, low: float, high: float, summary: str, *, open_low: bool = False) -> Any:
@@ -38,6 +25,9 @@ class SamplingParams:
 
     The defaults are those of the demo that glasschat starts from: temperature 0.7, top-p 0.8,
     repetition penalty 1.005, sampling on. Everything else is off.
+
+    `own_stages` are those that did not come with glasschat. `stages` names all stages: one of
+    one's own that it leaves out is put behind the last processor, or as a warper at the end.
 
     A wrong value raises ParameterError (a ValueError) with the name, the range and the value.
     """
@@ -99,6 +89,7 @@ class SamplingParams:
     stages: tuple[str, ...] = field(
         default=DEFAULT_ORDER, metadata={"summary": "The order in which the stages run."}
     )
+    own_stages: tuple[OwnStage, ...] = ()
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -111,12 +102,21 @@ class SamplingParams:
         object.__setattr__(self, "logit_bias", _checked_bias(self.logit_bias))
         object.__setattr__(self, "stop", _checked_stop(self.stop))
         object.__setattr__(self, "stop_token_ids", _checked_ids(self.stop_token_ids))
-        object.__setattr__(self, "stages", _checked_order(self.stages))
+        object.__setattr__(self, "own_stages", checked_own(self.own_stages))
+        object.__setattr__(self, "stages", checked_order(self.stages, self.own_stages))
 
     @property
     def greedy(self) -> bool:
         """Whether the likeliest token is taken without a draw."""
         return not self.do_sample or self.temperature == 0.0
+
+    def without(self, own_stage: str) -> "SamplingParams":
+        """The same settings without that stage of one's own."""
+        return replace(
+            self,
+            own_stages=tuple(stage for stage in self.own_stages if stage.name != own_stage),
+            stages=tuple(name for name in self.stages if name != own_stage),
+        )
 
 
 def _range_text(metadata: Mapping[str, Any]) -> str:
@@ -186,13 +186,3 @@ def _checked_ids(ids: Any) -> tuple[int, ...]:
     ):
         raise ParameterError("stop_token_ids", "token ids of at least 0", ids)
     return tuple(int(i) for i in ids)
-
-
-def _checked_order(order: Any) -> tuple[str, ...]:
-    allowed = f"each of {', '.join(DEFAULT_ORDER)} once, in any order"
-    names = not isinstance(order, str) and isinstance(order, Sequence)
-    if not names or not all(isinstance(name, str) for name in order):
-        raise ParameterError("stages", allowed, order)
-    if sorted(order) != sorted(DEFAULT_ORDER):
-        raise ParameterError("stages", allowed, tuple(order))
-    return tuple(order)

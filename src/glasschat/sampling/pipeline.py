@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from glasschat.errors import StageNotHere
+from glasschat.sampling.own.asked import OwnStage
 from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.processors import (
     FrequencyPenalty,
@@ -78,11 +80,22 @@ _BUILDERS: dict[str, Callable[[SamplingParams], Stage | None]] = {
 }
 
 
-def build_stages(params: SamplingParams) -> tuple[Stage, ...]:
+def build_stages(
+    params: SamplingParams, make: Callable[[OwnStage], Stage] | None = None
+) -> tuple[Stage, ...]:
     """The stages that `params` asks for, in the order of `params.stages`.
 
     A stage that does nothing at its setting is left out; so are all warpers when the reply is
-    greedy (temperature 0 or sampling off), as transformers does.
+    greedy (temperature 0 or sampling off), as transformers does. `make` makes a stage of one's own
+    out of what is asked for; without it one is refused: StageNotHere.
     """
-    built = (_BUILDERS[name](params) for name in params.stages)
+    own = {stage.name: stage for stage in params.own_stages}
+    built = (
+        (make or _refused)(own[name]) if name in own else _BUILDERS[name](params)
+        for name in params.stages
+    )
     return tuple(s for s in built if s and not (params.greedy and s.kind == "warper"))
+
+
+def _refused(asked: OwnStage) -> Stage:
+    raise StageNotHere(asked.name)

@@ -8,13 +8,20 @@ from glasschat.chat.node import Ending, Node, Origin, Run
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.tree import Tree
 from glasschat.engine import Timings, Usage
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import OwnStage, SamplingParams
 
 texts = st.text(max_size=30)
 times = st.integers(0, 2**53)
 counts = st.integers(0, 2**31 - 1)
 speeds = st.none() | st.floats(0, 1e6)
 seeds = st.none() | st.integers(0, 2**64 - 1)
+values = st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-1e300, 1e300) | texts
+own_stages = st.builds(
+    OwnStage.of,
+    st.sampled_from(["half", "Letters_2"]),
+    st.sampled_from(["processor", "warper"]),
+    st.dictionaries(st.sampled_from(["by", "case", "x9"]), values, max_size=3),
+)
 params = st.builds(
     SamplingParams,
     temperature=st.floats(0, 100),
@@ -24,6 +31,7 @@ params = st.builds(
     ),
     stop=st.lists(st.text(min_size=1, max_size=3), max_size=2).map(tuple),
     seed=seeds,
+    own_stages=st.lists(own_stages, max_size=2, unique_by=lambda stage: stage.name).map(tuple),
 )
 origins = st.builds(Origin, texts, texts, texts, st.dictionaries(texts, texts, max_size=2))
 runs = st.builds(

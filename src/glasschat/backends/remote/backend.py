@@ -15,7 +15,7 @@ from glasschat.backends.remote.options import RemoteOptions
 from glasschat.backends.remote.reply import RemotePrompt, RemoteReply
 from glasschat.backends.remote.streaming import ReplyStream
 from glasschat.engine import AT_ONCE, Beginning, FinishReason
-from glasschat.errors import RemoteError, RemoteRefused
+from glasschat.errors import RemoteError, RemoteRefused, StageNotHere
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
 
@@ -128,6 +128,9 @@ class RemoteBackend:
             raise RemoteRefused(
                 f"a reply that another server writes cannot {what}: load the model here for that"
             )
+        if params.own_stages:
+            # The settings might be taken there; the code is here.
+            raise StageNotHere(params.own_stages[0].name)
         found, dialect = reached.found, reached.found.dialect
         goes_on = bool(messages) and messages[-1].role == "assistant"
         if goes_on and dialect.go_on is None:

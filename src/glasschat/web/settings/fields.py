@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from glasschat.chat.presets import DEFAULTS, PURPOSE, TASTE, Preset
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import OwnStage, SamplingParams
 from glasschat.web.language import N_, _
 
 _RANGES = {item.name: item.metadata for item in fields(SamplingParams)}
@@ -93,6 +93,7 @@ _LABELS: Mapping[str, str] = MappingProxyType(
         "do_sample": N_("Sample"),
         "stop": N_("Stop at"),
         "seed": N_("Seed"),
+        "own_stages": N_("Stages of your own"),
     }
 )
 # What switches a setting off, where that is not its default.
@@ -119,8 +120,8 @@ def written(name: str, value: Any) -> str:
         # As many digits as it has, two where they tell nothing more.
         return f"{value:.2f}" if math.isclose(value, round(value, 2)) else f"{value:.6g}"
     if isinstance(value, tuple):
-        return ", ".join(repr(text) for text in value)
-    return str(value) if name == "seed" else f"{value:,}"
+        return ", ".join(str(x) if isinstance(x, OwnStage) else repr(x) for x in value)
+    return str(value) if name == "seed" or isinstance(value, str) else f"{value:,}"
 
 
 def summary(preset: Preset) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import streamlit as st
 
@@ -11,7 +12,7 @@ from glasschat.chat.presets import DEFAULTS, Preset
 from glasschat.prompt import ContextPolicy
 from glasschat.web.language import N_, _, current_language
 from glasschat.web.plain import plain_label
-from glasschat.web.settings import state
+from glasschat.web.settings import own_state, state
 from glasschat.web.settings.fields import (
     LEAST_REPLY,
     LONGEST_REPLY,
@@ -22,7 +23,9 @@ from glasschat.web.settings.fields import (
     label,
     written,
 )
+from glasschat.web.settings.own_sections import draw_own_stages
 from glasschat.web.settings.preset_choice import PresetChoice, shown_name
+from glasschat.web.settings.row import draw_back, row
 from glasschat.web.settings.style import STYLE
 
 SHORTEST = 8
@@ -55,6 +58,7 @@ class SettingsPanel:
         self._server = description.detail
         self._not_taken = description.not_taken
         self._recommended = description.recommended
+        self._classes = description.stage_classes
         self._choice = PresetChoice(self._recommended, self._most, own, owner)
 
     def draw(self, on_clear: Callable[[], None]) -> None:
@@ -82,6 +86,7 @@ class SettingsPanel:
             )
             with st.expander(_("More settings"), key="more"):
                 self._more(preset)
+            draw_own_stages(self._classes, preset)
             self._left_out()
         self._choice.draw_dialog()
 
@@ -115,6 +120,7 @@ class SettingsPanel:
         first |= {"max_new_tokens": state.USUAL_LIMIT, "limit_reply": False}
         for name, value in first.items():
             now.setdefault(name, value)
+        own_state.begin(self._classes)
         if now.get(_DRAWN_IN) != current_language():
             now[_DRAWN_IN] = current_language()
             # A list that is open already would go on showing the other language's word.
@@ -129,17 +135,12 @@ class SettingsPanel:
     @contextmanager
     def _row(self, preset: Preset, name: str) -> Iterator[None]:
         """A setting's widget, and beside its name what the preset has if that is otherwise."""
-        with st.container(key=f"set_{name}", gap=None):
+        with row(name):
             yield
             if preset.differs(name, state.value(name)):
-                st.button(
-                    f":primary[:material/undo: {plain_label(written(name, preset.value(name)))}]",
-                    key=f"back_{name}",
-                    type="tertiary",
-                    on_click=state.put,
-                    args=({name: preset.value(name)},),
-                    help=_("Back to {preset}", preset=plain_label(shown_name(preset))),
-                )
+                value = preset.value(name)
+                help_ = _("Back to {preset}", preset=plain_label(shown_name(preset)))
+                draw_back(name, value, partial(state.put, {name: value}), help_)
 
     def _slider(self, name: str, low: float, high: float, step: float, help_: str) -> None:
         st.slider(

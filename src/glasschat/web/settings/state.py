@@ -14,6 +14,7 @@ from glasschat.chat.presets import DEFAULTS, PURPOSE, TASTE
 from glasschat.errors import ParameterError
 from glasschat.prompt import ContextPolicy
 from glasschat.sampling import SamplingParams
+from glasschat.web.settings.own_state import own_stages, put_own
 
 RESTORED = "settings_restored"
 """Set where another conversation's settings came: which preset they are is not known yet."""
@@ -24,7 +25,7 @@ OWN = "own_presets"
 USUAL_LIMIT = 512
 """Tokens of the longest reply that is proposed to whoever wants a limit."""
 
-_BESIDE = ("max_new_tokens", "stop", "seed")
+_BESIDE = ("max_new_tokens", "stop", "seed", "own_stages")
 
 
 def values() -> dict[str, Any]:
@@ -41,6 +42,8 @@ def value(name: str) -> Any:
         return stops_of(state.get(name, ""))
     if name == "seed":
         return _seed_of(state.get(name, ""))
+    if name == "own_stages":
+        return own_stages()
     return state.get(name, getattr(DEFAULTS, name))
 
 
@@ -58,6 +61,8 @@ def put(new: Mapping[str, Any]) -> None:
         state.stop = lines_of(new["stop"])
     if "seed" in new:
         state.seed = "" if new["seed"] is None else str(new["seed"])
+    if "own_stages" in new:
+        put_own(new["own_stages"])
 
 
 def settings() -> Settings:

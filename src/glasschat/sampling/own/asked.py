@@ -1,0 +1,81 @@
+"""A stage of one's own as a reply asks for it: name and settings, without its code."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from glasschat.errors import ParameterError
+from glasschat.sampling.stages import StageKind
+
+Value = bool | int | float | str
+
+LONGEST_TEXT = 1000
+"""Characters of a setting that is a text."""
+
+LARGEST = 2**53 - 1
+"""Of a whole number: as far as a script on a page counts exactly."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
+_MOST_SETTINGS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStage:
+    """A stage that did not come with glasschat: what of it is kept with a reply.
+
+    It can be read where the stage is not; that is why the `kind` is here too. `settings` are
+    pairs of field and value, in the order of the fields' names. Frozen and hashable.
+
+    Raises ParameterError for a name, a kind or a value that no stage has.
+    """
+
+    name: str
+    kind: StageKind
+    settings: tuple[tuple[str, Value], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not is_name(self.name):
+            allowed = "a name of letters, digits and _, at most 40"
+            raise ParameterError("own_stages", allowed, self.name)
+        if self.kind not in get_args(StageKind):
+            raise ParameterError(f"the kind of {self.name}", "processor or warper", self.kind)
+        given = dict(self.settings)
+        if len(given) > _MOST_SETTINGS:
+            allowed = f"at most {_MOST_SETTINGS}"
+            raise ParameterError(f"the number of settings of {self.name}", allowed, len(given))
+        for name, value in given.items():
+            if not is_name(name) or not is_value(value):
+                allowed = "true, false, a number or a short text"
+                raise ParameterError(f"{self.name}.{str(name)[:80]}", allowed, str(value)[:80])
+        object.__setattr__(self, "settings", tuple(sorted(given.items())))
+
+    @classmethod
+    def of(cls, name: str, kind: StageKind, settings: Mapping[str, Value]) -> "OwnStage":
+        """With its settings by their fields. Raises ParameterError."""
+        return cls(name, kind, tuple(settings.items()))
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The settings by their fields."""
+        return dict(self.settings)
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{name}={value}' for name, value in self.settings)})"
+
+
+def is_name(name: Any) -> bool:
+    """Whether a stage or a field of it may be called that."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def is_value(value: Any) -> bool:
+    """Whether that can be a setting, and be kept as JSON."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT
+    if isinstance(value, bool):
+        return True
+    if isinstance(value, int):
+        return abs(value) <= LARGEST
+    return isinstance(value, float) and math.isfinite(value)

@@ -1,0 +1,170 @@
+"""A setting of a stage of one's own: a field of its dataclass, with what a widget needs."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
+
+from glasschat.errors import InvalidStage, ParameterError
+from glasschat.sampling.own.asked import LARGEST, LONGEST_TEXT, Value, is_name, is_value
+
+SettingKind = Literal["bool", "int", "float", "str", "choice"]
+
+_KINDS: dict[Any, SettingKind] = {bool: "bool", int: "int", float: "float", str: "str"}
+_TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": (int, float), "str": str}
+_TEXTS, _NUMBERS = ("label", "help"), ("min", "max", "step")
+_WORDS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class StageSetting:
+    """One field. `low`, `high` and `step` are of numbers, None where the class says nothing.
+
+    `choices` are what a Literal or an Enum allows, an Enum's members by their names; `members`
+    are those, for the class is given them.
+    """
+
+    stage: str
+    name: str
+    kind: SettingKind
+    default: Value
+    label: str
+    help: str = ""
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    choices: tuple[Value, ...] = ()
+    members: Mapping[Value, Any] | None = None
+
+    @classmethod
+    def of(cls, stage: str, item: "Field[Any]", hint: Any) -> "StageSetting":
+        """That of a field and its type. Raises InvalidStage."""
+        where = f"the field {item.name} of the stage {stage}"
+        if not is_name(item.name):
+            raise InvalidStage(f"{where} needs a name of letters, digits and _, at most 40")
+        default = _default(item, where)
+        members: dict[Value, Any] | None = None
+        if isinstance(hint, type) and issubclass(hint, Enum):
+            kind: SettingKind = "choice"
+            members = {member.name: member for member in hint}
+            choices: tuple[Any, ...] = tuple(members)
+            default = default.name if isinstance(default, hint) else default
+        elif get_origin(hint) is Literal:
+            kind, choices = "choice", get_args(hint)
+        elif hint in _KINDS:
+            kind, choices = _KINDS[hint], ()
+        else:
+            raise InvalidStage(
+                f"{where} is of a type that has no widget: use bool, int, float, str, a Literal or "
+                "an Enum"
+            )
+        if not all(is_value(choice) for choice in choices):
+            raise InvalidStage(f"{where} has a choice that is no text and no number")
+        given = _metadata(item.metadata, kind, where)
+        found = cls(
+            stage=stage,
+            name=item.name,
+            kind=kind,
+            default=default,
+            label=given.get("label") or as_label(item.name),
+            help=given.get("help", ""),
+            low=given.get("min"),
+            high=given.get("max"),
+            step=given.get("step"),
+            choices=choices,
+            members=members,
+        )
+        try:
+            object.__setattr__(found, "default", found.checked(default))
+        except ParameterError as error:
+            raise InvalidStage(
+                f"{where}: its default {error.value!r} is not {error.allowed}"
+            ) from None
+        return found
+
+    @property
+    def allowed(self) -> str:
+        """Which values there are, in words."""
+        if self.kind == "bool":
+            return "true or false"
+        if self.kind == "choice":
+            return f"one of {', '.join(map(str, self.choices))}"
+        if self.kind == "str":
+            return f"a text of at most {LONGEST_TEXT:,} characters"
+        number = "a whole number" if self.kind == "int" else "a number"
+        if self.low is not None and self.high is not None:
+            return f"{number} between {self.low:g} and {self.high:g}"
+        if self.low is not None:
+            return f"{number} of at least {self.low:g}"
+        return number if self.high is None else f"{number} of at most {self.high:g}"
+
+    def checked(self, value: Any) -> Value:
+        """The value in the field's own type. Raises ParameterError."""
+        wrong = ParameterError(f"{self.stage}.{self.name}", self.allowed, value)
+        if self.kind == "choice":
+            # Of equals by Python's lights, as 1 and True are, the one of the same type.
+            same = [c for c in self.choices if c == value and type(c) is type(value)]
+            if not same:
+                raise wrong
+            return same[0]
+        right = isinstance(value, _TYPES[self.kind]) and is_value(value)
+        if not right or isinstance(value, bool) != (self.kind == "bool"):
+            raise wrong
+        low, high = self.low, self.high
+        if (low is not None and value < low) or (high is not None and value > high):
+            raise wrong
+        found: Value = float(value) if self.kind == "float" else value
+        return found
+
+    def read(self, text: str) -> Value:
+        """A value as it is typed on a command line. Raises ParameterError."""
+        values: dict[str, Any] = {str(choice): choice for choice in self.choices}
+        if self.kind == "bool":
+            values = dict(_WORDS)
+        try:
+            typed = {"int": int, "float": float}.get(self.kind, str)(text)
+        except ValueError:
+            typed = text
+        return self.checked(values.get(text, typed))
+
+    def for_class(self, value: Value) -> Any:
+        """What the class is made with."""
+        return value if self.members is None else self.members[value]
+
+
+def as_label(name: str) -> str:
+    """A name in Python as people read it."""
+    words = name.strip("_").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _default(item: "Field[Any]", where: str) -> Any:
+    if item.default is not MISSING:
+        return item.default
+    if item.default_factory is not MISSING:
+        return item.default_factory()
+    raise InvalidStage(f"{where} has no default: give it one, so that the stage runs as it comes")
+
+
+def _metadata(metadata: Mapping[Any, Any], kind: SettingKind, where: str) -> dict[str, Any]:
+    """What the class says of a field for its widget. Raises InvalidStage."""
+    known = _TEXTS + (_NUMBERS if kind in ("int", "float") else ())
+    for name, value in metadata.items():
+        if name not in known:
+            raise InvalidStage(
+                f"{where} has metadata {name!r}, and a {kind} takes {', '.join(known)} alone"
+            )
+        if name in _TEXTS:
+            right = isinstance(value, str)
+        else:
+            whole = isinstance(value, int) and abs(value) <= LARGEST
+            right = not isinstance(value, bool) and (
+                whole or (kind == "float" and isinstance(value, float) and math.isfinite(value))
+            )
+        if not right or (name == "step" and value <= 0):
+            raise InvalidStage(f"{where} has metadata {name!r} that is no such thing: {value!r}")
+    found = dict(metadata)
+    if found.get("min", -math.inf) >= found.get("max", math.inf):
+        raise InvalidStage(f"{where} has a min that is not below its max")
+    return found

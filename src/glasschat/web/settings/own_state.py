@@ -1,0 +1,80 @@
+"""What the widgets of stages of one's own say, and how it is put into them.
+
+Each stage has a switch and a widget for each of its settings. What is put may come before the page
+knows which stages there are: it waits for `begin`.
+"""
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from glasschat.sampling import NO_STAGES, OwnStage, StageClass, StageClasses
+from glasschat.sampling.own.asked import Value
+
+_CLASSES, _PUT, _ABSENT = "own_classes", "own_put", "own_absent"
+
+
+def key(stage: str, setting: str | None = None) -> str:
+    """The key of a stage's switch, or of the widget of one of its settings."""
+    return f"own.{stage}" if setting is None else f"own.{stage}.{setting}"
+
+
+def own_stages() -> tuple[OwnStage, ...]:
+    """Those that are switched on, as they are set now; also those that are not here."""
+    state = st.session_state
+    if _PUT in state:
+        put: tuple[OwnStage, ...] = state[_PUT]
+        return put
+    classes: StageClasses = state.get(_CLASSES, NO_STAGES)
+    here = tuple(one.asked(_values(one)) for one in classes if state.get(key(one.name)))
+    return (*here, *absent())
+
+
+def absent() -> tuple[OwnStage, ...]:
+    """Those that a conversation or a preset brought, that are not here and not switched off yet."""
+    state = st.session_state
+    return tuple(stage for stage in state.get(_ABSENT, ()) if state.get(key(stage.name), True))
+
+
+def said(widget: str) -> Value:
+    """What a widget says. Sliders count in steps, and ten times 0.1 is not 1."""
+    value: Value = st.session_state[widget]
+    return round(value, 9) if isinstance(value, float) else value
+
+
+def put_widget(widget: str, value: Value) -> None:
+    """Set one. Before it is drawn."""
+    st.session_state[widget] = value
+
+
+def put_own(stages: Iterable[OwnStage]) -> None:
+    """Switch these on and all others off. Before their widgets are drawn: in callbacks, say."""
+    st.session_state[_PUT] = tuple(stages)
+
+
+def begin(classes: StageClasses) -> None:
+    """Values for widgets that have none yet, and what was put since they were drawn."""
+    state = st.session_state
+    if _PUT not in state and state.get(_CLASSES, classes) != classes:
+        # Another model's: what it does not have is to be told, and comes back with the first one.
+        put_own(own_stages())
+    state[_CLASSES] = classes
+    for one in classes:
+        state.setdefault(key(one.name), False)
+        for setting in one.settings:
+            state.setdefault(key(one.name, setting.name), setting.default)
+    if _PUT not in state:
+        return
+    put = {stage.name: stage for stage in state.pop(_PUT)}
+    for one in classes:
+        stage = put.pop(one.name, None)
+        state[key(one.name)] = stage is not None
+        for name, value in one.fitting(stage.values if stage else _values(one)).items():
+            state[key(one.name, name)] = value
+    state[_ABSENT] = tuple(put.values())
+    for name in put:
+        state[key(name)] = True
+
+
+def _values(one: StageClass) -> dict[str, Value]:
+    return {setting.name: said(key(one.name, setting.name)) for setting in one.settings}
