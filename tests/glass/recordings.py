@@ -14,9 +14,12 @@ from glasschat.glass import Trace
 from glasschat.prompt import OpenReply, PromptEncoding, Span
 from glasschat.sampling import (
     DEFAULT_ORDER,
+    NO_STAGES,
     Columns,
     Sampler,
     SamplingParams,
+    Stage,
+    StageClasses,
     StageContext,
     TokenHistory,
     build_stages,
@@ -35,6 +38,7 @@ class Recording:
 
     trace: Trace
     rows: tuple[Row, ...]
+    constraint: Stage | None = None
 
     def history(self, place: int) -> TokenHistory:
         """What stood before the token of that place."""
@@ -54,7 +58,8 @@ class Recording:
         scores = self.rows[place]
         found = [scores]
         context = StageContext(self.history(place), END_IDS)
-        for stage in build_stages(params):
+        stages = build_stages(params, self.trace.stage_classes.build)
+        for stage in stages if self.constraint is None else (self.constraint, *stages):
             scores = stage(scores, context)
             if not np.isfinite(scores.max()):
                 raise ReplyFailed(f"the stage {stage.name} left nothing")
@@ -70,11 +75,25 @@ class Recording:
 
 
 def record(
-    rows: Sequence[Row], params: SamplingParams, *, earlier: Sequence[int] = (), forced: int = -1
+    rows: Sequence[Row],
+    params: SamplingParams,
+    *,
+    earlier: Sequence[int] = (),
+    forced: int = -1,
+    classes: StageClasses = NO_STAGES,
+    constraint: Stage | None = None,
 ) -> Recording:
     """A reply of one token a row; `forced` is the place of one that was chosen by hand."""
     size = len(rows[0])
-    sampler = Sampler(params, PROMPT_IDS, end_ids=END_IDS, vocab_size=size, reply_ids=earlier)
+    stages = build_stages(params, classes.build)
+    sampler = Sampler(
+        params,
+        PROMPT_IDS,
+        end_ids=END_IDS,
+        vocab_size=size,
+        reply_ids=earlier,
+        stages=stages if constraint is None else (constraint, *stages),
+    )
     steps = []
     for place, row in enumerate(rows):
         choice = sampler.force(row, size - 1) if place == forced else sampler.sample(row)
@@ -90,8 +109,9 @@ def record(
         vocab_size=size,
         columns=Columns.of([s.record for s in steps if s.record is not None]),
         texts=tuple(step.text for step in steps),
+        stage_classes=classes,
     )
-    return Recording(trace, tuple(rows))
+    return Recording(trace, tuple(rows), constraint)
 
 
 def build(

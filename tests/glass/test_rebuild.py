@@ -16,14 +16,18 @@ from tests.glass.recordings import RECORDINGS, SETTINGS, Recording, record, spea
 from tests.sampling.rows import Row, softmax
 
 
-def assert_layer_is_true(layer: Layer, place: int, truth: Row, listed: set[int]) -> None:
+def assert_layer_is_true(
+    layer: Layer, place: int, truth: Row, listed: set[int], *, exactly: bool = True
+) -> None:
     ids, scores = layer.ids[place], layer.scores[place]
     left = {int(i) for i, s in zip(ids, scores, strict=True) if s > -np.inf}
     if layer.sure[place]:
         alive = set(np.flatnonzero(truth > -np.inf).tolist())
         assert left == alive & listed
         for token_id, score in zip(ids.tolist(), scores, strict=True):
-            assert token_id < 0 or score == truth[token_id], "the very same float32"
+            near = pytest.approx(truth[token_id], rel=1e-5)
+            same = score == (truth[token_id] if exactly else near)
+            assert token_id < 0 or same, "the very same float32"
     others = np.array(sorted(set(range(len(truth))) - listed), np.int64)
     gone = np.count_nonzero(truth[others] > -np.inf)
     assert gone <= layer.others.count[place]

@@ -27,7 +27,7 @@ def parted(one: Layer, two: Layer) -> Mask:
     """Where a listed candidate is certainly left in one and certainly gone in the other, [n]."""
     kept, gone = surely_left(one), ~left(one)
     found: Mask = np.any((kept & ~left(two)) | (gone & surely_left(two)), axis=1)
-    return found
+    return found & ~(one.guessed | two.guessed)
 
 
 def surely_left(layer: Layer) -> Mask:

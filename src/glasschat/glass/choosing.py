@@ -51,6 +51,7 @@ def choose(layer: Layer, draws: Wide | None) -> Choices:
         place = np.where(hit.any(axis=1), hit.argmax(axis=1), place)
         # All listed ones come first, and the draw falls behind them.
         outside = (layer.above | (layer.scores == -np.inf)).all(axis=1) & ~layer.alone
+        outside &= ~layer.guessed
         outside &= every[:, -1] <= draws * low[:, 0] * (1 - _EPSILON)
         sure = hit.any(axis=1) | outside
     listed = place < layer.alive

@@ -21,10 +21,20 @@ _DOUBT = 1e-5
 
 
 class Told(NamedTuple):
-    """What the sampler wrote down of a stage: how many it left, and their log-sum-exp."""
+    """What the sampler wrote down of a stage: how many it left, their log-sum-exp, the best one.
+
+    `left` ([n, k]) are ids that certainly were left, -1 for none.
+    """
 
     kept: NDArray[np.int32]
     after: Wide
+    best: NDArray[np.int32]
+    left: NDArray[np.int32]
+
+    def at(self, place: int) -> "Told":
+        """Of one token alone."""
+        row = slice(place, place + 1)
+        return Told(self.kept[row], self.after[row], self.best[row], self.left[row])
 
 
 def cut(layer: Layer, stage: Cut, vocab_size: int, told: Told | None) -> Layer:
@@ -94,11 +104,12 @@ def _top_p(layer: Layer, p: float) -> Layer:
     gone = layer.alone | (1.0 - certain / high[:, 0] <= limit - _DOUBT)
     left = np.where(gone, 0.0, layer.others.count)
     fewest, most = np.count_nonzero(surely, axis=1), np.count_nonzero(possible, axis=1)
-    exact = (fewest == most)[:, None]
     # Of equals at the cut not all stay: where it is not known how many do, each may go.
     edge = layer.scores.shape[1] - 1
     first_out = np.take_along_axis(layer.scores, np.minimum(fewest, edge)[:, None], axis=1)
     last_in = np.take_along_axis(layer.scores, np.maximum(most - 1, 0)[:, None], axis=1)
+    open_tie = (layer.maybe & (layer.scores == last_in)).any(axis=1)
+    exact = ((fewest == most) & ~open_tie)[:, None]
     surely &= layer.scores > first_out
     possible = (layer.scores >= last_in) & alive
     kept = np.where(exact, _best(layer, most), possible)

@@ -10,7 +10,7 @@ from glasschat.glass.rebuild import Rebuilt, rebuild
 from glasschat.glass.trace import Trace
 from glasschat.glass.what_if import compare
 from glasschat.glass.words import N_, Sentence
-from glasschat.sampling import DEFAULT_ORDER, SamplingParams
+from glasschat.sampling import DEFAULT_ORDER, OwnStage, SamplingParams
 
 # What each setting is when it does nothing.
 NEUTRAL: dict[str, Any] = {
@@ -52,6 +52,8 @@ _OPEN = N_(
 @dataclass(frozen=True, slots=True)
 class Knob:
     """What a setting did at `tokens` tokens, with all others as they were.
+
+    A stage of one's own is a setting by its name, and its value is what it was set to, in words.
 
     At how many it changed which candidates were left (`sets`), how likely they were
     (`distributions`), and for certain which was chosen (`choices`, at `places`). `open` is at how
@@ -96,12 +98,31 @@ def in_use(params: SamplingParams) -> tuple[str, ...]:
     order = [*params.stages]
     order.insert(order.index("min_new_tokens") + 1, "ignore_eos")
     named = [*order, "do_sample", "stages"]
-    found = [name for name in named if getattr(params, name) != NEUTRAL[name]]
+    found = [name for name in named if _without(params, name) != params]
     if not params.greedy:
         return tuple(found)
     # A greedy reply runs no warpers; what made it greedy is the setting.
     greedy = "do_sample" if not params.do_sample else "temperature"
-    return tuple(name for name in found if name not in _WARPERS - {greedy})
+    warpers = {*_WARPERS, *(s.name for s in params.own_stages if s.kind == "warper")} - {greedy}
+    return tuple(name for name in found if name not in warpers)
+
+
+def _own(params: SamplingParams, name: str) -> OwnStage | None:
+    return next((stage for stage in params.own_stages if stage.name == name), None)
+
+
+def _without(params: SamplingParams, name: str) -> SamplingParams:
+    """The same with that setting doing nothing."""
+    if _own(params, name) is not None:
+        return params.without(name)
+    return replace(params, **{name: NEUTRAL[name]})
+
+
+def _value(params: SamplingParams, name: str) -> Any:
+    own = _own(params, name)
+    if own is None:
+        return getattr(params, name)
+    return ", ".join(f"{field} {value}" for field, value in own.settings) or "on"
 
 
 def audit(trace: Trace) -> tuple[Knob, ...]:
@@ -112,7 +133,7 @@ def audit(trace: Trace) -> tuple[Knob, ...]:
 
 def _knob(trace: Trace, own: Rebuilt, name: str) -> Knob:
     params = trace.params
-    without = replace(params, **{name: NEUTRAL[name]})
+    without = _without(params, name)
     found = compare(trace, without)
     ours, theirs = own.last, found.rebuilt.last
     sure = ours.sure & theirs.sure
@@ -129,7 +150,7 @@ def _knob(trace: Trace, own: Rebuilt, name: str) -> Knob:
         sets = odds = np.ones(len(trace), np.bool_)
     return Knob(
         setting=name,
-        value=getattr(params, name),
+        value=_value(params, name),
         tokens=len(trace),
         sets=int(np.count_nonzero(sets)),
         distributions=int(np.count_nonzero(odds)),

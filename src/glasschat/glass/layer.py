@@ -23,9 +23,9 @@ class Layer:
 
     `ids` (int32) and `scores` (float32; -inf for removed ones, which come last) are [n, 64].
     `maybe` ([n, 64]) are those of which it is not certain that they are left: they are in the
-    list, and out of the lower bounds. `others` is what is known of the rest. `told` is the
-    log-sum-exp that the sampler wrote down here, NaN where it did not get here with these
-    settings.
+    list, and out of the lower bounds. Where the row is `guessed` ([n]), not even its scores are
+    certain. `others` is what is known of the rest. `told` is the log-sum-exp that the sampler wrote
+    down here, NaN where it did not get here with these settings.
     """
 
     ids: NDArray[np.int32]
@@ -33,6 +33,7 @@ class Layer:
     maybe: Mask
     others: Others
     told: Wide
+    guessed: Mask
 
     @cached_property
     def top(self) -> Wide:
@@ -66,13 +67,13 @@ class Layer:
     def above(self) -> Mask:
         """Which of the listed certainly score higher than all others, [n, 64]."""
         ceiling = np.where(self.alone, -np.inf, self.others.ceiling)[:, None]
-        found: Mask = self.scores > ceiling.astype(np.float32)
+        found: Mask = (self.scores > ceiling.astype(np.float32)) & ~self.guessed[:, None]
         return found
 
     @cached_property
     def sure(self) -> Mask:
         """Whether it is certain which of the listed are left, [n]."""
-        found: Mask = ~np.any(self.maybe, axis=1)
+        found: Mask = ~np.any(self.maybe, axis=1) & ~self.guessed
         return found
 
     @cached_property
@@ -102,6 +103,7 @@ class Layer:
             maybe=np.take_along_axis(maybe & (scores > -np.inf), order, axis=1),
             others=others,
             told=np.full(len(scores), np.nan),
+            guessed=self.guessed,
         )
 
     def tempered(self, temperature: float) -> "Layer":
@@ -113,6 +115,13 @@ class Layer:
         """After a cut that left `kept` of the listed, and perhaps the `maybe` among them."""
         scores = np.where(kept, self.scores, np.float32(-np.inf))
         return self.with_scores(scores, self.maybe | maybe, others)
+
+    def doubted(self, *, masked: bool) -> "Layer":
+        """After a stage of which it is not known what it did, or whom it removed (`masked`)."""
+        alive = self.scores > -np.inf
+        others = self.others.some(self.others.count)
+        after = self.with_scores(self.scores, alive, others)
+        return after if masked else replace(after, guessed=np.ones(len(alive), np.bool_))
 
     def confirmed(self, others: Others, told: Wide) -> "Layer":
         """With what the sampler wrote down here."""

@@ -33,5 +33,5 @@ def odds_under(trace: Trace, params: SamplingParams) -> Odds:
     doubtful = np.take_along_axis(last.maybe, at, axis=1)[:, 0]
     return Odds(
         probability=np.where(listed, weight / last.middle, 0.0),
-        known=listed & ~doubtful,
+        known=listed & ~doubtful & ~last.guessed,
     )

@@ -37,7 +37,8 @@ class Others:
     their scores ([n, 3]) where a processor touched them: at the raw score of the last one listed,
     and `_DEPTHS` below. `touched` is at most how many were touched, `unseen` how many of these
     need not have been seen before, `power` 1 over all temperatures. Where they are not `whole`, a
-    cut may have taken any of them.
+    cut may have taken any of them; where they are `opaque`, nothing is known but `count` and
+    `ceiling`.
     """
 
     raw_top: Wide
@@ -52,6 +53,7 @@ class Others:
     touched: Wide
     unseen: Wide
     whole: NDArray[np.bool_]
+    opaque: NDArray[np.bool_]
     power: float = 1.0
 
     @classmethod
@@ -75,6 +77,7 @@ class Others:
             touched=np.zeros(len(columns)),
             unseen=np.zeros(len(columns)),
             whole=np.ones(len(columns), np.bool_),
+            opaque=np.zeros(len(columns), np.bool_),
         )
 
     def touch(
@@ -119,6 +122,21 @@ class Others:
             whole=self.whole & untouched if untouched is not None else np.zeros_like(self.whole),
         )
 
+    def clouded(self, rows: NDArray[np.bool_], count: Wide, ceiling: Row) -> "Others":
+        """In some rows after a stage of which no more is known than how many it left, at most, and
+        how high these score at most.
+        """
+        wide = rows[:, None]
+        return replace(
+            self,
+            count=np.where(rows, np.minimum(count, self.count), self.count),
+            ceiling=np.where(rows, ceiling, self.ceiling).astype(np.float32),
+            low=np.where(wide, np.float32(-np.inf), self.low),
+            high=np.where(wide, ceiling[:, None], self.high).astype(np.float32),
+            whole=self.whole & ~rows,
+            opaque=self.opaque | rows,
+        )
+
     def refined(self, count: Wide) -> "Others":
         """As they are, told that there are no more than `count` of them."""
         left = np.minimum(count, self.count)
@@ -132,6 +150,7 @@ class Others:
             scale = np.exp(np.minimum(self.power * self.raw_top - top, 700.0))
             most = self.count * np.exp(np.minimum(self.ceiling.astype(np.float64) - top, 700.0))
             low, high = low * scale, high * scale
+        high = np.where(self.opaque, np.inf, high)
         none = self.count == 0
         # A part of them weighs at most what all do.
         high = np.where(none, 0.0, np.fmin(high, most))

@@ -1,47 +1,28 @@
 """The stages once more, over what was recorded of a whole reply, with these or other settings."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
+from glasschat.glass.changes import changed
 from glasschat.glass.cuts import Told, cut
-from glasschat.glass.layer import Layer, Mask, Scores
-from glasschat.glass.others import Others, Wide
-from glasschat.glass.past import Counts, Pairs, Past
+from glasschat.glass.layer import Layer
+from glasschat.glass.others import Others
+from glasschat.glass.own import run_own
+from glasschat.glass.past import Past
+from glasschat.glass.settling import settled
+from glasschat.glass.steps import Unseen, steps
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
-    FrequencyPenalty,
-    LogitBias,
-    MinNewTokens,
     MinP,
-    NoRepeatNGram,
-    PresencePenalty,
-    RepetitionPenalty,
     SamplingParams,
     Stage,
     Temperature,
     TopK,
     TopP,
     TypicalP,
-    build_stages,
 )
-
-
-class Change(NamedTuple):
-    """A processor's work: other scores, and how many ids of each row it touched in all.
-
-    `low` and `high` are what it makes at least and at most of a score of a touched token; `seen`
-    says that it touches those only that stood in prompt or reply before.
-    """
-
-    scores: Scores
-    touched: Mask
-    number: Wide
-    low: Scores
-    high: Scores
-    seen: bool
+from glasschat.sampling.own.fence import Fenced
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,46 +47,47 @@ def rebuild(trace: Trace, params: SamplingParams | None = None) -> Rebuilt:
     """All tokens of `trace` through the stages that `params` ask for; its own for None.
 
     A token's history is what was recorded: with other settings this is what each choice would be
-    if the text before it were the same.
+    if the text before it were the same. A stage that the reply alone had, such as a grammar, comes
+    before all others with any settings. One's own run again where their classes are at hand.
     """
-    stages = build_stages(params or trace.params)
-    known, told_all = _known(trace, stages)
+    plan = steps(trace, params)
     columns, past = trace.columns, Past(trace)
     layer = Layer(
         ids=columns.ids,
         scores=columns.logits,
         others=Others.of(columns, trace.vocab_size),
         told=columns.logsumexp,
-        maybe=np.full(columns.ids.shape, not told_all) & (columns.ids >= 0),
+        maybe=np.full(columns.ids.shape, not plan.on_record) & (columns.ids >= 0),
+        guessed=np.full(len(columns), not plan.on_record),
     )
     layers = [layer]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
-        for place, stage in enumerate(stages):
-            if place < known:
-                told = Told(columns.kept[:, place], columns.after[:, place])
-                layer = _confirmed(_after(layer, stage, past, trace, told), told)
-            else:
-                layer = _after(layer, stage, past, trace, None)
+        for place, stage in enumerate(plan.stages):
+            told = _told(trace, place) if place < plan.known else None
+            after = _after(layer, stage, past, trace, told)
+            if told is not None:
+                cuts = isinstance(stage, TopK | TopP | MinP)
+                after = settled(_confirmed(after, told), told, layer if cuts else None)
+            layer = after
             layers.append(layer)
-    return Rebuilt(stages, tuple(layers), known)
+    return Rebuilt(plan.stages, tuple(layers), plan.known)
 
 
-def _known(trace: Trace, stages: Sequence[Stage]) -> tuple[int, bool]:
-    """How many of the first stages are those that the sampler ran; whether all can be run here.
-
-    A reply may have had a stage besides those of its settings, of which no more is on record than
-    how many candidates it left: then all that is rebuilt is a guess.
-    """
-    own = build_stages(trace.params)
-    if len(trace) and tuple(stage.name for stage in own) != trace.columns.stages:
-        return 0, False
-    same = [ours == theirs for ours, theirs in zip(own, stages, strict=False)]
-    return (same.index(False) if False in same else len(same)), True
+def _told(trace: Trace, place: int) -> Told:
+    columns = trace.columns
+    # Whoever was drawn, and whoever was the best behind a later stage, was left behind this one.
+    chosen = np.where(columns.forced, -1, columns.token_id)[:, None]
+    return Told(
+        kept=columns.kept[:, place],
+        after=columns.after[:, place],
+        best=columns.best[:, place],
+        left=np.concatenate([columns.best[:, place:], chosen], axis=1),
+    )
 
 
 def _confirmed(layer: Layer, told: Told) -> Layer:
     """The layer with what the sampler wrote down behind it."""
-    certain = layer.alive - np.count_nonzero(layer.maybe, axis=1)
+    certain = np.where(layer.guessed, 0, layer.alive - np.count_nonzero(layer.maybe, axis=1))
     left = np.maximum(told.kept - certain, 0).astype(np.float64)
     return layer.confirmed(layer.others.refined(left), told.after)
 
@@ -116,98 +98,9 @@ def _after(layer: Layer, stage: Stage, past: Past, trace: Trace, told: Told | No
             return layer.tempered(stage.temperature)
         case TopK() | TopP() | MinP() | TypicalP():
             return cut(layer, stage, trace.vocab_size, told)
+        case Fenced():
+            return run_own(layer, stage, trace, told)
+        case Unseen():
+            return layer.doubted(masked=stage.masks)
         case _:
-            change = _change(layer, stage, past, trace)
-            return layer if change is None else _changed(layer, change)
-
-
-def _changed(layer: Layer, change: Change) -> Layer:
-    listed = np.count_nonzero(change.touched & (layer.ids >= 0), axis=1)
-    others = layer.others.touch(change.number - listed, change.low, change.high, seen=change.seen)
-    return layer.with_scores(change.scores, layer.maybe, others)
-
-
-def _change(layer: Layer, stage: Stage, past: Past, trace: Trace) -> Change | None:
-    """What a processor does to the listed, and at most to a token that is not."""
-    others = layer.others
-    match stage:
-        case RepetitionPenalty():
-            seen = past.seen(layer.ids)
-            scores = np.where(seen, _penalized(layer.scores, stage.penalty), layer.scores)
-            low, high = (_penalized(s, stage.penalty) for s in (others.low, others.high))
-            count = past.distinct
-            return _bounded(others, scores, seen, count, low, high, seen_only=True)
-        case PresencePenalty():
-            seen = past.in_reply(layer.ids)
-            scores = np.where(seen, layer.scores - np.float32(stage.penalty), layer.scores)
-            by = np.full((past.count, 1), np.float32(stage.penalty))
-            return _shifted(others, scores, seen, past.distinct_in_reply, by)
-        case FrequencyPenalty():
-            seen = past.in_reply(layer.ids)
-            amounts = (past.counts(layer.ids) * stage.penalty).astype(np.float32)
-            scores = np.where(seen, layer.scores - amounts, layer.scores)
-            by = (past.most[:, None] * stage.penalty).astype(np.float32)
-            return _shifted(others, scores, seen, past.distinct_in_reply, by)
-        case LogitBias():
-            return _biased(layer, stage, past)
-        case NoRepeatNGram():
-            return _banned(layer, past.completing(stage.size))
-        case MinNewTokens():
-            early = past.places[:, 0] < stage.length
-            while_early = past.always(trace.end_ids | stage.stop_ids, early)
-            if not stage.ignore_end:
-                return _banned(layer, while_early)
-            return _banned(layer, while_early, past.always(trace.end_ids, ~early))
-        case _:
-            raise TypeError(f"the stage {stage.name} is not one of glasschat's own")
-
-
-def _penalized(scores: Scores, penalty: float) -> Scores:
-    factor = np.float32(penalty)
-    return np.where(scores < 0, scores * factor, scores / factor)
-
-
-def _shifted(others: Others, scores: Scores, seen: Mask, count: Counts, by: Scores) -> Change:
-    """By what is at most subtracted from a touched token."""
-    low, high = others.low - by, others.high - by
-    return _bounded(others, scores, seen, count, low, high, seen_only=True)
-
-
-def _bounded(
-    others: Others,
-    scores: Scores,
-    seen: Mask,
-    count: Wide | Counts,
-    low: Scores,
-    high: Scores,
-    *,
-    seen_only: bool = False,
-) -> Change:
-    """Those that were touched before need not be those that are touched now."""
-    low, high = np.minimum(others.low, low), np.maximum(others.high, high)
-    return Change(scores, seen, count.astype(np.float64), low, high, seen_only)
-
-
-def _biased(layer: Layer, stage: LogitBias, past: Past) -> Change:
-    dense = np.zeros(past.vocab_size + 1, np.float32)
-    named = np.zeros(past.vocab_size + 1, np.bool_)
-    inside = {i: value for i, value in stage.bias.items() if i < past.vocab_size}
-    dense[list(inside)] = list(inside.values())
-    named[list(inside)] = True
-    scores = np.where(named[layer.ids], layer.scores + dense[layer.ids], layer.scores)
-    values = np.array([0.0, *inside.values()], np.float32)
-    low, high = layer.others.low + values.min(), layer.others.high + values.max()
-    count = np.full(past.count, float(len(inside)))
-    return _bounded(layer.others, scores, named[layer.ids], count, low, high)
-
-
-def _banned(layer: Layer, *pairs: Pairs) -> Change:
-    banned = np.zeros(layer.ids.shape, np.bool_)
-    count = np.zeros(len(layer.ids))
-    for some in pairs:
-        banned |= some.among(layer.ids)
-        count += some.counts
-    scores = np.where(banned, np.float32(-np.inf), layer.scores)
-    others = layer.others
-    low = np.where(count[:, None] > 0, np.float32(-np.inf), others.low)
-    return _bounded(others, scores, banned, count, low, others.high)
+            return changed(layer, stage, past, trace)

@@ -4,7 +4,17 @@ import numpy as np
 
 from glasschat.glass.layer import Layer
 from glasschat.glass.words import N_, Sentence
-from glasschat.sampling import MinNewTokens, MinP, NoRepeatNGram, Stage, TopK, TopP
+from glasschat.sampling import (
+    Grammar,
+    LogitBias,
+    MinNewTokens,
+    MinP,
+    NoRepeatNGram,
+    Stage,
+    TopK,
+    TopP,
+    TypicalP,
+)
 
 _TOP_K = N_("rank {rank}, and top-k keeps the best {k}")
 _TOP_P = N_("the {better} better ones hold {share:.1%}, and top-p stops at {p:.1%}")
@@ -14,6 +24,8 @@ _N_GRAM = N_("it would repeat a run of {size} tokens")
 _TOO_EARLY = N_("the reply may not end before {length} tokens")
 _NEVER_ENDS = N_("end tokens are suppressed")
 _BIAS = N_("its bias forbids it")
+_GRAMMAR = N_("the grammar does not allow it here")
+_OWN = N_("the stage {stage} removed it")
 
 
 def rule(stage: Stage, before: Layer, at: int, *, output_length: int) -> Sentence:
@@ -36,5 +48,11 @@ def rule(stage: Stage, before: Layer, at: int, *, output_length: int) -> Sentenc
             if output_length < stage.length:
                 return Sentence(_TOO_EARLY, {"length": stage.length})
             return Sentence(_NEVER_ENDS)
+        case TypicalP():
+            return Sentence(_TYPICAL_P)
+        case LogitBias():
+            return Sentence(_BIAS)
+        case _ if stage.name == Grammar.name:
+            return Sentence(_GRAMMAR)
         case _:
-            return Sentence(_BIAS if stage.kind == "processor" else _TYPICAL_P)
+            return Sentence(_OWN, {"stage": stage.name})

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from glasschat.engine import Generation, Step, Token
 from glasschat.prompt import PromptEncoding
-from glasschat.sampling import Columns, SamplingParams, StepRecord, seeded_draws
+from glasschat.sampling import (
+    NO_STAGES,
+    Columns,
+    SamplingParams,
+    StageClasses,
+    StepRecord,
+    seeded_draws,
+)
 
 S = TypeVar("S", bound=Token)
 
@@ -22,6 +29,8 @@ class Trace:
     `end_ids` are the tokens that end the model's replies, `vocab_size` the length of its rows of
     logits. `columns` has a row for each token, `texts` what each released. A reply that was
     continued has a trace for each run; the earlier part of the reply is at the end of `prompt`.
+    Of stages of one's own that it had, those can be run again whose classes are among
+    `stage_classes`; nobody keeps these with a trace, so give it them: `replace`.
     """
 
     prompt: PromptEncoding
@@ -31,6 +40,7 @@ class Trace:
     vocab_size: int
     columns: Columns
     texts: tuple[str, ...]
+    stage_classes: StageClasses = NO_STAGES
 
     @classmethod
     def of(cls, generation: Generation) -> "Trace | None":
@@ -47,6 +57,7 @@ class Trace:
             vocab_size=request.vocab_size,
             columns=Columns.of(()),
             texts=(),
+            stage_classes=request.stage_classes,
         )
         return empty._with(steps)
 

@@ -8,6 +8,7 @@ from glasschat.glass.choosing import UNLISTED
 from glasschat.glass.layer import Layer
 from glasschat.glass.rebuild import Rebuilt, rebuild
 from glasschat.glass.rules import rule
+from glasschat.glass.steps import Unseen
 from glasschat.glass.trace import Trace
 from glasschat.glass.words import Sentence
 from glasschat.sampling import SamplingParams, StageKind, StepRecord
@@ -20,7 +21,9 @@ class Column:
     `kept` is how many candidates are left behind it, those not recorded one by one included, and
     `mass` the share of its input that they had; `rest` is the probability of all that are not
     listed. With the reply's own settings the numbers are the sampler's; with others they may be
-    bounds, and where `sure` is false it is not even certain who is left.
+    bounds, and where `sure` is false it is not even certain who is left. `unseen` is a stage whose
+    work cannot be done over, a grammar or one whose class is not here: of what it did there is the
+    record alone.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Column:
     mass: float
     rest: float
     sure: bool
+    unseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,10 @@ def _columns(rebuilt: Rebuilt, record: StepRecord) -> tuple[Column, ...]:
     found = []
     for number, layer in enumerate(rebuilt.layers):
         stage, mass = rebuilt.stages[number - 1] if number else None, 1.0
+        kept = int(layer.alive[0] + layer.others.count[0])
         if 0 < number <= rebuilt.known:
-            mass = record.stages[number - 1].mass
+            told = record.stages[number - 1]
+            kept, mass = told.kept, told.mass
         elif number:
             mass = _mass(rebuilt.layers[number - 1], layer)
         total = float(layer.middle[0])
@@ -125,10 +131,11 @@ def _columns(rebuilt: Rebuilt, record: StepRecord) -> tuple[Column, ...]:
             Column(
                 name=stage.name if stage else "raw",
                 kind=stage.kind if stage else None,
-                kept=int(layer.alive[0] + layer.others.count[0]),
+                kept=kept,
                 mass=mass,
                 rest=min(1.0, max(0.0, 1.0 - listed / total)) if layer.others.count[0] else 0.0,
                 sure=bool(layer.sure[0]),
+                unseen=isinstance(stage, Unseen),
             )
         )
     return tuple(found)

@@ -1,0 +1,201 @@
+"""A stage of one's own over a record: run again, and held against what the sampler wrote down.
+
+The listed candidates have their scores. Of the others it is known what they weigh together: once
+they all share it alike, once as few of them as can be have it. Where that makes no difference to
+the listed ones, and what comes out is what the sampler wrote down, it is certain; so it is where
+there are no others.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glasschat.errors import GlasschatError
+from glasschat.glass.cuts import Told
+from glasschat.glass.layer import Layer
+from glasschat.glass.trace import Trace
+from glasschat.sampling import Stage, StageContext, TokenHistory
+from glasschat.sampling.workspace import Row
+
+# Many times what sums of float32 over a whole vocabulary differ by.
+_DOUBT = 1e-5
+# So far below the others' best that nothing is to be seen of it.
+_DEEP = 40.0
+
+
+class _Run(NamedTuple):
+    """A stage over the listed and some guess at the others.
+
+    `listed` are the scores after it. Of the others `number` are left; none of them was moved by
+    less than `least` (-inf where it removed any) or by more than `most`.
+    """
+
+    listed: Row
+    number: int
+    least: float
+    most: float
+
+
+class _Verdict(NamedTuple):
+    """The listed scores after the stage, whether they are certain, and how high others score then.
+
+    None for others that it did not touch.
+    """
+
+    listed: Row
+    sure: bool
+    ceiling: float | None
+
+
+def run_own(layer: Layer, stage: Stage, trace: Trace, told: Told | None) -> Layer:
+    """The layer behind the stage; rows in which it is not certain what it did are guessed."""
+    scores = layer.scores.copy()
+    sure = np.zeros(len(scores), np.bool_)
+    touched = np.ones(len(scores), np.bool_)
+    ceiling = layer.others.ceiling.astype(np.float64)
+    for at, context in enumerate(_contexts(trace)):
+        place = _Place(layer, at, trace.vocab_size, stage, context)
+        verdict = place.judged(None if told is None else told.at(at))
+        if verdict is None:
+            continue
+        scores[at, layer.ids[at] >= 0], sure[at] = verdict.listed, verdict.sure
+        touched[at] = verdict.ceiling is not None
+        if verdict.sure and verdict.ceiling is not None:
+            ceiling[at] = verdict.ceiling
+    count = layer.others.count
+    if told is not None:
+        # Where it is not certain who of the listed is left, all of them may be others.
+        alive = np.where(sure, np.count_nonzero(scores > -np.inf, axis=1), 0)
+        count = np.maximum(told.kept - alive, 0.0)
+    # A score of float64 may lie between two of float32.
+    high = np.nextafter(ceiling.astype(np.float32), np.float32(np.inf))
+    others = layer.others.clouded(touched & ~layer.alone, count, high)
+    return replace(layer.with_scores(scores, layer.maybe, others), guessed=~sure)
+
+
+def _contexts(trace: Trace) -> Iterator[StageContext]:
+    """What the stage knew at each token."""
+    history = TokenHistory(trace.prompt.ids[: trace.reply_start])
+    for token_id in trace.prompt.ids[trace.reply_start :]:
+        history.append(token_id)
+    for token_id in trace.token_ids:
+        yield StageContext(history, trace.end_ids)
+        history.append(token_id)
+
+
+class _Place:
+    """One token of the reply."""
+
+    def __init__(
+        self, layer: Layer, at: int, size: int, stage: Stage, context: StageContext
+    ) -> None:
+        known = layer.ids[at] >= 0
+        self._ids: NDArray[np.int32] = layer.ids[at][known]
+        self._scores: Row = layer.scores[at][known]
+        self._size, self._unlisted = size, size - len(self._ids)
+        self._stage, self._context = stage, context
+        self._sure, self._alone = bool(layer.sure[at]), bool(layer.alone[at])
+        self._others = float(layer.others.count[at])
+        top, middle = float(layer.top[at]), float(layer.middle[at])
+        rest = max(middle - float(layer.weights[at].sum()), middle * 1e-12)
+        # Logarithms: of what all weigh, and of what the others do.
+        self._all, self._rest = top + math.log(middle), top + math.log(rest)
+        # None of them weighs more than all of them do.
+        most = top + math.log(rest + _DOUBT * middle)
+        self._ceiling = min(float(layer.others.ceiling[at]), most)
+
+    def judged(self, told: Told | None) -> _Verdict | None:
+        """What the stage makes of the candidates; None where it fails."""
+        row = np.full(self._size, -np.inf, np.float32)
+        if not self._alone:
+            row[:] = self._rest - math.log(self._unlisted)
+        one = self._run(row)
+        if one is None:
+            return None
+        if self._alone:
+            right = told is None or self._is_whole(one, told)
+            return _Verdict(one.listed, self._sure and right, None)
+        if told is not None and not np.any(self._scores > -np.inf):
+            return _Verdict(one.listed, self._sure, float(told.after[0]) + _DOUBT)
+        two = self._run(self._few_of_them())
+        if two is None or told is None:
+            return _Verdict(one.listed, False, self._ceiling)
+        return self._compared(one, two, told)
+
+    def _few_of_them(self) -> Row:
+        """A row in which as few others as can be have nearly all of their weight."""
+        few = max(1, min(int(_exp(self._rest - self._ceiling)), self._unlisted))
+        left = 1.0 - few * _exp(self._ceiling - self._rest)
+        low = self._ceiling - _DEEP
+        if few < self._unlisted and left > 0:
+            low = max(low, self._rest + math.log(left / (self._unlisted - few)))
+        row = np.full(self._size, low, np.float32)
+        row[np.setdiff1d(np.arange(min(few + len(self._ids), self._size)), self._ids)[:few]] = (
+            self._ceiling
+        )
+        return row
+
+    def _run(self, row: Row) -> _Run | None:
+        """The stage with those scores for the others; None where it fails."""
+        row[self._ids] = self._scores
+        row.flags.writeable = False
+        try:
+            after = self._stage(row, self._context)
+        except GlasschatError:
+            return None
+        if not math.isfinite(float(after.max())):
+            return None
+        moved = after - row
+        moved[self._ids] = -np.inf
+        number, most = int(np.count_nonzero(moved > -np.inf)), float(moved.max())
+        moved[self._ids] = np.inf
+        return _Run(after[self._ids], number, float(moved.min()), most)
+
+    def _is_whole(self, run: _Run, told: Told) -> bool:
+        """Whether it is what the sampler wrote down, where no others were left before."""
+        weight = float(np.exp(run.listed.astype(np.float64) - told.after[0]).sum())
+        same = int(np.count_nonzero(run.listed > -np.inf)) == told.kept[0]
+        return same and abs(weight - 1.0) < _DOUBT and self._is_best(run, told, -math.inf)
+
+    def _compared(self, one: _Run, two: _Run, told: Told) -> _Verdict:
+        """Held against what the sampler wrote down, with others that are not known one by one."""
+        after = float(told.after[0])
+        share = float(np.exp(one.listed.astype(np.float64) - after).sum())
+        most = max(one.most, two.most)
+        alike = _near(one.least, two.least) and _near(one.most, two.most)
+        low, high = 0.0, self._unlisted * _exp(self._ceiling + most - after)
+        if alike:
+            low, high = (_exp(self._rest - after + move) for move in (one.least, one.most))
+        slack = _DOUBT * (1.0 + _exp(self._all - after + max(most, 0.0)))
+        free = int(told.kept[0]) - int(np.count_nonzero(one.listed > -np.inf))
+        counted = one.number == two.number and self._others == self._unlisted
+        ceiling = min(self._ceiling + most, after + math.log(max(1.0 - share, 0.0) + slack))
+        sure = (
+            self._sure
+            # What it does to the listed ones depends on the others' weight at most, not on each.
+            and np.array_equal(one.listed, two.listed)
+            and low - slack <= 1.0 - share <= high + slack
+            and (free == one.number if counted else 0 <= free <= self._others)
+            and self._is_best(one, told, ceiling if free else -math.inf)
+        )
+        still = alike and free == self._others and one.least == one.most == 0.0
+        return _Verdict(one.listed, sure, None if still else ceiling)
+
+    def _is_best(self, run: _Run, told: Told, ceiling: float) -> bool:
+        """Whether the best one can be the one that was; others score at most `ceiling`."""
+        first = np.lexsort((self._ids, -run.listed))[0]
+        if self._ids[first] == told.best[0]:
+            return True
+        return int(told.best[0]) not in self._ids and float(run.listed[first]) <= ceiling
+
+
+def _exp(power: float) -> float:
+    return math.exp(min(power, 700.0))
+
+
+def _near(one: float, two: float) -> bool:
+    return one == two or abs(one - two) < 1e-3
