@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from glasschat.backends import Description, LocalBackend, Readiness
 from glasschat.chat import Library
 from glasschat.chat.store import open_store
+from glasschat.cli.own_stages import stage_classes
 from glasschat.config import WebOptions
 from glasschat.errors import InvalidModel
 from glasschat.models.base import ForwardRow, Logits, Model, ModelInfo
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--damaged", action="store_true")
     parser.add_argument("--broken", action="store_true")
     parser.add_argument("--store", metavar="FILE")
+    parser.add_argument("--stage", metavar="NAME", action="append", default=[])
     options = parser.parse_args()
 
     def load(progress: Callable[[float], None]) -> Model:
@@ -95,7 +97,12 @@ def main() -> None:
         return Model(info, ScriptedTokenizer(), runner)
 
     kind = BrokenBackend if options.broken else LocalBackend
-    backend = kind(load, name="scripted", max_waiting=options.max_waiting)
+    backend = kind(
+        load,
+        name="scripted",
+        max_waiting=options.max_waiting,
+        stage_classes=stage_classes(options),
+    )
     library = Library(open_store(options.store) if options.store else None)
     serve(backend, library, WebOptions(port=options.port))
 

@@ -1,4 +1,5 @@
-"""Presets: chosen, changed, put back, saved, shared; in both languages and on a phone."""
+"""Presets: chosen, changed, put back, saved, shared; one's own stages; in both languages and on a
+phone."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,6 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from glasschat.chat import Node, SavedConversation
+from glasschat.chat.store import LOCAL_OWNER, open_store
+from glasschat.chat.tree import Tree
+from glasschat.sampling import OwnStage, SamplingParams
 from tests.e2e.panel import Tuner, tuner
 from tests.e2e.visitor import scripted_site
 from tests.support.browser import WebServer
@@ -18,12 +23,26 @@ pytestmark = pytest.mark.browser
 PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 812}, "has_touch": True}
 Come = Callable[..., Tuner]
 
+STAGES = [f"--stage=tests.support.own_stages:{name}" for name in ("Letters", "Wrong")]
+ELSEWHERE = SavedConversation(
+    title="elsewhere",
+    params=SamplingParams(own_stages=(OwnStage.of("gone", "warper", {"by": 0.5}),)),
+    tree=Tree(
+        (Node("q", None, "user", "hi"), Node("a", "q", "assistant", "written there")),
+        {None: "q", "q": "a"},
+    ),
+)
+"""A conversation with a stage that this server does not have."""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
     """One with a store of its own, whose log has to stay quiet."""
     folder = tmp_path_factory.mktemp("settings")
-    with scripted_site("--store", str(folder / "chats.db"), folder=folder) as server:
+    store = open_store(str(folder / "chats.db"))
+    store.add(LOCAL_OWNER, ELSEWHERE)
+    store.close()
+    with scripted_site("--store", str(folder / "chats.db"), *STAGES, folder=folder) as server:
         yield server
         assert server.log == ""
 
@@ -229,3 +248,58 @@ def test_the_panel_fits_a_phone(come: Come, language: str, scheme: str) -> None:
     dialog = someone.open_presets()
     box = dialog.bounding_box()
     assert box is not None and box["width"] <= 375
+
+
+def test_a_stage_of_ones_own_is_switched_set_and_kept(come: Come) -> None:
+    someone = come()
+    section = someone.page.locator(".st-key-own_stages")
+    # Its own words, and nothing in them is Markdown.
+    expect(section).to_contain_text("Fewer *letters*")
+    expect(section).not_to_contain_text("How much")
+    someone.page.locator(".st-key-own-letters label").click()
+    someone.settles()
+    expect(someone.back("own_letters")).to_have_text("undo off")
+    expect(someone.undo_all).to_be_enabled()
+    slider = someone.page.locator(".st-key-own-letters-by").get_by_role("slider")
+    expect(slider).to_have_value("2")
+    slider.press("End")
+    someone.settles()
+    expect(someone.back("own_letters_by")).to_have_text("undo 2.00")
+    someone.enter("own-letters-spare", "ab")
+    someone.picture("own-stages")
+    someone.ask("abc")
+    someone.sees("ab")
+    someone.ends()
+    expect(someone.reply).not_to_contain_text("c")
+    someone.page.locator(".st-key-own-wrong label").click()
+    someone.settles()
+    someone.ask("second")
+    expect(someone.notice).to_contain_text("The stage wrong failed: KeyError")
+    first = someone.page.url
+    someone.undo_all.click()
+    someone.settles()
+    expect(section).not_to_contain_text("How much")
+    someone.page.goto(first)
+    someone.settles()
+    expect(slider).to_have_value("50")
+    assert someone.complaints == []
+
+
+def test_a_stage_that_is_not_here_is_told_and_can_be_given_up(
+    come: Come, server: WebServer
+) -> None:
+    someone = come()
+    section = someone.page.locator(".st-key-own_stages")
+    someone.page.goto(f"{server.url}/?chat={ELSEWHERE.id}")
+    someone.settles()
+    expect(someone.reply).to_have_text("written there")
+    expect(section).to_contain_text("It is not on this server: turn it off to go on.")
+    someone.ask("more")
+    expect(someone.notice).to_contain_text("The stage gone is not here: turn it off")
+    someone.page.locator(".st-key-own-gone label").click()
+    someone.settles()
+    expect(section).not_to_contain_text("gone")
+    someone.ask("more")
+    someone.sees("more")
+    someone.ends()
+    assert someone.complaints == []

@@ -11,6 +11,7 @@ from glasschat.chat.exchange import TraceFile, lines_of, pieces_of, read_trace, 
 from glasschat.cli.terminal import printable
 from glasschat.errors import InvalidImport
 from glasschat.glass import Diff, Side, Trace
+from glasschat.sampling import OwnStage
 
 
 def read_trace_file(path: str) -> TraceFile:
@@ -61,7 +62,7 @@ def told(found: Diff, one: TraceFile, two: TraceFile, names: tuple[str, str]) ->
     if found.prompt_place is not None:
         lines.append(f"the prompts differ from their id {found.prompt_place} on")
     for name in found.settings:
-        left, right = (getattr(file.trace.params, name) for file in (one, two))
+        left, right = (_setting(getattr(file.trace.params, name)) for file in (one, two))
         lines.append(f"{name}: {left} and {right}")
     if found.seeds:
         lines.append(f"seed: {one.trace.seed} and {two.trace.seed}")
@@ -76,6 +77,12 @@ def told(found: Diff, one: TraceFile, two: TraceFile, names: tuple[str, str]) ->
     for name, side, file in zip(names, found.sides, (one, two), strict=True):
         lines.append(f"{name:<{width}}  {_side(side, file)}")
     return lines
+
+
+def _setting(value: Any) -> Any:
+    if isinstance(value, tuple) and any(isinstance(item, OwnStage) for item in value):
+        return ", ".join(map(str, value))
+    return value
 
 
 def _logits(found: Diff) -> str:

@@ -3,7 +3,7 @@
 The listed candidates have their scores. Of the others it is known what they weigh together: once
 they all share it alike, once as few of them as can be have it. Where that makes no difference to
 the listed ones, and what comes out is what the sampler wrote down, it is certain; so it is where
-there are no others.
+there are no others, and where a cut left those of the listed that weigh what was written down.
 """
 
 import math
@@ -25,6 +25,7 @@ from glasschat.sampling.workspace import Row
 _DOUBT = 1e-5
 # So far below the others' best that nothing is to be seen of it.
 _DEEP = 40.0
+_SEARCHES = 8
 
 
 class _Run(NamedTuple):
@@ -38,6 +39,11 @@ class _Run(NamedTuple):
     number: int
     least: float
     most: float
+
+    @property
+    def left(self) -> int:
+        """How many it left, listed and others."""
+        return self.number + int(np.count_nonzero(self.listed > -np.inf))
 
 
 class _Verdict(NamedTuple):
@@ -110,34 +116,68 @@ class _Place:
 
     def judged(self, told: Told | None) -> _Verdict | None:
         """What the stage makes of the candidates; None where it fails."""
-        row = np.full(self._size, -np.inf, np.float32)
-        if not self._alone:
-            row[:] = self._rest - math.log(self._unlisted)
-        one = self._run(row)
-        if one is None:
-            return None
         if self._alone:
-            right = told is None or self._is_whole(one, told)
-            return _Verdict(one.listed, self._sure and right, None)
-        if told is not None and not np.any(self._scores > -np.inf):
-            return _Verdict(one.listed, self._sure, float(told.after[0]) + _DOUBT)
-        two = self._run(self._few_of_them())
-        if two is None or told is None:
+            whole = self._run(np.full(self._size, -np.inf, np.float32))
+            if whole is None:
+                return None
+            right = told is None or self._is_whole(whole, told)
+            return _Verdict(whole.listed, self._sure and right, None)
+        one, two = self._run(self._shared(1.0)), self._run(self._shared(0.0))
+        if one is None or two is None:
+            return None
+        if told is None:
             return _Verdict(one.listed, False, self._ceiling)
+        if not np.any(self._scores > -np.inf):
+            # Of the others it is known what they weigh, and none weighs more than all of them.
+            return _Verdict(one.listed, self._sure, float(told.after[0]) + _DOUBT)
+        cut = self._cut_between(one, two, told)
+        if cut is not None:
+            return _Verdict(cut.listed, self._sure, -math.inf)
         return self._compared(one, two, told)
 
-    def _few_of_them(self) -> Row:
-        """A row in which as few others as can be have nearly all of their weight."""
-        few = max(1, min(int(_exp(self._rest - self._ceiling)), self._unlisted))
-        left = 1.0 - few * _exp(self._ceiling - self._rest)
+    def _shared(self, among: float) -> Row:
+        """The others' scores, where so many of them share the weight: 1 for all, 0 for the fewest
+        that can have it; the rest of them have next to nothing.
+        """
+        few = max(1.0, min(_exp(self._rest - self._ceiling), self._unlisted))
+        number = max(1, math.floor(few ** (1.0 - among) * self._unlisted**among))
+        each = self._ceiling if number <= few else self._rest - math.log(number)
+        left = 1.0 - number * _exp(each - self._rest)
         low = self._ceiling - _DEEP
-        if few < self._unlisted and left > 0:
-            low = max(low, self._rest + math.log(left / (self._unlisted - few)))
+        if number < self._unlisted and left > 0:
+            low = max(low, self._rest + math.log(left / (self._unlisted - number)))
         row = np.full(self._size, low, np.float32)
-        row[np.setdiff1d(np.arange(min(few + len(self._ids), self._size)), self._ids)[:few]] = (
-            self._ceiling
-        )
+        first = np.setdiff1d(np.arange(min(number + len(self._ids), self._size)), self._ids)
+        row[first[:number]] = each
         return row
+
+    def _cut_between(self, one: _Run, two: _Run, told: Told) -> _Run | None:
+        """A run that removed all others, and left of the listed just what was recorded.
+
+        Whom a cut leaves may depend on how many share the others' weight, as an entropy does: that
+        is looked for by how many are left.
+        """
+        for run in (one, two):
+            if self._is_cut(run, told):
+                return run
+        kept, least, most = int(told.kept[0]), two.left, one.left
+        low, high = 0.0, 1.0
+        if not min(least, most) <= kept <= min(max(least, most), len(self._ids)):
+            return None
+        for _ in range(_SEARCHES):
+            middle = (low + high) / 2
+            between = self._run(self._shared(middle))
+            if between is None or self._is_cut(between, told):
+                return between
+            if (between.left < kept) == (least < most):
+                low = middle
+            else:
+                high = middle
+        return None
+
+    def _is_cut(self, run: _Run, told: Told) -> bool:
+        still = np.where(run.listed > -np.inf, self._scores, np.float32(-np.inf))
+        return not run.number and np.array_equal(still, run.listed) and self._is_whole(run, told)
 
     def _run(self, row: Row) -> _Run | None:
         """The stage with those scores for the others; None where it fails."""
@@ -156,7 +196,7 @@ class _Place:
         return _Run(after[self._ids], number, float(moved.min()), most)
 
     def _is_whole(self, run: _Run, told: Told) -> bool:
-        """Whether it is what the sampler wrote down, where no others were left before."""
+        """Whether it is what the sampler wrote down, where no others are left."""
         weight = float(np.exp(run.listed.astype(np.float64) - told.after[0]).sum())
         same = int(np.count_nonzero(run.listed > -np.inf)) == told.kept[0]
         return same and abs(weight - 1.0) < _DOUBT and self._is_best(run, told, -math.inf)

@@ -114,7 +114,7 @@ def written(name: str, value: Any) -> str:
     """The value as people write it."""
     if isinstance(value, bool):
         return _("on") if value else _("off")
-    if value is None or value == ():
+    if value is None or value in ((), ""):
         return _("none")
     if isinstance(value, float):
         # As many digits as it has, two where they tell nothing more.

@@ -29,7 +29,13 @@ def draw_own_stages(classes: StageClasses, preset: Preset) -> None:
         for one in classes:
             _draw(one, preset)
         for stage in absent:
-            st.toggle(plain_label(stage.name), key=own_state.key(stage.name))
+            st.toggle(
+                plain_label(stage.name),
+                value=True,
+                key=own_state.key(stage.name),
+                on_change=own_state.give_up,
+                args=(stage,),
+            )
             st.caption(_("It is not on this server: turn it off to go on."))
 
 

@@ -32,8 +32,13 @@ def own_stages() -> tuple[OwnStage, ...]:
 
 def absent() -> tuple[OwnStage, ...]:
     """Those that a conversation or a preset brought, that are not here and not switched off yet."""
-    state = st.session_state
-    return tuple(stage for stage in state.get(_ABSENT, ()) if state.get(key(stage.name), True))
+    found: tuple[OwnStage, ...] = st.session_state.get(_ABSENT, ())
+    return found
+
+
+def give_up(stage: OwnStage) -> None:
+    """Go on without one that is not here."""
+    st.session_state[_ABSENT] = tuple(other for other in absent() if other != stage)
 
 
 def said(widget: str) -> Value:
@@ -72,8 +77,6 @@ def begin(classes: StageClasses) -> None:
         for name, value in one.fitting(stage.values if stage else _values(one)).items():
             state[key(one.name, name)] = value
     state[_ABSENT] = tuple(put.values())
-    for name in put:
-        state[key(name)] = True
 
 
 def _values(one: StageClass) -> dict[str, Value]:
