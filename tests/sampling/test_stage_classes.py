@@ -147,6 +147,7 @@ def refusals() -> dict[str, tuple[Any, str]]:
         "turned ends": (meta(int, 1, min=2, max=1), "min that is not below its max"),
         "beyond its end": (meta(int, 3, max=2), "its default 3 is not a whole number of at most 2"),
         "a built-in's name": (with_(name="top_k"), "the name top_k, which is one of glasschat's"),
+        "a setting's name": (with_(name="seed"), "the name seed, which is one of glasschat's own"),
         "a record's name": (with_(name="grammar"), "the name grammar, which is one of glasschat's"),
         "a long name": (with_(name="x" * 41), "letters, digits and _, at most 40"),
         "no text": (with_(name=7), "the name 7"),

@@ -1,5 +1,6 @@
 """What the glass box's page is answered, without a browser: by the program's own routes."""
 
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -14,11 +15,12 @@ from glasschat.chat import Conversation, Library, Settings
 from glasschat.chat.exchange import lines_of, read_trace
 from glasschat.chat.own_presets import OwnPresets
 from glasschat.engine import Beginning
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import SamplingParams, StageClasses
 from glasschat.web.glass.boxes import Boxes, Subject
 from glasschat.web.glass.routes import VERSION, routes
 from glasschat.web.site import Site, open_site
 from tests.support.models import real_model
+from tests.support.own_stages import Half
 
 ME = "me"
 SETTINGS = Settings(SamplingParams(seed=7, max_new_tokens=24), system="Be brief.")
@@ -28,7 +30,8 @@ SETTINGS = Settings(SamplingParams(seed=7, max_new_tokens=24), system="Be brief.
 def site(builtin_model_path: Path) -> Iterator[Site]:
     """The built-in model, and conversations that nothing keeps."""
     model = real_model(builtin_model_path, slots=3)
-    with LocalBackend(lambda _: model, name="glass") as backend:
+    classes = StageClasses.of([Half])
+    with LocalBackend(lambda _: model, name="glass", stage_classes=classes) as backend:
         backend.load()
         yield Site(backend, Library(), OwnPresets())
 
@@ -241,3 +244,25 @@ def test_boxes_forget_the_oldest() -> None:
     assert boxes.find(keys[0]) is None
     assert boxes.find(keys[2]) == subjects[2]
     assert boxes.open(subjects[2]) == keys[2]
+
+
+def test_a_stage_of_ones_own_has_its_column_and_can_be_asked_about(
+    page: TestClient, site: Site
+) -> None:
+    own = site.backend.describe().stage_classes.asked({"half": {}})
+    found = site.library.new(ME)
+    asked = Settings(SamplingParams(seed=7, max_new_tokens=6, own_stages=own))
+    found.ask(site.backend, "Name three colours.", asked).result(60)
+    assert found.tree.last is not None
+    box = f"/glass/box/{site.boxes.open(Subject(ME, found.id, found.tree.last.id))}"
+    fall = answer(page, f"{box}/waterfall", place=0)
+    half = fall["columns"][-1]
+    assert (half["name"], half["kind"], half["sure"]) == ("half", "warper", True)
+    assert half["lesson"][0] == "A stage of your own: its source says what it does."
+    knobs = {knob["name"]: knob["said"] for knob in answer(page, f"{box}/knobs")["knobs"]}
+    assert knobs["half"].startswith("half on ")
+    known = answer(page, f"{box}/settings")
+    order = json.dumps({"stages": ["half", *known["stages"][:-1]]})
+    assert known["stages"][-1] == "half"
+    assert answer(page, f"{box}/waterfall", place=0, changes=order)["columns"][1]["name"] == "half"
+    assert "story" in answer(page, f"{box}/what-if", changes=order)

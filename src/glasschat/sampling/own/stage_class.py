@@ -11,10 +11,11 @@ from glasschat.sampling.order import DEFAULT_ORDER
 from glasschat.sampling.own.asked import OwnStage, Value, is_name
 from glasschat.sampling.own.fence import Fenced, told
 from glasschat.sampling.own.stage_setting import StageSetting, as_label
+from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.stages import Stage, StageKind
 
 # What records and pages call something else.
-_TAKEN = frozenset({*DEFAULT_ORDER, Grammar.name, "raw", "softmax", "draw", "stages", "own_stages"})
+_TAKEN = frozenset({*DEFAULT_ORDER, Grammar.name, "raw", "softmax", "draw"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _name_and_kind(maker: Any, source: str) -> tuple[str, StageKind]:
         raise InvalidStage(
             f"the stage {source} has the name {name!r}: letters, digits and _, at most 40"
         )
-    if name in _TAKEN:
+    if name in _TAKEN or hasattr(SamplingParams, name):
         raise InvalidStage(
             f"the stage {source} has the name {name}, which is one of glasschat's own"
         )

@@ -61,6 +61,9 @@ def sentence(said: Sentence) -> str:
 
 def _column(column: Column, params: SamplingParams) -> dict[str, Any]:
     value = getattr(params, column.name, None)
+    taught = _lesson(column.name)
+    if column.unseen:
+        taught[0] += _(" How many it left is on record; whom, as far as that decides it.")
     return {
         "name": column.name,
         "kind": column.kind,
@@ -69,7 +72,7 @@ def _column(column: Column, params: SamplingParams) -> dict[str, Any]:
         "mass": column.mass,
         "rest": column.rest,
         "sure": column.sure,
-        "lesson": _lesson(column.name),
+        "lesson": taught,
     }
 
 

@@ -1,7 +1,7 @@
 """A reply under glass: its records, wherever they are, its tokens counted over all of its runs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from glasschat.chat import Conversation, Node
@@ -41,7 +41,11 @@ class ReplyUnderGlass:
         self.conversation: Conversation = found
         self.growing: Reply | None = found.growing.get(subject.turn)
         self.node: Node = found.tree[subject.turn]
-        self._traces = found.traces(subject.turn)
+        classes = site.backend.describe().stage_classes
+        self._traces = tuple(
+            None if trace is None else replace(trace, stage_classes=classes)
+            for trace in found.traces(subject.turn)
+        )
         self._told = found.told(subject.turn)
 
     @property

@@ -135,6 +135,7 @@ def _trace_of(generation: Generation, coming: StepRecord) -> Trace:
         vocab_size=request.vocab_size,
         columns=Columns.of([coming]),
         texts=("",),
+        stage_classes=request.stage_classes,
     )
 
 
