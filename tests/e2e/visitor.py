@@ -115,8 +115,13 @@ class Visitor:
     def limit(self, tokens: int) -> None:
         """Limit replies to so many tokens."""
         self.settles()
-        self.page.get_by_text("Limit the reply").click()
         box = self.page.locator(".st-key-max_new_tokens input")
+        # A click that comes while the page is drawn anew is lost.
+        for _attempt in range(5):
+            if not box.is_visible():
+                self.page.get_by_text("Limit the reply").click()
+                self.page.wait_for_timeout(1000)
+                self.settles()
         box.fill(str(tokens))
         box.press("Enter")
         expect(box).to_have_value(str(tokens))

@@ -20,7 +20,7 @@ _MODEL_HELP = {
     "gpu_layers": "layers to put on the GPU (all, where llama.cpp was built for one)",
 }
 
-_FLAGS = [item for item in fields(SamplingParams) if "summary" in item.metadata]
+_FLAGS = [item for item in fields(SamplingParams) if item.name != "own_stages"]
 _EXACT = "one slot and no prefix reuse: the same seed gives the same ids every time"
 
 
@@ -144,7 +144,7 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Every field of SamplingParams that a flag can have, in its own name."""
     group = parser.add_argument_group("sampling")
     for item in _FLAGS:
-        summary = item.metadata["summary"]
+        summary = item.metadata.get("summary", "")
         default = None if item.default is MISSING else item.default
         flag = _flag(item.name)
         if item.name == "do_sample":

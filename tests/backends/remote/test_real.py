@@ -51,7 +51,8 @@ def there(front: Front, ours: Served) -> RemoteBackend:
 def test_glasschat_says_what_it_is(there: RemoteBackend) -> None:
     about = there.describe()
     assert (about.name, about.detail, about.context) == ("scripted", "glasschat", 400)
-    assert not about.not_taken
+    # No server has stages of our own.
+    assert about.not_taken == {"own_stages"}
     assert {Capability.GO_ON, Capability.LOGPROBS}.isdisjoint(about.missing)
     assert Capability.DEBUGGER in about.missing
 
