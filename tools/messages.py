@@ -48,6 +48,12 @@ ERRORS = {
 
 # What errors are made of beside their own lines, in files where it cannot be told from other text.
 ALSO = {
+    "backends/host.py": (
+        "the engine has failed ({fault}) and its model cannot be loaded again: {why}",
+        "the engine has failed ({fault}) and is being started again",
+        "the engine has failed more than {most} times within {value:,} minutes, the last time with "
+        "{fault}: the server's log says where",
+    ),
     "engine/engine.py": ("internal error: {name}: {error}",),
     "sampling/recording.py": (
         "the model's logits",

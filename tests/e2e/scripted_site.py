@@ -3,6 +3,7 @@
     slowly: some text      a character every 50 ms
     lingering: some text   everything shown, then two seconds until the end
     failing: some text     breaks after the text
+    dying: some text       half of it, and the model is of no use until it is loaded again; once
     some text              the text, as fast as it goes
 
 Its tokens are bytes, and reading a prompt takes 1 ms a byte.
@@ -11,13 +12,14 @@ Its tokens are bytes, and reading a prompt takes 1 ms a byte.
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from glasschat.backends import Description, LocalBackend, Readiness
 from glasschat.chat import Library
 from glasschat.chat.store import open_store
 from glasschat.cli.own_stages import stage_classes
 from glasschat.config import WebOptions
-from glasschat.errors import InvalidModel
+from glasschat.errors import InvalidModel, ReplyFailed
 from glasschat.models.base import ForwardRow, Logits, Model, ModelInfo
 from glasschat.models.scripted import (
     END,
@@ -29,6 +31,11 @@ from glasschat.models.scripted import (
 from glasschat.web.server import serve
 
 LINGER_S = 2.0
+DIED_OF: set[bytes] = set()
+
+
+class DeviceLost(Exception):
+    """Nothing more can be computed on it."""
 
 
 def echo(ids: Sequence[int]) -> int:
@@ -38,11 +45,14 @@ def echo(ids: Sequence[int]) -> int:
     opened = start - 1 - ids[: start - 1][::-1].index(HEADER_END)
     asked = bytes(i for i in ids[opened : ids.index(END, opened)] if i < 256)
     manner, separator, rest = asked.partition(b": ")
-    if not separator or manner not in (b"slowly", b"lingering", b"failing"):
+    if not separator or manner not in (b"slowly", b"lingering", b"failing", b"dying"):
         manner, rest = b"", asked
     said = len(ids) - start
     if manner == b"slowly":
         time.sleep(0.05)
+    if manner == b"dying" and said == len(rest) // 2 and rest not in DIED_OF:
+        DIED_OF.add(rest)
+        raise DeviceLost
     if said < len(rest):
         return rest[said]
     if manner == b"lingering":
@@ -53,12 +63,20 @@ def echo(ids: Sequence[int]) -> int:
 
 
 class SlowReader(ScriptedRunner):
-    """Takes its time over prompts, as a large model does."""
+    """Takes its time over prompts, as a large model does, and may lose its device."""
+
+    lost = False
 
     def forward(self, rows: Sequence[ForwardRow]) -> Logits:
         """Read for 1 ms a byte."""
         time.sleep(0.001 * sum(len(row.ids) for row in rows if len(row.ids) > 1))
-        return super().forward(rows)
+        if self.lost:
+            raise ReplyFailed("the device is lost")
+        try:
+            return super().forward(rows)
+        except DeviceLost:
+            self.lost = True
+            raise
 
 
 class BrokenBackend(LocalBackend):
@@ -80,6 +98,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=4096)
     parser.add_argument("--max-waiting", type=int, default=2)
     parser.add_argument("--loading-s", type=float, default=0.0)
+    parser.add_argument("--held-by", type=Path, metavar="FILE", help="loads while it is not there")
     parser.add_argument("--damaged", action="store_true")
     parser.add_argument("--broken", action="store_true")
     parser.add_argument("--store", metavar="FILE")
@@ -90,6 +109,8 @@ def main() -> None:
         for step in range(20):
             progress(step / 20)
             time.sleep(options.loading_s / 20)
+        while options.held_by is not None and options.held_by.exists():
+            time.sleep(0.05)
         if options.damaged:
             raise InvalidModel("model.gguf is cut off after 12 bytes: download it again")
         info: ModelInfo = scripted_model("").info

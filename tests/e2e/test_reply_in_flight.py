@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.conftest import Arrive
-from tests.e2e.visitor import Visitor, scripted_site, visitor
+from tests.e2e.visitor import WAIT_MS, Visitor, scripted_site, visitor
 from tests.support.browser import WebServer
 
 pytestmark = pytest.mark.browser
@@ -223,3 +223,23 @@ def test_a_reply_that_fails_says_so_and_offers_another(arrive: Arrive, script: W
     someone.ask("and on")
     someone.sees("and on")
     someone.ends()
+
+
+def test_a_page_outlives_the_engine(browser: Browser, tmp_path: Path) -> None:
+    """The model is lost in the middle of a reply: the page waits for it, with what there is."""
+    held = tmp_path / "held"
+    with (
+        scripted_site("--held-by", str(held), folder=tmp_path) as server,
+        visitor(browser, server) as someone,
+    ):
+        held.touch()
+        someone.ask("dying: the first half of it, and the second half.")
+        expect(someone.chat.get_by_text("is being started again")).to_be_visible(timeout=WAIT_MS)
+        expect(someone.reply).to_have_text("the first half of it,")
+        held.unlink()
+        someone.ends()
+        expect(someone.notice).to_contain_text("The reply failed")
+        someone.chat.get_by_role("button", name="Go on").click()
+        someone.sees("the first half of it, and the second half.")
+        someone.ends()
+        expect(someone.notice).to_have_count(0)

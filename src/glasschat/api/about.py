@@ -32,12 +32,18 @@ class ModelList(Answer):
 
 
 class Health(Answer):
-    """Whether the process serves at all, and how far it is."""
+    """Whether the process serves at all, and how far it is.
+
+    `error` is why it does not, `last_fault` what ended the engine before it was last started
+    again, which has happened `restarts` times.
+    """
 
     status: Literal["ok", "loading", "failed"]
     model: str
     progress: float
+    restarts: int
     error: str | None = None
+    last_fault: str | None = None
 
 
 class Ready(Answer):
@@ -74,9 +80,12 @@ class About:
             status="failed" if failed else "loading" if loading else "ok",
             model=described.name,
             progress=described.progress,
+            restarts=described.restarts,
         )
         if described.error is not None:
             answer.error = described.error
+        if described.last_fault is not None:
+            answer.last_fault = described.last_fault
         await send_json(send, answer, 503 if failed else 200)
 
     async def ready(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from glasschat.backends import LocalBackend, Readiness
@@ -117,9 +117,14 @@ class _Load(Collector):
     def __init__(self, backend: LocalBackend) -> None:
         self._backend = backend
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """The gauges; none while there is no engine."""
+    def collect(self) -> Iterator[Metric]:
+        """Restarts at any time; the gauges while there is an engine."""
         described = self._backend.describe()
+        yield CounterMetricFamily(
+            "glasschat:engine_restarts",
+            "How often the engine was started again after a fault.",
+            value=described.restarts,
+        )
         if described.readiness is not Readiness.READY:
             return
         stats = self._backend.stats()

@@ -55,7 +55,8 @@ class Description:
     should say besides the name. `missing` is what cannot be done with its replies, `not_taken`
     are the settings, by the names of SamplingParams, that do nothing there. `error` is why it has
     failed, or what it waits for while it loads. `stage_classes` are the stages of one's own that a
-    reply may ask for.
+    reply may ask for. `restarts` is how often the engine was started again after a fault,
+    `last_fault` the last of these.
     """
 
     readiness: Readiness
@@ -70,6 +71,8 @@ class Description:
     missing: frozenset[Capability] = frozenset()
     not_taken: frozenset[str] = frozenset()
     stage_classes: StageClasses = NO_STAGES
+    restarts: int = 0
+    last_fault: str | None = None
 
 
 class Backend(Protocol):

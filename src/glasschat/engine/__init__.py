@@ -1,5 +1,6 @@
 """Ids in, events out: the token loop and the handles on what it generates."""
 
+from glasschat.engine.computing import revive
 from glasschat.engine.detokenizer import IncrementalDetokenizer
 from glasschat.engine.engine import Engine
 from glasschat.engine.generation import Generation
@@ -27,4 +28,5 @@ __all__ = [
     "Timings",
     "Token",
     "Usage",
+    "revive",
 ]

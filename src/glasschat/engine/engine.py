@@ -3,10 +3,13 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from collections.abc import Sequence as Items
+from contextlib import suppress
 
+from glasschat.engine.computing import compute, prove
 from glasschat.engine.generation import Generation
-from glasschat.engine.pacing import ChunkPacer
+from glasschat.engine.pacing import EXACT_CHUNK, ChunkPacer
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.scheduler import ScheduledBatch, Scheduler
 from glasschat.engine.sequence import Sequence
@@ -15,13 +18,11 @@ from glasschat.engine.slots import SlotPool
 from glasschat.engine.snapshot import FinishReason
 from glasschat.engine.stats import EngineStats
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError, QueueFull
-from glasschat.models.base import ForwardRow, Logits, Model
+from glasschat.models.base import Logits, Model
 from glasschat.prompt import PromptEncoding
 from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, quiet_arithmetic
 
 log = logging.getLogger(__name__)
-
-EXACT_CHUNK = 128
 
 
 class Engine:
@@ -30,7 +31,8 @@ class Engine:
     `submit` and the handle that it returns are for any thread; the model's runner is touched by
     the engine's own thread only. `exact` serves one request at a time on an empty cache, so that
     the same seed gives the same ids whenever it is asked. Replies may ask for stages of
-    `stage_classes`.
+    `stage_classes`. Ended by no single reply's fault, its thread calls `on_failure` with what
+    happened before the replies are told.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Engine:
         max_waiting: int = 64,
         exact: bool = False,
         stage_classes: StageClasses = NO_STAGES,
+        on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         if exact and model.runner.slots != 1:
             raise ParameterError("slots", "1 in exact mode", model.runner.slots)
@@ -47,13 +50,13 @@ class Engine:
         self.exact = exact
         self._max_waiting = max_waiting
         self._stage_classes = stage_classes
+        self._on_failure = on_failure
         self._slots = SlotPool(model.runner, reuse=not exact)
         self._pacer = ChunkPacer(EXACT_CHUNK if exact else None)
         self._scheduler = Scheduler(self._slots, self._pacer, exact=exact)
         self._inbox: list[Sequence] = []
         self._wake = threading.Condition()
-        self._woken = False
-        self._closing = False
+        self._woken = self._closing = False
         self._failed: str | None = None
         self._checked = True
         self._thread = threading.Thread(target=self._run, name="glasschat-engine", daemon=True)
@@ -113,12 +116,16 @@ class Engine:
         return EngineStats.of(self._scheduler, self._slots, len(self._inbox), self._failed)
 
     def close(self) -> None:
-        """Cancel what is running, end the thread, give the model's memory back."""
+        """`stop`, and give the model's memory back."""
+        self.stop()
+        # Not at the thread's own end: after a failure others may still be reading the vocabulary.
+        self.model.runner.close()
+
+    def stop(self) -> None:
+        """Cancel what is running and end the thread; the model stays loaded."""
         self._closing = True
         self._notify()
         self._thread.join()
-        # Not at the thread's own end: after a failure others may still be reading the vocabulary.
-        self.model.runner.close()
 
     # --- the engine's thread --------------------------------------------------------------
 
@@ -128,15 +135,22 @@ class Engine:
                 while not self._closing:
                     if not self.step():
                         self._sleep()
-        except Exception as error:
+        except BaseException as error:
+            # SystemExit among them: a thread that ends without a word leaves everybody waiting.
             log.exception("the engine failed")
             self._failed = f"{type(error).__name__}: {error}"
+            self._on_failure(self._failed)
         finally:
-            reason = FinishReason.ERROR if self._failed else FinishReason.CANCELLED
-            self._take_inbox()
-            for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
-                sequence.finish(reason, self._failed)
-                self._scheduler.remove(sequence)
+            self._end_all()
+
+    def _end_all(self) -> None:
+        reason = FinishReason.ERROR if self._failed else FinishReason.CANCELLED
+        message = f"the engine has failed: {self._failed}" if self._failed else None
+        self._take_inbox()
+        for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
+            with suppress(Exception):
+                sequence.finish(reason, message)
+            self._scheduler.remove(sequence)
 
     def step(self) -> bool:
         """Schedule, forward, sample; False when there was nothing to do."""
@@ -176,10 +190,10 @@ class Engine:
         """Run the batch; the sequences that need a token, each with its row of logits."""
         started = time.perf_counter()
         try:
-            chosen = self._forward_rows(batch)
+            chosen = compute(self.model.runner, batch)
         except Exception as error:
             if len(batch) == 1:
-                self._fail(next(iter(batch)), error)
+                self._fail_alone(next(iter(batch)), error)
                 return []
             # Somebody's row spoils the batch: one by one, only the culprit fails. Each is
             # sampled before the next forward, which would overwrite its logits.
@@ -191,28 +205,6 @@ class Engine:
         self._pacer.measured(prompt_tokens, time.perf_counter() - started)
         return chosen
 
-    def _forward_rows(self, batch: ScheduledBatch) -> list[tuple[Sequence, Logits]]:
-        rows: list[ForwardRow] = []
-        wanting: list[Sequence] = []
-        for sequence, count in batch.items():
-            assert sequence.slot is not None
-            wants = count == sequence.remaining
-            rows.append(
-                ForwardRow(sequence.slot.index, sequence.computed, sequence.next_ids(count), wants)
-            )
-            if wants:
-                wanting.append(sequence)
-        logits = self.model.runner.forward(rows)
-        for (sequence, count), row in zip(batch.items(), rows, strict=True):
-            assert sequence.slot is not None
-            sequence.slot.ids.extend(row.ids)
-            sequence.computed += count
-            if sequence.prefilling or count > 1:
-                sequence.generation._set_prefilled(
-                    min(sequence.computed, len(sequence.request.prompt_ids))
-                )
-        return list(zip(wanting, logits, strict=True))
-
     def _choose(self, sequence: Sequence, row: Logits, *, held: bool = False) -> None:
         try:
             if not held and sequence.pauses(row):
@@ -223,6 +215,15 @@ class Engine:
             return
         if ended is not None:
             self._scheduler.remove(sequence)
+
+    def _fail_alone(self, sequence: Sequence, error: Exception) -> None:
+        """End a reply whose rows cannot be computed. Raises where nothing can be any more."""
+        slot = sequence.slot
+        self._fail(sequence, error)
+        if slot is not None:
+            # A fault of this reply leaves the rest at work. One of the device's, or of a runner
+            # that is broken, would fail every reply that comes, one by one and for ever.
+            prove(self.model.runner, slot.index)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         if isinstance(error, GlasschatError):

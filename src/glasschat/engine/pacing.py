@@ -1,5 +1,8 @@
 """How large a chunk of a prompt one step takes."""
 
+EXACT_CHUNK = 128
+"""Tokens of a prompt in each chunk of an exact engine."""
+
 
 class ChunkPacer:
     """Sizes prefill chunks by time, from the speed that was measured.

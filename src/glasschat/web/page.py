@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from glasschat.backends import Description, Readiness
 from glasschat.chat import Conversation
@@ -76,12 +77,13 @@ def _draw(opened: Site) -> None:
             st.button(_("Sign out"), key="sign_out", type="tertiary", help=who, on_click=sign_out)
     _header(site, conversation, description)
     chats.draw_dialog()
-    if description.readiness is Readiness.LOADING:
-        _wait_for_model(site)
+    loading = st.empty()
     if st.session_state.pop("help_wanted", False):
         keys.show_help()
     keys.listen(hand.press)
     room.draw()
+    if description.readiness is Readiness.LOADING:
+        _wait_for_model(site, loading)
     if description.readiness is Readiness.FAILED:
         why = explained(f"the model cannot be used: {description.error}")
         st.error(why + " " + _("Once that is mended, start glasschat again."))
@@ -152,18 +154,16 @@ def _look_for_it(site: Site, told: str) -> None:
         st.rerun()
 
 
-def _wait_for_model(site: Site) -> None:
-    place = st.empty()
+def _wait_for_model(site: Site, place: DeltaGenerator) -> None:
     while (description := site.backend.describe()).readiness is Readiness.LOADING:
         _touched = st.session_state.get("chat")
-        if description.error is not None:
+        share, why = description.progress, description.error
+        if why is not None and share == 0:
             again = _("This page looks for it again by itself.")
-            place.warning(f"{explained(description.error)} {again}", icon=":material/cloud_off:")
+            place.warning(f"{explained(why)} {again}", icon=":material/cloud_off:")
         else:
-            place.progress(
-                description.progress,
-                _("Loading the model, {share:.0%}", share=description.progress),
-            )
+            said = explained(why) if why is not None else None
+            place.progress(share, said or _("Loading the model, {share:.0%}", share=share))
         time.sleep(0.2)
     st.rerun()
 
