@@ -23,7 +23,7 @@ class ModelOptions:
     Unset values are chosen when the model is known: the context is the model's own, at most
     8,192; slots are 4, fewer where memory is short; threads are the cores; layers go to a GPU
     when llama.cpp was built for one. `device` and `dtype` are for model folders: see
-    `models.hf.device`.
+    `models.hf.device`. `reserved` bytes of the machine's memory are for other models.
     """
 
     path: Path | None = None
@@ -34,6 +34,7 @@ class ModelOptions:
     device: str = "auto"
     dtype: str = "auto"
     exact: bool = False
+    reserved: int = 0
 
     def __post_init__(self) -> None:
         _check("context", self.context, 64, 2**31 - 1)

@@ -313,7 +313,7 @@ def test_settings_are_compared_all_at_once(make_backend: MakeBackend) -> None:
         Settings(SamplingParams(temperature=0.0, max_new_tokens=count), system)
         for count, system in ((4, "be brief"), (6, "be long"), (8, ""))
     ]
-    started = conversation.compare(backend, reply.id, several)
+    started = conversation.compare(reply.id, [(backend, one) for one in several])
     assert list(conversation.growing) == [node_id for node_id, _ in started]
     gate.release(1000)
     for _, generation in started:
@@ -346,7 +346,7 @@ def test_what_cannot_be_compared_leaves_nothing_behind(make_backend: MakeBackend
         ([DEFAULTS] * 4, "requests are waiting"),
     ):
         with pytest.raises(GlasschatError, match=said):
-            conversation.compare(backend, reply.id, wrong)
+            conversation.compare(reply.id, [(backend, one) for one in wrong])
         assert conversation.saved == before
         assert not conversation.growing
         gate.release(3)
@@ -366,12 +366,12 @@ def test_at_most_four_replies_of_a_chat_are_written_at_once_and_stop_ends_all(
     conversation, reply = asked(backend, DEFAULTS)
     while gate.acquire(blocking=False):
         pass
-    conversation.compare(backend, reply.id, [DEFAULTS] * 3)
+    conversation.compare(reply.id, [(backend, DEFAULTS)] * 3)
     conversation.branch(backend, reply.id, 3, DEFAULTS)
     with pytest.raises(EngineError, match="at most 4 replies"):
         conversation.branch(backend, reply.id, 3, DEFAULTS)
     with pytest.raises(EngineError, match="at most 4 replies"):
-        conversation.compare(backend, reply.id, [DEFAULTS] * 2)
+        conversation.compare(reply.id, [(backend, DEFAULTS)] * 2)
     running = conversation.growing
     conversation.select(reply.id)
     assert conversation.generation is None

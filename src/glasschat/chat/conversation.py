@@ -6,11 +6,19 @@ from dataclasses import dataclass, replace
 from glasschat.backends import Backend
 from glasschat.chat.branching import check_place, check_text, runs_before, seed_at
 from glasschat.chat.node import Node, new_id, now_ms
+from glasschat.chat.reading import as_read_by
 from glasschat.chat.settings import Settings
-from glasschat.chat.starting import MOST_AT_ONCE, Started, Starting, system_messages
+from glasschat.chat.starting import (
+    MOST_AT_ONCE,
+    Started,
+    Starting,
+    messages_for,
+    system_messages,
+)
 from glasschat.engine import AT_ONCE, Beginning, Reply
-from glasschat.errors import ParameterError, PromptTooLong
-from glasschat.prompt import ChatMessage
+from glasschat.errors import InvalidMessage, ParameterError, PromptTooLong
+from glasschat.prompt import ChatMessage, ContextPolicy
+from glasschat.sampling import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,7 @@ class Conversation(Starting):
             )
         else:
             # What comes next is a question: what would be left out for it is not read any more.
-            messages = [*head, *(node.message() for node in path), ChatMessage("user", "")]
+            messages = [*head, *messages_for(backend, path), ChatMessage("user", "")]
             try:
                 prompt = backend.fit(messages, settings.params, settings.policy)
                 used, dropped, estimated = prompt.tokens, prompt.left_out, not prompt.counted
@@ -95,6 +103,12 @@ class Conversation(Starting):
         """Continue a reply that was cut."""
         with self._changing():
             self._refuse_while_running()
+            node = self.tree.select(node_id)[node_id]
+            if node.ids is not None and as_read_by(backend, node).ids is None:
+                raise InvalidMessage(
+                    "another model wrote this reply, and this one cannot read its tokens: go on "
+                    "with that one, or ask anew"
+                )
             run = self._run(backend, settings.params)
             tree = self.tree.select(node_id).go_on(node_id, run)
             started = self._start(backend, tree, tree[node_id], settings, beginning)
@@ -137,26 +151,26 @@ class Conversation(Starting):
             return self._let_grow(tree, started, like=node_id)
 
     def compare(
-        self, backend: Backend, node_id: str, settings: Sequence[Settings]
+        self, node_id: str, asked: Sequence[tuple[Backend, Settings]]
     ) -> tuple[tuple[str, Reply], ...]:
-        """Answer a user turn, or that of a reply, with each of 2 to 4 settings at once.
+        """Answer a user turn, or that of a reply, 2 to 4 times at once: by whom, with what.
 
-        The replies, each with its turn's id, are siblings in the order of the settings, and the
-        first one is open. The system prompt is that of the first settings, and they are what the
-        conversation has from now on. If one reply cannot start, none is left behind.
+        The replies, each with its turn's id, are siblings in that order, and the first one is
+        open. The system prompt is that of the first settings, and they are what the conversation
+        has from now on. If one reply cannot start, none is left behind.
         """
-        if not 2 <= len(settings) <= MOST_AT_ONCE:
-            raise ParameterError("settings", f"2 to {MOST_AT_ONCE} to compare", len(settings))
+        if not 2 <= len(asked) <= MOST_AT_ONCE:
+            raise ParameterError("settings", f"2 to {MOST_AT_ONCE} to compare", len(asked))
         with self._changing():
-            self._refuse_more_than_at_once(len(settings))
-            tree, asked = self._asked(node_id)
+            self._refuse_more_than_at_once(len(asked))
+            tree, question = self._asked(node_id)
             started: list[Started] = []
             try:
-                for one in settings:
+                for backend, one in asked:
                     run = self._run(backend, one.params)
-                    tree = tree.reply(asked.id, new_id(), run, created=now_ms())
+                    tree = tree.reply(question.id, new_id(), run, created=now_ms())
                     assert tree.last is not None
-                    one = replace(one, system=settings[0].system)
+                    one = replace(one, system=asked[0][1].system)
                     started.append(self._start(backend, tree, tree.last, one))
             except BaseException:
                 for other in started:
@@ -167,3 +181,21 @@ class Conversation(Starting):
             self._put(self._saved.tree.select(first))
             self.keeper.keep(lambda store, _: store.select(self.owner, self.id, first))
             return tuple((s.reply.id, s.generation) for s in started)
+
+    def reread(self, backend: Backend, node_id: str, params: SamplingParams) -> Reply:
+        """Have a model read a finished reply, token by token, as if it wrote it itself.
+
+        The handle's records say how likely each token was to it. Nothing of it is kept. Raises
+        InvalidMessage where its tokens are not known or mean something else to that model.
+        """
+        node = as_read_by(backend, self.tree[node_id])
+        if not node.ids:
+            raise InvalidMessage("this model cannot read the tokens of that reply")
+        whole = replace(params, max_new_tokens=len(node.ids), stop=(), stop_token_ids=())
+        above = messages_for(backend, self.tree.path_to(node.parent or ""))
+        return backend.start(
+            [*system_messages(self.saved.system), *above],
+            whole,
+            policy=ContextPolicy.LEAVE_OUT_OLDEST,
+            beginning=Beginning(forced=node.ids),
+        )

@@ -1,5 +1,6 @@
 """How a reply comes into an open conversation: the engine first, then the tree, then the store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -7,6 +8,7 @@ from glasschat.backends import Backend
 from glasschat.chat.growing import ended, grown
 from glasschat.chat.node import Node, Origin, Run, new_id, now_ms
 from glasschat.chat.open_tree import OpenTree
+from glasschat.chat.reading import as_read_by
 from glasschat.chat.settings import Settings
 from glasschat.chat.store import ReplyWriter, Store
 from glasschat.chat.tree import Tree, titled
@@ -26,6 +28,11 @@ class Started:
     reply: Node
     settings: Settings
     generation: Reply
+
+
+def messages_for(backend: Backend, path: Sequence[Node]) -> list[ChatMessage]:
+    """What the model of `backend` is given for those turns."""
+    return [as_read_by(backend, node).message() for node in path]
 
 
 def system_messages(system: str) -> list[ChatMessage]:
@@ -98,8 +105,8 @@ class Starting(OpenTree):
         beginning: Beginning = AT_ONCE,
     ) -> Started:
         """Have a reply of `tree` written: what the engine refuses has changed nothing here."""
-        above = tree.messages(reply.id if reply.text or reply.ids else reply.parent or "")
-        messages = [*system_messages(settings.system), *above]
+        above = tree.path_to(reply.id if reply.text or reply.ids else reply.parent or "")
+        messages = [*system_messages(settings.system), *messages_for(backend, above)]
         run = reply.runs[-1]
         generation = backend.start(
             messages, run.params, policy=settings.policy, beginning=beginning

@@ -22,6 +22,7 @@ from glasschat.cli.arguments import (
     add_web_arguments,
 )
 from glasschat.cli.own_stages import add_stage_arguments
+from glasschat.cli.planning import add_more_models_argument
 from glasschat.cli.remote_arguments import add_remote_arguments
 from glasschat.cli.remotes_file import add_remotes_argument
 from glasschat.cli.storing import add_store_arguments
@@ -41,6 +42,7 @@ def build_parser() -> Parser:
 
     web = commands.add_parser("web", help="serve the chat", description=_WEB)
     web.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
+    add_more_models_argument(web)
     add_web_arguments(web)
     add_remote_arguments(web)
     add_remotes_argument(web)

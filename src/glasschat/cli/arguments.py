@@ -171,7 +171,7 @@ def model_options(options: argparse.Namespace, **overrides: Any) -> ModelOptions
 
     What the hub has is fetched first, with its progress on standard error.
     """
-    values = {name: getattr(options, name, None) for name in _MODEL_HELP}
+    values: dict[str, Any] = {name: getattr(options, name, None) for name in _MODEL_HELP}
     values |= {name: value for name, value in overrides.items() if values.get(name) is None}
     return ModelOptions(
         path=model_path(options.model),

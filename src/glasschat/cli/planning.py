@@ -1,19 +1,55 @@
-"""The model that a command line names, found and checked."""
+"""The models that a command line names, found and checked."""
 
 import argparse
 import sys
+from collections.abc import Iterator
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
-from glasschat.cli.arguments import model_options
+from glasschat.cli.arguments import model_options, model_path
 from glasschat.models.load import LoadPlan, plan_model
 
 
-def planned(options: argparse.Namespace, **overrides: Any) -> LoadPlan:
+def planned(options: argparse.Namespace, *, reserved: int = 0, **overrides: Any) -> LoadPlan:
     """The plan for the model settings given; what is unwise about it goes to standard error.
 
-    Raises ModelError or ParameterError.
+    `reserved` bytes of memory are for other models. Raises ModelError or ParameterError.
     """
-    plan = plan_model(model_options(options, **overrides))
+    plan = plan_model(replace(model_options(options, **overrides), reserved=reserved))
     if plan.warning:
         print(f"glasschat: {plan.warning}", file=sys.stderr)
     return plan
+
+
+def planned_more(options: argparse.Namespace, first: LoadPlan) -> Iterator[LoadPlan]:
+    """The plans for the models of `--also`: each finds the memory that those before it leave.
+
+    Raises ModelError or ParameterError.
+    """
+    reserved = first.memory
+    for model in options.also:
+        path = model_path(model)
+        asked = copy(options)
+        asked.model = str(path)
+        # What is said of the first model goes for those of its kind.
+        if path is not None and path.is_dir():
+            asked.gpu_layers = None
+        else:
+            asked.dtype = "auto"
+            asked.device = "cpu" if options.device == "cpu" else "auto"
+        plan = planned(asked, reserved=reserved)
+        reserved += plan.memory
+        yield plan
+
+
+def add_more_models_argument(parser: argparse.ArgumentParser) -> None:
+    """More models of this machine, beside the one that is named first."""
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="another model of this machine, which visitors choose and compare with; may be given "
+        "several times",
+    )

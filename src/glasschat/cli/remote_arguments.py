@@ -17,6 +17,7 @@ VARIABLE = "GLASSCHAT_REMOTE_KEY"
 _USUAL = {
     "device": "auto",
     "dtype": "auto",
+    "also": [],
     "raw": False,
     "exact": False,
     "max_waiting": 64,

@@ -2,19 +2,20 @@
 
 import argparse
 import sys
+from collections.abc import Callable, Container, Sequence
 
-from glasschat.backends import LocalBackend
+from glasschat.backends import Backend, LocalBackend
 from glasschat.cli.api_arguments import VARIABLE, api_options
 from glasschat.cli.arguments import web_options
 from glasschat.cli.entrance import chosen_access
 from glasschat.cli.own_stages import stage_classes
-from glasschat.cli.planning import planned
+from glasschat.cli.planning import planned, planned_more
 from glasschat.cli.remote_arguments import remote_backend
 from glasschat.cli.remotes_file import other_backends
 from glasschat.cli.storing import opened_library
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
-from glasschat.models.load import load_model
+from glasschat.models.load import LoadPlan, load_model
 from glasschat.web.access import Access, LocalAccess
 from glasschat.web.access.guests import GuestAccess
 from glasschat.web.access.login import LoginAccess
@@ -33,26 +34,48 @@ def web(options: argparse.Namespace) -> int:
                 f"{VARIABLE} is for the API, which is the other server's with --remote: leave it "
                 "out, or name the key for that server in --remote-key-file"
             )
-        others = other_backends(options)
+        servers = other_backends(options)
         library = opened_library(options)
         _say(f"replies by {options.remote}", access, where)
-        serve(remote, library, where, access, api, others=others)
+        serve(remote, library, where, access, api, others=servers)
         return 0
-    others = other_backends(options)
+    servers = other_backends(options)
     classes = stage_classes(options)
     plan = planned(options)
+    more = list(planned_more(options, plan))
     library = opened_library(options)
-    backend = LocalBackend(
-        lambda progress: load_model(plan, progress),
-        name=plan.info.name,
-        max_waiting=where.max_waiting,
-        exact=options.exact,
-        raw=options.raw,
-        stage_classes=classes,
-    )
-    _say(f"{plan.info.name}, {plan.slots} slots of {plan.context:,} tokens", access, where)
-    serve(backend, library, where, access, api, others=others)
+
+    def backend(plan: LoadPlan) -> LocalBackend:
+        return LocalBackend(
+            lambda progress: load_model(plan, progress),
+            name=plan.info.name,
+            max_waiting=where.max_waiting,
+            exact=options.exact,
+            raw=options.raw,
+            stage_classes=classes,
+        )
+
+    others: dict[str, Backend] = {}
+    others.update(_named(more, backend, taken=servers))
+    others.update(servers)
+    about = (f"{p.info.name}, {p.slots} slots of {p.context:,} tokens" for p in (plan, *more))
+    _say("; ".join(about), access, where)
+    serve(backend(plan), library, where, access, api, others=others)
     return 0
+
+
+def _named(
+    plans: Sequence[LoadPlan], backend: Callable[[LoadPlan], Backend], taken: Container[str]
+) -> dict[str, Backend]:
+    """The models by their names, numbered where these are the same."""
+    found: dict[str, Backend] = {}
+    for plan in plans:
+        name, number = plan.info.name, 1
+        while name in found or name in taken:
+            number += 1
+            name = f"{plan.info.name} {number}"
+        found[name] = backend(plan)
+    return found
 
 
 def _say(what: str, access: Access, where: WebOptions) -> None:

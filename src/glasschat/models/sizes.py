@@ -1,6 +1,7 @@
 """How long a context and how many slots a model gets."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
 from glasschat.errors import ContextTooLong
@@ -14,11 +15,12 @@ def settle_sizes(
     name: str,
     train_context: int,
     need: Callable[[int, int], MemoryNeed | None],
-) -> tuple[int, int]:
+) -> tuple[int, int, int]:
     """Context and slots: what was asked for, or what suits the model and fits.
 
-    `need` is told context and slots; None is as much as there is. Raises ContextTooLong for more
-    than the model was made for, NotEnoughMemory with settings that would fit.
+    The third is what the machine's memory will have to hold, in bytes. `need` is told context and
+    slots; None is as much as there is. Raises ContextTooLong for more than the model was made
+    for, NotEnoughMemory with settings that would fit.
     """
     context = options.context or min(DEFAULT_CONTEXT, train_context or DEFAULT_CONTEXT)
     if train_context and context > train_context:
@@ -28,8 +30,14 @@ def settle_sizes(
         )
     slots = 1 if options.exact else options.slots or DEFAULT_SLOTS
 
-    def fits() -> bool:
+    def needed() -> MemoryNeed | None:
         found = need(context, slots)
+        if found is None or found.place:
+            return found
+        return replace(found, available=max(0, found.available - options.reserved))
+
+    def fits() -> bool:
+        found = needed()
         return found is None or found.fits
 
     # What nobody asked for gives way before the user is bothered.
@@ -37,7 +45,8 @@ def settle_sizes(
         slots //= 2
     while options.context is None and context > SMALLEST_CONTEXT and not fits():
         context //= 2
-    found = need(context, slots)
-    if found is not None:
-        check_memory(found, name)
-    return context, slots
+    found = needed()
+    if found is None:
+        return context, slots, 0
+    check_memory(found, name)
+    return context, slots, 0 if found.place else found.total

@@ -46,9 +46,15 @@ def draw_choice(site: Site) -> None:
     )
 
 
+def shown_name(site: Site, name: str) -> str:
+    """What the backend of that name is called in a list."""
+    model = site.with_chosen(name).backend.describe().name
+    return model if name in (OWN, model) else f"{model} ({name})"
+
+
 def _shown(site: Site, name: str) -> str:
     about = site.with_chosen(name).backend.describe()
-    text = f"{about.name} ({name})" if name else about.name
+    text = shown_name(site, name)
     if about.error is not None:
         return f"{text} · " + _("not reachable")
     return text if about.readiness is Readiness.READY else f"{text} · " + _("loading")

@@ -7,7 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from glasschat.chat import Conversation
+from glasschat.backends import Backend
+from glasschat.chat import Conversation, Settings
 from glasschat.engine import Beginning
 from glasschat.web.chats import new_chat
 from glasschat.web.glass.beginning import begin_with, beginning_of, first
@@ -96,7 +97,9 @@ class Hand:
         """Continue a reply that was cut."""
         conversation = self.now()
         self._begin(
-            lambda: conversation.go_on(self._backend, node_id, settings(), beginning=first())
+            lambda: conversation.go_on(
+                self._writer(node_id), node_id, settings(), beginning=first()
+            )
         )
 
     def _begin(self, start: Callable[[], object]) -> bool:
@@ -157,19 +160,32 @@ class Hand:
                 own = conversation.tree[node_id].runs[-1].params
                 chosen = replace(chosen, params=changed(own, changes))
             conversation.branch(
-                self._backend, node_id, place, chosen, token_id=token_id, beginning=first()
+                self._writer(node_id), node_id, place, chosen, token_id=token_id, beginning=first()
             )
 
         self._begin(start)
 
+    def _writer(self, node_id: str) -> Backend:
+        """What wrote that reply, and knows its tokens; the chosen one where it is gone."""
+        return self._site.with_writer(self.now().tree[node_id]).backend
+
     def compare(self, node_id: str, asked: Sequence[Mapping[str, Any]]) -> None:
-        """Answer the question of that reply several times at once, each with other settings."""
+        """Answer the question of that reply several times at once, each with other settings.
+
+        Each may name a `model`, which is one of the site's backends; the chosen one where not.
+        """
         conversation = self.now()
 
+        def one(some: Mapping[str, Any]) -> tuple[Backend, Settings]:
+            values = dict(some)
+            name = values.pop("model", None)
+            backend = self._backend if name is None else self._site.with_chosen(str(name)).backend
+            chosen = settings()
+            return backend, replace(chosen, params=changed(chosen.params, values))
+
         def start() -> None:
-            chosen, node = settings(), conversation.tree[node_id]
-            each = [replace(chosen, params=changed(chosen.params, some)) for some in asked]
-            begun = conversation.compare(self._backend, node.parent or "", each)
+            node = conversation.tree[node_id]
+            begun = conversation.compare(node.parent or "", [one(some) for some in asked])
             st.session_state.compared = [turn for turn, _generation in begun]
 
         self._begin(start)

@@ -103,6 +103,7 @@ class Room:
             draw_box(
                 self._site,
                 subject,
+                tree[turn],
                 idle=self._ready and self._growing is None,
                 on_act=self._hand.act_in_glass,
             )

@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from glasschat.backends import Backend
-from glasschat.chat import Library
+from glasschat.chat import Library, Node, wrote_last
 from glasschat.chat.own_presets import OwnPresets
 from glasschat.web.glass.boxes import Boxes
+from glasschat.web.glass.readings import Readings
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
     """The backend, the conversations, everybody's own presets, and the open glass boxes.
 
-    `others` may be chosen instead of the backend, by their names.
+    `others` may be chosen instead of the backend, by their names; `own` is the one that has none,
+    whichever is chosen.
     """
 
     backend: Backend
@@ -21,10 +23,25 @@ class Site:
     presets: OwnPresets
     boxes: Boxes = field(default_factory=Boxes)
     others: Mapping[str, Backend] = field(default_factory=dict)
+    readings: Readings = field(default_factory=Readings)
+    own: Backend | None = None
+
+    @property
+    def named(self) -> dict[str, Backend]:
+        """All backends by their names, the one without a name first."""
+        return {"": self.own or self.backend, **self.others}
 
     def with_chosen(self, name: str) -> "Site":
         """The same with another backend; with its own for a name that is none's."""
-        return replace(self, backend=self.others.get(name, self.backend))
+        own = self.own or self.backend
+        return replace(self, backend=self.others.get(name, own), own=own)
+
+    def with_writer(self, reply: Node) -> "Site":
+        """The same with the backend that wrote the newest of that reply, if it is offered."""
+        for name, backend in self.named.items():
+            if wrote_last(backend, reply):
+                return self.with_chosen(name)
+        return self
 
 
 _sites: list[Site] = []

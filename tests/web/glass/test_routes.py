@@ -211,7 +211,7 @@ def test_a_reply_is_led_by_hand(site: Site, page: TestClient) -> None:
 def test_replies_are_compared(site: Site, page: TestClient, conversation: Conversation) -> None:
     asked = conversation.tree.path[0]
     each = [SETTINGS, Settings(SamplingParams(do_sample=False, max_new_tokens=24))]
-    begun = conversation.compare(site.backend, asked.id, each)
+    begun = conversation.compare(asked.id, [(site.backend, one) for one in each])
     for _turn, generation in begun:
         generation.result(60)
     turns = [turn for turn, _generation in begun]

@@ -19,7 +19,10 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
 
 @dataclass(frozen=True, slots=True)
 class HfPlan:
-    """A model folder that was found and fits, with every choice made."""
+    """A model folder that was found and fits, with every choice made.
+
+    `memory` is what of the machine's it will take, in bytes.
+    """
 
     path: Path
     folder: HfFolder
@@ -30,6 +33,7 @@ class HfPlan:
     device: str
     dtype: str
     warning: str | None
+    memory: int = 0
 
     @property
     def info(self) -> ModelInfo:
@@ -65,7 +69,7 @@ def plan_folder(options: ModelOptions, path: Path) -> HfPlan:
 
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device, folder.dtype)
-    context, slots = settle_sizes(
+    context, slots, memory = settle_sizes(
         options,
         folder.name,
         folder.train_context,
@@ -83,6 +87,7 @@ def plan_folder(options: ModelOptions, path: Path) -> HfPlan:
         device=device,
         dtype=dtype,
         warning=dtype_warning(device, dtype),
+        memory=memory,
     )
 
 

@@ -23,7 +23,10 @@ from glasschat.models.sizes import settle_sizes
 
 @dataclass(frozen=True, slots=True)
 class GgufPlan:
-    """A model that was found and fits, with every choice made."""
+    """A model that was found and fits, with every choice made.
+
+    `memory` is what of the machine's it will take, in bytes.
+    """
 
     path: Path
     header: GgufHeader
@@ -32,6 +35,7 @@ class GgufPlan:
     threads: int
     adaptive: bool
     gpu_layers: int
+    memory: int = 0
     warning: ClassVar[None] = None
 
     @property
@@ -65,7 +69,7 @@ def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
     def need(context: int, slots: int) -> MemoryNeed | None:
         return None if available is None else memory_need(header, context, slots, available)
 
-    context, slots = settle_sizes(options, path.name, header.train_context, need)
+    context, slots, memory = settle_sizes(options, path.name, header.train_context, need)
     vouch(header)
     return GgufPlan(
         path=path,
@@ -76,6 +80,7 @@ def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
         # Threads that were asked for are not changed, and exact mode repeats its steps.
         adaptive=options.threads is None and not options.exact,
         gpu_layers=gpu_layers,
+        memory=memory,
     )
 
 

@@ -1,28 +1,27 @@
 """Replies to the same question side by side: their settings, their texts, their odds."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-import numpy as np
-
+from glasschat.backends import Readiness
 from glasschat.chat import Node
 from glasschat.chat.presets import TASTE, built_in
 from glasschat.errors import InvalidMessage
-from glasschat.glass import Trace, odds_under
 from glasschat.sampling import SamplingParams
+from glasschat.web.choice import shown_name
 from glasschat.web.explaining import explained
 from glasschat.web.glass.boxes import Subject
 from glasschat.web.glass.changing import ALLOWED, KNOBS, described_knob
 from glasschat.web.glass.elsewhere import name_of
 from glasschat.web.glass.names import Name
+from glasschat.web.glass.odds import cell, start_reading
 from glasschat.web.glass.questions import state
 from glasschat.web.glass.reply import ReplyUnderGlass
 from glasschat.web.settings.fields import label, written
-from glasschat.web.settings.preset_choice import shown_name
+from glasschat.web.settings.preset_choice import shown_name as preset_name
 
-Key = int | str
+Key = int | str | bytes
 ASKED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 MOST = 4
@@ -31,14 +30,14 @@ LONGEST = 4000
 
 
 def siblings(reply: ReplyUnderGlass) -> dict[str, Any]:
-    """All replies to the question, and the presets that new ones may be asked with."""
+    """All replies to the question; the models and presets that new ones may be asked with."""
     beside = reply.conversation.tree.siblings(reply.node.id)
     described = reply.site.backend.describe()
     presets = (
         *built_in(described.recommended),
         *reply.site.presets.of(reply.conversation.owner),
     )
-    told = _differences([node.runs[-1].params if node.runs else None for node in beside])
+    told = _differences(beside)
     return {
         "here": reply.node.id,
         "replies": [
@@ -46,9 +45,14 @@ def siblings(reply: ReplyUnderGlass) -> dict[str, Any]:
             for node, settings in zip(beside, told, strict=True)
         ],
         "presets": [
-            {"name": shown_name(preset), "values": _plain(preset.params)} for preset in presets
+            {"name": preset_name(preset), "values": _plain(preset.params)} for preset in presets
         ],
         "knobs": [described_knob(knob) for knob in KNOBS if knob.name in ASKED],
+        "models": [
+            {"name": name, "label": shown_name(reply.site, name)}
+            for name, backend in reply.site.named.items()
+            if backend.describe().readiness is Readiness.READY
+        ],
         "most": MOST,
     }
 
@@ -63,19 +67,13 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
 def side_by_side(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, Any]:
     """The replies whose turns are asked for, with what they share and how likely each was.
 
-    `odds` has a row for each reply: what it would have cost under the settings of each.
+    `odds` has a row for each reply: what it would have cost under the settings of each, and for
+    another model too, where that has read it.
     """
-    turns = list(dict.fromkeys(asked.get("turns", "").split(",")))
-    if not 1 < len(turns) <= MOST:
-        raise InvalidMessage(f"two to {MOST} replies are compared, not {len(turns)}")
-    beside = {node.id for node in reply.conversation.tree.siblings(reply.node.id)}
-    if not beside.issuperset(turns):
-        raise InvalidMessage("only replies to the same question are compared")
-    owner, conversation = reply.conversation.owner, reply.conversation.id
-    found = [ReplyUnderGlass(reply.site, Subject(owner, conversation, turn)) for turn in turns]
-    keys = [_keys(one) for one in found]
-    told = _differences([_params(one.node) for one in found])
-    ended = all(one.generation is None for one in found)
+    found = _chosen(reply, asked)
+    keys = _keys(found)
+    told = _differences([one.node for one in found])
+    ended = all(one.growing is None for one in found)
     return {
         "growing": not ended,
         "replies": [
@@ -90,17 +88,39 @@ def side_by_side(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, 
             }
             for number, one in enumerate(found)
         ],
-        "odds": [[_odds(one, other) for other in found] for one in found] if ended else None,
+        "odds": [[cell(one, other) for other in found] for one in found] if ended else None,
     }
 
 
-def _keys(reply: ReplyUnderGlass) -> tuple[Key, ...]:
-    """What tells tokens apart: their ids, or the texts that another server told."""
-    return tuple(
-        key
-        for stretch in reply.stretches
-        for key in (stretch.ids if stretch.told is None else (s.text for s in stretch.told.steps))
-    )
+def read_each_other(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, Any]:
+    """Have the models of these replies read the others' that they can read.
+
+    Raises PromptError, EngineError.
+    """
+    found = _chosen(reply, asked)
+    for one in found:
+        for other in found:
+            start_reading(one, other)
+    return {}
+
+
+def _chosen(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> list[ReplyUnderGlass]:
+    turns = list(dict.fromkeys(str(asked.get("turns", "")).split(",")))
+    if not 1 < len(turns) <= MOST:
+        raise InvalidMessage(f"two to {MOST} replies are compared, not {len(turns)}")
+    beside = {node.id for node in reply.conversation.tree.siblings(reply.node.id)}
+    if not beside.issuperset(turns):
+        raise InvalidMessage("only replies to the same question are compared")
+    owner, conversation = reply.conversation.owner, reply.conversation.id
+    return [ReplyUnderGlass(reply.site, Subject(owner, conversation, turn)) for turn in turns]
+
+
+def _keys(replies: Sequence[ReplyUnderGlass]) -> list[tuple[Key, ...]]:
+    """What tells their tokens apart: ids, or names where the ids are not of one model."""
+    writers = {run.origin.model_fingerprint for one in replies for run in one.node.runs}
+    if len(writers) == 1 and not any(one.told for one in replies):
+        return [tuple(i for stretch in one.stretches for i in stretch.ids) for one in replies]
+    return [tuple(n if isinstance(n, str) else bytes(n) for n in _tokens(one)) for one in replies]
 
 
 def _tokens(reply: ReplyUnderGlass) -> list[Name]:
@@ -115,29 +135,32 @@ def _tokens(reply: ReplyUnderGlass) -> list[Name]:
     ]
 
 
-def _params(node: Node) -> SamplingParams | None:
-    return node.runs[-1].params if node.runs else None
-
-
 def _error(node: Node) -> str | None:
     error = node.runs[-1].error if node.runs else None
     return explained(error) if error else None
 
 
-def _differences(all_params: list[SamplingParams | None]) -> list[str]:
-    """The settings of each that are not the same for all; what it was where none differs."""
+def _differences(replies: Sequence[Node]) -> list[str]:
+    """The model and the settings of each that are not the same for all; some where none differs."""
+    runs = [node.runs[-1] if node.runs else None for node in replies]
     names = [name for name in (*TASTE, "seed") if name in ALLOWED and name != "stages"]
     differing = [
         name
         for name in names
-        if len({getattr(params, name) for params in all_params if params is not None}) > 1
+        if len({getattr(run.params, name) for run in runs if run is not None}) > 1
     ]
-    shown = differing or ["temperature", "top_p"]
+    models = {run.origin.model for run in runs if run is not None}
+    shown = differing or ([] if len(models) > 1 else ["temperature", "top_p"])
     return [
-        " · ".join(f"{label(name)} {written(name, getattr(params, name))}" for name in shown)
-        if params is not None
+        " · ".join(
+            [
+                *([run.origin.model] if len(models) > 1 else []),
+                *(f"{label(name)} {written(name, getattr(run.params, name))}" for name in shown),
+            ]
+        )
+        if run is not None
         else ""
-        for params in all_params
+        for run in runs
     ]
 
 
@@ -153,30 +176,3 @@ def _same(one: tuple[Key, ...], other: tuple[Key, ...]) -> list[list[int]]:
     """Pairs of bounds of what `other` has in common with `one`, in order."""
     matcher = SequenceMatcher(None, one[:LONGEST], other[:LONGEST], autojunk=False)
     return [[m.b, m.b + m.size] for m in matcher.get_matching_blocks() if m.size]
-
-
-def _odds(one: ReplyUnderGlass, other: ReplyUnderGlass) -> dict[str, Any] | None:
-    """How likely reply `one` was under the settings of `other`, by what was recorded of it."""
-    params = _params(other.node)
-    traces = [stretch.trace for stretch in one.stretches if stretch.trace is not None]
-    if params is None or not traces:
-        return None
-    bits: list[float] = []
-    unknown = impossible = 0
-    for trace in traces:
-        found = odds_under(trace, _as_drawn(params, trace))
-        bits += (-np.log2(found.probability[found.known & (found.probability > 0)])).tolist()
-        unknown += int(np.count_nonzero(~found.known))
-        impossible += int(np.count_nonzero(found.known & (found.probability <= 0)))
-    return {
-        "bits": sum(bits) / len(bits) if bits else None,
-        "impossible": impossible,
-        "unknown": unknown,
-    }
-
-
-def _as_drawn(params: SamplingParams, trace: Trace) -> SamplingParams:
-    """The odds of a reply that takes the likeliest are asked as if it drew at temperature 1."""
-    if not params.greedy:
-        return params
-    return replace(params, do_sample=True, temperature=params.temperature or 1.0)

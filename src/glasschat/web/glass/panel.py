@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from glasschat.backends.base import Capability
+from glasschat.chat import Node
 from glasschat.web.glass.beginning import chosen, pauses
 from glasschat.web.glass.boxes import Subject
 from glasschat.web.glass.routes import PATH, VERSION
@@ -38,13 +39,13 @@ _ROOM_CSS = """
 Act = Callable[[dict[str, Any]], None]
 
 
-def draw_box(site: Site, subject: Subject, *, idle: bool, on_act: Act) -> None:
-    """Draw the glass box of a reply; `on_act` is called before the rerun with what was clicked.
+def draw_box(site: Site, subject: Subject, reply: Node, *, idle: bool, on_act: Act) -> None:
+    """Draw the glass box of a reply, which is that turn.
 
-    That has the name of an `action` and what belongs to it. While it is `idle` another reply may
-    be started.
+    `on_act` is called before the rerun with what was clicked: the name of an `action` and what
+    belongs to it. While it is `idle` another reply may be started.
     """
-    missing = site.backend.describe().missing
+    missing = site.with_writer(reply).backend.describe().missing
     can_branch = idle and Capability.BRANCHING not in missing
     debugs = Capability.DEBUGGER not in missing
 

@@ -37,10 +37,10 @@ class ReplyUnderGlass:
         found = site.library.find(subject.owner, subject.conversation)
         if found is None:
             raise InvalidMessage("this chat is no longer kept")
-        self.site = site
         self.conversation: Conversation = found
         self.growing: Reply | None = found.growing.get(subject.turn)
         self.node: Node = found.tree[subject.turn]
+        self.site = site = site.with_writer(self.node)
         classes = site.backend.describe().stage_classes
         self._traces = tuple(
             None if trace is None else replace(trace, stage_classes=classes)
@@ -88,6 +88,11 @@ class ReplyUnderGlass:
     def recorded(self) -> bool:
         """Whether there is a record of any of its tokens."""
         return any(stretch.trace or stretch.told for stretch in self.stretches)
+
+    @property
+    def told(self) -> bool:
+        """Whether another server wrote any of it."""
+        return any(stretch.told is not None for stretch in self.stretches)
 
     @property
     def elsewhere(self) -> bool:

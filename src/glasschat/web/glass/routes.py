@@ -6,7 +6,7 @@ docs/decisions/glass-box-page.md.
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from glasschat.errors import GlasschatError, InvalidMessage, StoreError
 from glasschat.web.explaining import explained
 from glasschat.web.glass import questions
 from glasschat.web.glass.boxes import Subject
-from glasschat.web.glass.comparing import siblings, side_by_side
+from glasschat.web.glass.comparing import read_each_other, siblings, side_by_side
 from glasschat.web.glass.reply import ReplyUnderGlass
 from glasschat.web.glass.steering import standing, steer
 from glasschat.web.language import COOKIE, _, speaking, translator
@@ -68,11 +68,15 @@ def _answering(ask: Question) -> Callable[[Request], Response]:
     return endpoint
 
 
-async def _steer(request: Request) -> Response:
-    """A signal to the reply, as a JSON object."""
-    body = await _body(request)
-    endpoint = _answering(lambda reply, _: steer(reply, _signal(body)))
-    return await run_in_threadpool(endpoint, request)
+def _told(tell: Question) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint that has something done for the reply, which a JSON object says."""
+
+    async def endpoint(request: Request) -> Response:
+        body = await _body(request)
+        answer = _answering(lambda reply, _: tell(reply, _signal(body)))
+        return await run_in_threadpool(answer, request)
+
+    return endpoint
 
 
 def _trace(request: Request) -> Response:
@@ -153,5 +157,6 @@ routes = [
         }.items()
     ),
     Route(f"/{PATH}/box/{{key}}/trace", _trace),
-    Route(f"/{PATH}/box/{{key}}/steer", _steer, methods=["POST"]),
+    Route(f"/{PATH}/box/{{key}}/steer", _told(steer), methods=["POST"]),
+    Route(f"/{PATH}/box/{{key}}/read", _told(read_each_other), methods=["POST"]),
 ]

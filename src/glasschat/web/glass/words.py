@@ -128,7 +128,8 @@ _WORDS = {
     ),
     "tab_compare": N_("Compare"),
     "compare_help": N_(
-        "Ask the same question with two to four settings at once, and see where the replies part."
+        "Ask the same question with two to four settings or models at once, and see where the "
+        "replies part."
     ),
     "compare_add": N_("one more"),
     "compare_go": N_("Ask all at once"),
@@ -138,14 +139,17 @@ _WORDS = {
     "compare_same": N_("The same, token by token."),
     "compare_diverges": N_("Another way from token {n}: {token}"),
     "compare_keep": N_("Show in the chat"),
-    "compare_odds": N_("How likely each was under the settings of the others"),
+    "compare_odds": N_("How likely each was under the settings and models of the others"),
     "compare_odds_help": N_(
         "Mean surprise a token; ✕ tokens that those settings make impossible, ? tokens that the "
         "recorded candidates do not settle; both are left out of the mean."
     ),
+    "compare_read": N_("Have each model read the others’ replies"),
+    "compare_reading": N_("reading, {share}"),
     "compare_under": N_("under {n}"),
     "compare_reply": N_("reply {n}"),
     "bits_a_token": N_("bits a token"),
+    "model": N_("Model"),
     "preset": N_("Preset"),
     "before": N_("What stood before it"),
     "prompt_ids": N_("End of the prompt"),

@@ -49,7 +49,7 @@ export function mount(box, pane) {
     const go = button(word("compare_go"), () => box.send("compare", { settings: rows.map((row) => row.read()) }), { class: "do" });
     const refresh = () => { add.hidden = rows.length >= known.most; go.disabled = rows.length < 2; };
     const addRow = (holder, preset = 0) => {
-      const row = new Row(box, knobs, known.presets, preset, () => {
+      const row = new Row(box, knobs, known, preset, rows.length, () => {
         rows.splice(rows.indexOf(row), 1);
         row.root.remove();
         refresh();
@@ -60,7 +60,9 @@ export function mount(box, pane) {
     };
     asking.append(list, el("div", { class: "row actions" }, add, go));
     addRow(list, 0);
-    addRow(list, Math.min(known.presets.length - 1, known.presets.findIndex((preset) => preset.values.temperature === 0.2)));
+    // With several models their difference is asked for first, otherwise that of settings.
+    if (known.models.length > 1) addRow(list, 0);
+    else addRow(list, Math.min(known.presets.length - 1, known.presets.findIndex((preset) => preset.values.temperature === 0.2)));
   };
 
   // --- replies that are there --------------------------------------------------------------
@@ -90,7 +92,7 @@ export function mount(box, pane) {
       trouble.hidden = true;
       if (asked !== chosen.join() || closed) return;
       draw(found);
-      if (found.growing) timer = setTimeout(look, EVERY_MS);
+      if (found.growing || isBeingRead(found)) timer = setTimeout(look, EVERY_MS);
     } catch (error) { complain(error); }
   };
 
@@ -118,7 +120,20 @@ export function mount(box, pane) {
         el("div", { class: "row actions" }, button(word("compare_keep"), () => box.send("select", { turn: reply.turn }), { class: "link" })));
     }));
     odds.replaceChildren();
-    if (found.odds) odds.append(el("h3", {}, word("compare_odds")), el("p", { class: "soft" }, word("compare_odds_help")), table(found, names));
+    if (!found.odds) return;
+    odds.append(el("h3", {}, word("compare_odds")), el("p", { class: "soft" }, word("compare_odds_help")), table(found, names));
+    if (cells(found).some((cell) => cell.reading === null)) {
+      odds.append(el("div", { class: "row actions" }, button(word("compare_read"), readEachOther, { class: "do" })));
+    }
+    for (const why of new Set(cells(found).map((cell) => cell.why).filter(Boolean))) odds.append(el("p", { class: "soft" }, `– ${why}`));
+  };
+
+  const cells = (found) => (found.odds ?? []).flat();
+  const isBeingRead = (found) => cells(found).some((cell) => typeof cell.reading === "number");
+
+  const readEachOther = async () => {
+    try { await box.tell("read", { turns: chosen.join() }); } catch (error) { complain(error); return; }
+    look();
   };
 
   const table = (found, names) => el("table", {},
@@ -127,7 +142,8 @@ export function mount(box, pane) {
       ...row.map((cell) => el("td", {}, ...odd(cell)))))));
 
   const odd = (cell) => {
-    if (!cell || cell.bits === null) return ["–"];
+    if (typeof cell.reading === "number") return [word("compare_reading").replace("{share}", format.share(cell.reading))];
+    if ((cell.bits ?? null) === null) return ["–"];
     const parts = [format.bits(cell.bits, word("bits_a_token"))];
     if (cell.impossible) parts.push(el("small", { class: "soft" }, ` ✕ ${format.count(cell.impossible)}`));
     if (cell.unknown) parts.push(el("small", { class: "soft" }, ` ? ${format.count(cell.unknown)}`));
@@ -141,8 +157,10 @@ export function mount(box, pane) {
 
 // One reply to ask for: a preset, and what is to be otherwise.
 class Row {
-  constructor(box, knobs, presets, at, remove) {
+  constructor(box, knobs, { presets, models }, at, number, remove) {
     this._knobs = knobs;
+    this._model = models.length > 1 ? el("select", { "aria-label": box.word("model") }, ...models.map(({ name, label }) => el("option", { value: name }, label))) : null;
+    if (this._model) this._model.value = models[number % models.length].name;
     const choose = el("select", { "aria-label": box.word("preset") }, ...presets.map((preset, number) => el("option", { value: number }, preset.name)));
     this._inputs = new Map(knobs.map((knob) => [knob.name, el("input", {
       type: "number", min: knob.low, max: knob.high, step: knob.step, "aria-label": knob.label,
@@ -154,7 +172,7 @@ class Row {
     choose.value = String(Math.max(0, at));
     choose.onchange = () => put(Number(choose.value));
     put(Math.max(0, at));
-    this.root = el("div", { class: "row asked-row" }, choose,
+    this.root = el("div", { class: "row asked-row" }, this._model ?? "", choose,
       ...knobs.map((knob) => el("label", { class: "knob" }, el("span", {}, knob.label), this._inputs.get(knob.name))),
       button("×", remove, { class: "plain", "aria-label": box.word("remove") }));
   }
@@ -166,6 +184,7 @@ class Row {
       const value = Number.isInteger(knob.step) && Number.isInteger(knob.value) ? parseInt(text, 10) : parseFloat(text);
       if (Number.isFinite(value)) values[knob.name] = value;
     }
+    if (this._model) values.model = this._model.value;
     return values;
   }
 }

@@ -1,0 +1,40 @@
+"""What a model is given of turns that other models may have written."""
+
+from dataclasses import replace
+
+from glasschat.backends import Backend
+from glasschat.chat.branching import check_text
+from glasschat.chat.node import Node
+from glasschat.errors import EngineError, InvalidMessage
+
+
+def wrote(backend: Backend, node: Node) -> bool:
+    """Whether the model that `backend` has now wrote all of that reply."""
+    now = backend.describe().provenance.model_fingerprint
+    return bool(now and node.runs) and all(r.origin.model_fingerprint == now for r in node.runs)
+
+
+def wrote_last(backend: Backend, node: Node) -> bool:
+    """Whether that model wrote the newest of it, as far as can be told: of another server there
+    is only a name.
+    """
+    if not node.runs:
+        return False
+    about, origin = backend.describe(), node.runs[-1].origin
+    if origin.model_fingerprint:
+        return origin.model_fingerprint == about.provenance.model_fingerprint
+    return not about.provenance.model_fingerprint and origin.model == about.name
+
+
+def as_read_by(backend: Backend, node: Node) -> Node:
+    """The turn without its ids, where they mean something else to that model: the text counts.
+
+    Two models of one vocabulary, such as two quantisations, read each other's ids.
+    """
+    if node.ids is None or wrote(backend, node):
+        return node
+    try:
+        check_text(node, backend.text_of(node.ids))
+    except (InvalidMessage, EngineError):
+        return replace(node, ids=None)
+    return node
