@@ -36,6 +36,7 @@ run: $(patsubst %,$(VENV)/.stamp-%,builtin $(RUN_EXTRAS)) ## serve the chat: MOD
 test: $(VENV)/.stamp-test ## format, lint, types, import rules and all tests; stops at the first that fails
 	@$(BIN)/python tools/browser.py --install
 	@$(BIN)/python tools/postgres.py --install
+	@$(BIN)/python tools/clients.py --install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

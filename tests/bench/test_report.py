@@ -40,4 +40,4 @@ def test_a_missed_target_is_named() -> None:
 
 def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "--only", "everything"]) == 2
-    assert "decode, parallel, chat, page" in capsys.readouterr().err
+    assert "decode, parallel, chat, page, api" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """OpenAI's own library: what it reads of our answers, and what it raises of our errors."""
 
 import asyncio
+import json
 import threading
 from typing import Any
 
@@ -10,6 +11,7 @@ from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel, Field
 
 from glasschat.models.scripted import scripted_model
+from glasschat.sampling import DEFAULT_ORDER
 from tests.api.serving import HELLO, Served, endless, served, wait_until
 from tests.clients.conftest import KEY, SAYING
 
@@ -40,6 +42,7 @@ BEYOND = {
     "min_p": 0.01,
     "typical_p": 0.99,
     "repetition_penalty": 1.01,
+    "stages": [*reversed(DEFAULT_ORDER)],
     "glass": True,
     "timeout": 20,
 }
@@ -58,7 +61,37 @@ def test_every_field(locked: Served) -> None:
         assert bytes(b for token in told for b in token.bytes or []).decode() == SAYING
         assert all(len(token.top_logprobs) == 2 for token in told)
         assert choice.model_extra is not None
-        assert len(choice.model_extra["glass"]) == len(told) + 1
+        records = choice.model_extra["glass"]
+        assert len(records) == len(told) + 1
+        ran = [stage["name"] for stage in records[0]["stages"]]
+        assert ran == sorted(ran, key=BEYOND["stages"].index) and len(ran) > 5
+
+
+def test_every_field_in_a_stream(locked: Served) -> None:
+    """The same as at once, log-probabilities and records too."""
+    client = client_of(locked)
+    asked = {**EVERY_FIELD, "model": "scripted", "messages": MESSAGES, "extra_body": BEYOND}
+    whole = client.chat.completions.create(**asked)
+    options = {"include_usage": True}
+    chunks = list(client.chat.completions.create(**asked, stream=True, stream_options=options))
+    for choice in whole.choices:
+        parts = [c for chunk in chunks for c in chunk.choices if c.index == choice.index]
+        assert "".join(part.delta.content or "" for part in parts) == choice.message.content
+        told = [token for part in parts if part.logprobs for token in part.logprobs.content or []]
+        assert choice.logprobs is not None and told == choice.logprobs.content
+        glass = [record for part in parts for record in (part.model_extra or {}).get("glass", [])]
+        assert glass == (choice.model_extra or {})["glass"]
+        assert parts[-1].finish_reason == choice.finish_reason
+    assert chunks[-1].usage is not None and whole.usage is not None
+    assert chunks[-1].usage.completion_tokens == whole.usage.completion_tokens
+
+
+@pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
+def test_both_names_of_the_limit(locked: Served, limit: str) -> None:
+    asked: dict[str, Any] = {limit: 3}
+    reply = client_of(locked).chat.completions.create(model="scripted", messages=MESSAGES, **asked)
+    assert reply.choices[0].finish_reason == "length"
+    assert reply.usage is not None and reply.usage.completion_tokens == 3
 
 
 def test_a_stream(locked: Served) -> None:
@@ -132,6 +165,22 @@ def test_a_class_for_an_answer(noisy: Served) -> None:
     )
     pet = reply.choices[0].message.parsed
     assert isinstance(pet, Pet) and 0 <= pet.legs <= 8
+
+
+def test_json_of_any_form(noisy: Served) -> None:
+    """Cut by its limit it is the beginning of an object; ended by itself it is one."""
+    reply = client_of(noisy).chat.completions.create(
+        model="scripted",
+        messages=MESSAGES,
+        response_format={"type": "json_object"},
+        seed=1,
+        max_tokens=400,
+    )
+    (choice,) = reply.choices
+    text = choice.message.content or ""
+    assert text.lstrip().startswith("{")
+    if choice.finish_reason == "stop":
+        assert isinstance(json.loads(text), dict)
 
 
 # --- errors -------------------------------------------------------------------------------------

@@ -1,18 +1,12 @@
 """What a watching page costs: in decode speed, and in bytes sent to it."""
 
-import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import Any
 
+from glasschat.bench.hosted import START_S, Host, hosted
 from glasschat.bench.report import Figure, Report, compare
-from glasschat.bench.rivals import RivalFailed
 from glasschat.bench.setting import QUESTIONS, Setting
 from glasschat.errors import MissingExtra
 
@@ -20,7 +14,7 @@ TOKENS = 1500
 LONG_TOKENS = 4000
 MOST_BYTES = 500_000
 RUNS = 3
-START_S = 60.0
+HOST = "glasschat.bench.page_host"
 SETTLE_MS = 2000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -33,32 +27,12 @@ FLAGS = (
 )
 
 
-class Host:
-    """The server process, and a browser that can watch it."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self._process = process
-        self.url = f"http://127.0.0.1:{port}"
-
-    def ask(self, line: str) -> Any:
-        """Send one line and wait for its answer."""
-        said: IO[str] | None = self._process.stdout
-        assert self._process.stdin is not None
-        assert said is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer = said.readline()
-        if not answer:
-            raise RivalFailed("the server of the page bench ended early")
-        return json.loads(answer)
-
-
 def measure_page(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
     """Decode alone, kept and with a real browser watching, in turn; the bytes of a long reply."""
     alone: list[float] = []
     kept: list[float] = []
     watched: list[float] = []
-    with _browser() as browser, _host(setting) as host:
+    with _browser() as browser, hosted(setting, HOST) as host:
         for run in range(RUNS):
             say(f"page: run {run + 1} of {RUNS}")
             alone.append(host.ask(f"alone {TOKENS}"))
@@ -142,37 +116,3 @@ def _browser() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
-
-
-@contextmanager
-def _host(setting: Setting) -> Iterator[Host]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    plan = setting.plan
-    threads = 0 if plan.adaptive else plan.threads
-    arguments = [str(plan.path), str(port), str(threads)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "glasschat.bench.page_host", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=dict(os.environ),
-    )
-    try:
-        host = Host(process, port)
-        deadline = time.monotonic() + START_S
-        while not host.ask("ready"):
-            if time.monotonic() > deadline:
-                raise RivalFailed("the model did not load in time")
-            time.sleep(0.1)
-        yield host
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from glasschat.bench.api import measure_api
 from glasschat.bench.chat import measure_chat
 from glasschat.bench.decode import measure_decode
 from glasschat.bench.folder import measure_folder
@@ -22,6 +23,7 @@ PARTS: dict[str, Part] = {
     "parallel": measure_parallel,
     "chat": measure_chat,
     "page": measure_page,
+    "api": measure_api,
 }
 FOLDER_PARTS: dict[str, Part] = {"folder": measure_folder, "page": measure_page}
 

@@ -1,0 +1,74 @@
+"""One of our servers in a process of its own, steered by lines on its standard input."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from glasschat.bench.rivals import RivalFailed
+from glasschat.bench.setting import Setting
+
+START_S = 60.0
+
+
+class Host:
+    """The server process."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self._process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ask(self, line: str) -> Any:
+        """Send one line and wait for its answer."""
+        said: IO[str] | None = self._process.stdout
+        assert self._process.stdin is not None
+        assert said is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        answer = said.readline()
+        if not answer:
+            raise RivalFailed("the server of the bench ended early")
+        return json.loads(answer)
+
+
+@contextmanager
+def hosted(setting: Setting, module: str, *more: int) -> Iterator[Host]:
+    """Run `module` with the model's path, a free port, the threads and `more`, until it is ready.
+
+    The process ends with the block. Raises RivalFailed when the model does not load in time.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    plan = setting.plan
+    threads = 0 if plan.adaptive else plan.threads
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, str(plan.path), *map(str, (port, threads, *more))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=dict(os.environ),
+    )
+    try:
+        host = Host(process, port)
+        deadline = time.monotonic() + START_S
+        while not host.ask("ready"):
+            if time.monotonic() > deadline:
+                raise RivalFailed("the model did not load in time")
+            time.sleep(0.1)
+        yield host
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
