@@ -128,6 +128,11 @@ class _Load(Collector):
         if described.readiness is not Readiness.READY:
             return
         stats = self._backend.stats()
+        yield CounterMetricFamily(
+            "glasschat:slot_repairs",
+            "Slots whose books were wrong when nothing ran, and which were emptied.",
+            value=stats.repairs,
+        )
         for name, text, value in (
             ("num_requests_running", "Replies in slots.", stats.running),
             ("num_requests_waiting", "Replies in the queue.", stats.waiting),
