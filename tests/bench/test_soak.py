@@ -9,7 +9,7 @@ from glasschat.bench.soak.wire import BrokenOff, parsed
 
 
 def test_nothing_is_lost_and_nothing_stays_behind() -> None:
-    plan = SoakPlan(seconds=3, clients=16, visitors=2, waiting=4, tokens=16, patience_s=60)
+    plan = SoakPlan(seconds=3, clients=16, visitors=2, waiting=4, tokens=16, patience_s=15)
     report = soak(plan, None, lambda _: None)
     assert report.kept, report.as_text()
     # That all of it happened: else it would show nothing.
