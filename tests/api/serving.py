@@ -15,6 +15,7 @@ import numpy as np
 import uvicorn
 
 from glasschat.api import Api, ApiOptions, Desk
+from glasschat.api.connection import Connection
 from glasschat.backends import LocalBackend
 from glasschat.models.base import Logits, Model
 from glasschat.models.scripted import ScriptedTokenizer
@@ -79,7 +80,8 @@ def served(
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(Api(desk), log_config=None, lifespan="off"))
+    config = uvicorn.Config(Api(desk), http=Connection, log_config=None, lifespan="off")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
     thread.start()
     try:

@@ -1,10 +1,10 @@
-"""`glasschat serve` in front of a scripted model that says a token every 20 ms."""
+"""`glasschat serve` in front of a scripted model that takes its time for every token."""
 
 import argparse
 import time
 from collections.abc import Sequence
 
-from glasschat.api import Api, ApiOptions, Desk
+from glasschat.api import Api, ApiOptions, Desk, connection
 from glasschat.api.alone import api_alone
 from glasschat.api.server import run
 from glasschat.backends import LocalBackend
@@ -12,19 +12,25 @@ from glasschat.config import WebOptions
 from glasschat.models.scripted import scripted_model
 
 
-def slowly(_ids: Sequence[int]) -> int:
-    """One letter, in its time."""
-    time.sleep(0.02)
-    return ord("x")
-
-
 def main() -> None:
     """Serve until told to end."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--drain", type=float, required=True)
+    parser.add_argument("--drain", type=float, default=0.0)
+    parser.add_argument("--step", type=float, default=0.02)
+    parser.add_argument("--context", type=int, default=4096)
+    parser.add_argument("--head-within", type=float, default=connection.HEAD_WITHIN_S)
+    parser.add_argument("--unread", type=float, default=connection.UNREAD_S)
     options = parser.parse_args()
-    backend = LocalBackend(lambda _: scripted_model(slowly, context=4096), name="scripted")
+    connection.HEAD_WITHIN_S = options.head_within
+    connection.UNREAD_S = options.unread
+
+    def slowly(_ids: Sequence[int]) -> int:
+        time.sleep(options.step)
+        return ord("x")
+
+    model = scripted_model(slowly, context=options.context)
+    backend = LocalBackend(lambda _: model, name="scripted")
     desk = Desk(backend, ApiOptions(drain_s=options.drain))
     where = WebOptions(port=options.port)
     run(api_alone(Api(desk), where), desk, host=where.host, port=where.port)

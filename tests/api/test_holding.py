@@ -183,7 +183,7 @@ def test_a_slow_body_is_not_waited_for(talker: Served, monkeypatch: pytest.Monke
 
 
 def test_who_does_not_read_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glasschat.api.wire.UNREAD_S", 0.3)
+    monkeypatch.setattr("glasschat.api.connection.UNREAD_S", 0.3)
     body = json.dumps(
         {"messages": HELLO, "stream": True, "glass": True, "n": 4, "max_tokens": 400}
     ).encode()

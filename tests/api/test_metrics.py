@@ -41,6 +41,8 @@ HISTOGRAMS = (
     "request_inference_time_seconds",
     "request_prompt_tokens",
     "request_generation_tokens",
+    "request_max_num_generation_tokens",
+    "request_prefill_kv_computed_tokens",
 )
 
 
@@ -57,6 +59,8 @@ def test_every_token_and_request_is_counted_once(fresh: Served) -> None:
     assert found["vllm:prompt_tokens_total"] == prompts
     assert found["vllm:prefix_cache_queries_total"] == prompts
     assert found["vllm:prefix_cache_hits_total"] == cached > 0
+    assert found["vllm:prompt_tokens_cached_total"] == cached
+    assert found["vllm:request_prefill_kv_computed_tokens_sum"] == prompts - cached
     assert found["vllm:generation_tokens_total"] == replies
     assert found["vllm:request_success_total{length}"] == 2
     assert found["vllm:request_success_total{stop}"] == 1
@@ -88,9 +92,50 @@ def test_what_runs_and_what_waits() -> None:
         found = scraped(server)
         assert found["vllm:num_requests_running"] == 1
         assert found["vllm:num_requests_waiting"] == 2
+        assert found["vllm:num_requests_waiting_by_reason{capacity}"] == 2
         gate.release(1000)
         for thread in threads:
             thread.join()
+
+
+def test_the_share_of_the_cache_that_replies_hold() -> None:
+    """What a reply leaves behind is there for the next prompt, and gives way: it is not held."""
+    gate = threading.Semaphore(1)
+    with served(scripted_model(endless, slots=2, context=100, gate=gate)) as server:
+        usage: list[int] = []
+        thread = threading.Thread(
+            target=lambda: usage.append(
+                server.chat(max_tokens=2, timeout=10).json()["usage"]["prompt_tokens"]
+            )
+        )
+        thread.start()
+        wait_until(lambda: scraped(server)["vllm:kv_cache_usage_perc"] > 0)
+        held = scraped(server)["vllm:kv_cache_usage_perc"]
+        gate.release(1000)
+        thread.join()
+        assert held == usage[0] / 200
+        wait_until(lambda: scraped(server)["vllm:num_requests_running"] == 0)
+        assert scraped(server)["vllm:kv_cache_usage_perc"] == 0
+
+
+DASHBOARDS = """
+    e2e_request_latency_seconds_bucket engine_sleep_state{awake} generation_tokens_total
+    inter_token_latency_seconds_bucket kv_cache_usage_perc num_preemptions_total
+    num_requests_running num_requests_waiting num_requests_waiting_by_reason{capacity}
+    prefix_cache_hits_total prefix_cache_queries_total prompt_tokens_cached_total
+    prompt_tokens_total request_decode_time_seconds_sum request_generation_tokens_bucket
+    request_max_num_generation_tokens_sum request_prefill_time_seconds_sum
+    request_prompt_tokens_bucket request_queue_time_seconds_sum request_success_total{error}
+    time_to_first_token_seconds_bucket
+"""
+
+
+def test_what_vllms_own_dashboards_read(fresh: Served) -> None:
+    """The names in its Grafana examples, but for parts that are not here, such as adapters."""
+    fresh.chat()
+    wait_until(lambda: scraped(fresh)["vllm:num_requests_running"] == 0)
+    found = {name.partition("{")[0] if "_bucket" in name else name for name in scraped(fresh)}
+    assert {f"vllm:{name}" for name in DASHBOARDS.split()} <= found
 
 
 def test_cancelled_and_failed_ones() -> None:

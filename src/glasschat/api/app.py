@@ -25,7 +25,7 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Api:
-    """Answers every request for a path of its own; a lifespan it has none of."""
+    """Answers every request for a path of its own. It has no sockets, and no lifespan."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -61,6 +61,9 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})
+            return
         await self._app(scope, receive, send)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:

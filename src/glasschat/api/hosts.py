@@ -24,7 +24,7 @@ def names_served(options: WebOptions) -> frozenset[str]:
 
 
 class HostCheck:
-    """Answers 400 to a request under a name that is not among `names`.
+    """Answers 400 to a request under a name that is not among `names`, and opens no socket there.
 
     With `by_number`, any address in numbers will do: what is no name, nobody can point here.
     """
@@ -39,6 +39,9 @@ class HostCheck:
         if scope["type"] in ("http", "websocket"):
             host = _name_in(Headers(scope=scope).get("host", ""))
             if host not in self._names and not (self._by_number and _is_number(host)):
+                if scope["type"] == "websocket":
+                    await send({"type": "websocket.close"})
+                    return
                 refusal = PlainTextResponse(
                     "This server does not go by that name. Whoever runs it can add the name with "
                     "--allowed-host, and a proxy in front has to pass the Host header on.\n",

@@ -47,6 +47,9 @@ class Metrics:
         self._registry.register(_Load(backend))
         self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens read, cached ones too.")
         self.generation_tokens = self._counter("generation_tokens", "Tokens generated.")
+        self.cached_tokens = self._counter(
+            "prompt_tokens_cached", "Prompt tokens that were in a cache."
+        )
         self.cache_queries = self._counter(
             "prefix_cache_queries", "Prompt tokens looked for in caches."
         )
@@ -72,6 +75,13 @@ class Metrics:
         self.inference = seconds("request_inference_time_seconds", "Slot to end.", _REQUEST_S)
         self.prompt_size = seconds("request_prompt_tokens", "Tokens of a prompt.", _TOKENS)
         self.reply_size = seconds("request_generation_tokens", "Tokens of a reply.", _TOKENS)
+        # vLLM has the longest of a request's choices here: every choice is a request to the engine.
+        self.longest = seconds(
+            "request_max_num_generation_tokens", "Tokens of a reply, each by itself.", _TOKENS
+        )
+        self.prefilled = seconds(
+            "request_prefill_kv_computed_tokens", "Prompt tokens that were computed.", _TOKENS
+        )
         self._requests = Counter(
             "glasschat:http_requests",
             "Requests to the API, by path and status.",
@@ -96,6 +106,7 @@ class Metrics:
             for counter in (
                 self.prompt_tokens,
                 self.generation_tokens,
+                self.cached_tokens,
                 self.cache_queries,
                 self.cache_hits,
             ):
@@ -128,13 +139,36 @@ class _Load(Collector):
         if described.readiness is not Readiness.READY:
             return
         stats = self._backend.stats()
+        yield CounterMetricFamily(
+            "glasschat:slot_repairs",
+            "Slots whose books were wrong when nothing ran, and which were emptied.",
+            value=stats.repairs,
+        )
+        labels = (described.name, _ENGINE)
         for name, text, value in (
             ("num_requests_running", "Replies in slots.", stats.running),
             ("num_requests_waiting", "Replies in the queue.", stats.waiting),
+            ("kv_cache_usage_perc", "Share of positions that replies hold.", stats.cache_used),
         ):
             family = GaugeMetricFamily(f"vllm:{name}", text, labels=_LABELS)
-            family.add_metric((described.name, _ENGINE), value)
+            family.add_metric(labels, value)
             yield family
+        # What has only one answer here, and a place on the dashboards: a slot is never taken from
+        # a reply, whoever waits does so for a slot, and an engine that is there is awake.
+        preempted = CounterMetricFamily("vllm:num_preemptions", "None here.", labels=_LABELS)
+        preempted.add_metric(labels, 0)
+        yield preempted
+        reasons = (*_LABELS, "reason")
+        waiting = GaugeMetricFamily(
+            "vllm:num_requests_waiting_by_reason", "For a slot, all of them.", labels=reasons
+        )
+        waiting.add_metric((*labels, "capacity"), stats.waiting)
+        waiting.add_metric((*labels, "deferred"), 0)
+        yield waiting
+        states = (*_LABELS, "sleep_state")
+        awake = GaugeMetricFamily("vllm:engine_sleep_state", "Never asleep.", labels=states)
+        awake.add_metric((*labels, "awake"), 1)
+        yield awake
 
 
 class _Watched:
@@ -198,7 +232,10 @@ class _Watched:
             return
         metrics.prompt_tokens.labels(*labels).inc(usage.prompt_tokens)
         metrics.prompt_size.labels(*labels).observe(usage.prompt_tokens)
+        metrics.cached_tokens.labels(*labels).inc(usage.cached_tokens)
         metrics.reply_size.labels(*labels).observe(usage.completion_tokens)
+        metrics.longest.labels(*labels).observe(usage.completion_tokens)
+        metrics.prefilled.labels(*labels).observe(usage.prompt_tokens - usage.cached_tokens)
         metrics.prefill.labels(*labels).observe(first - admitted)
         metrics.decode.labels(*labels).observe(last - first)
         if usage.completion_tokens > 1:

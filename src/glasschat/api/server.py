@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
+from glasschat.api.connection import Connection
 from glasschat.api.presence import Presence
 from glasschat.errors import ServerError
 
@@ -49,6 +50,7 @@ def run(
         app,
         host=host,
         port=port,
+        http=Connection,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -15,7 +15,6 @@ from glasschat.errors import GlasschatError
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 15.0
-UNREAD_S = 60.0
 
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -53,8 +52,8 @@ async def send_error(send: Send, error: ApiError, request_id: str) -> None:
 class EventStream:
     """A response of events, the last of which is `[DONE]`.
 
-    A client that reads nothing for a minute is left. While there is nothing to tell, a comment
-    goes out now and then, so that no proxy takes the connection for dead.
+    While there is nothing to tell, a comment goes out now and then, so that no proxy takes the
+    connection for dead.
     """
 
     def __init__(self, send: Send, request_id: str) -> None:
@@ -80,7 +79,7 @@ class EventStream:
                 await self._body(b"data: " + event.wire() + b"\n\n")
         except (ApiError, GlasschatError) as error:
             told = error if isinstance(error, ApiError) else as_api_error(error)
-        except (asyncio.CancelledError, ConnectionError, TimeoutError):
+        except ConnectionError:
             raise
         except Exception:
             log.exception("request %s failed in its stream", self._request_id)
@@ -92,8 +91,7 @@ class EventStream:
 
     async def _body(self, data: bytes, *, last: bool = False) -> None:
         self._quiet = False
-        async with asyncio.timeout(UNREAD_S):
-            await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def _keep_alive(self) -> None:
         while True:

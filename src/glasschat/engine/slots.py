@@ -39,6 +39,12 @@ class SlotPool:
         """How many slots no sequence holds."""
         return sum(not slot.busy for slot in self.slots)
 
+    @property
+    def used(self) -> float:
+        """The share of all positions that sequences hold; what free slots keep can give way."""
+        held = sum(len(slot.ids) for slot in self.slots if slot.busy)
+        return held / (len(self.slots) * self._runner.context)
+
     def acquire(self, prompt: Sequence[int]) -> tuple[Slot, int] | None:
         """A slot for `prompt`, and how many of its tokens are in it already; None if all are busy.
 

@@ -8,12 +8,17 @@ from glasschat.engine.slots import SlotPool
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """What the engine is doing. `repairs` counts slots that the idle check had to empty."""
+    """What the engine is doing.
+
+    `cache_used` is the share, 0 to 1, of the KV cache's positions that running replies hold;
+    `repairs` counts slots that the idle check had to empty.
+    """
 
     running: int
     waiting: int
     free_slots: int
     slots: int
+    cache_used: float
     repairs: int
     failed: str | None
 
@@ -27,6 +32,7 @@ class EngineStats:
             waiting=len(scheduler.waiting) + arrived,
             free_slots=slots.free,
             slots=len(slots.slots),
+            cache_used=slots.used,
             repairs=slots.repairs,
             failed=failed,
         )
