@@ -85,6 +85,7 @@ def test_a_wrong_seed_says_what_a_seed_is(arrive: Arrive, script: WebServer) -> 
         someone.seed.press("Enter")
         someone.ask("keep me")
         expect(someone.notice).to_contain_text(f"or empty, and '{wrong}' is not")
+        expect(someone.input).to_have_count(1)
         expect(someone.input).to_have_value("keep me")
     someone.seed.fill("7")
     someone.seed.press("Enter")

@@ -232,6 +232,7 @@ def test_a_page_outlives_the_engine(browser: Browser, tmp_path: Path) -> None:
         scripted_site("--held-by", str(held), folder=tmp_path) as server,
         visitor(browser, server) as someone,
     ):
+        expect(someone.chat.get_by_text("ready")).to_be_visible(timeout=WAIT_MS)
         held.touch()
         someone.ask("dying: the first half of it, and the second half.")
         expect(someone.chat.get_by_text("is being started again")).to_be_visible(timeout=WAIT_MS)

@@ -218,12 +218,12 @@ class Engine:
 
     def _fail_alone(self, sequence: Sequence, error: Exception) -> None:
         """End a reply whose rows cannot be computed. Raises where nothing can be any more."""
-        slot = sequence.slot
-        self._fail(sequence, error)
-        if slot is not None:
+        if sequence.slot is not None:
             # A fault of this reply leaves the rest at work. One of the device's, or of a runner
-            # that is broken, would fail every reply that comes, one by one and for ever.
-            prove(self.model.runner, slot.index)
+            # that is broken, would fail every reply that comes, one by one and for ever. Which of
+            # them it is, is known before anybody is told.
+            prove(self.model.runner, sequence.slot.index)
+        self._fail(sequence, error)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         if isinstance(error, GlasschatError):
