@@ -20,7 +20,6 @@ def test_clients_of_our_server() -> None:
         done = load(3, 2, asking)
         assert [reply.tokens for reply in done.replies] == [20] * 6
         assert all(0 < reply.ttft_s < done.wall_s for reply in done.replies)
-        assert all(reply.decode_tps > 0 for reply in done.replies)
         with pytest.raises(RivalFailed, match=r"answered 400.*wrong_setting"):
             ask(port, "Hello", 5, wrong_setting=1)
         with pytest.raises(RivalFailed, match="without its reply"):

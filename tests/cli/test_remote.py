@@ -32,6 +32,7 @@ def test_the_kinds_are_those_that_the_backend_knows() -> None:
         (["--remote", URL, "--slots", "2"], "--slots is for a model of this machine"),
         (["--remote", URL, "--max-waiting", "9"], "--max-waiting is for a model of this"),
         (["--remote", URL, "--gpu-layers", "9"], "--gpu-layers is for a model of this machine"),
+        (["--remote", URL, "--also", "b.gguf"], "--also is for a model of this machine"),
         (["--remote", URL, "--exact"], "--exact is for a model of this machine"),
         (["--remote", URL, "--device", "cpu"], "--device is for a model of this machine"),
         (["--remote", URL, "--cors-origin", "http://a.example"], "--cors-origin is for the API"),

@@ -1,10 +1,15 @@
 """What `glasschat web` refuses before it serves, and what `--help` says."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
 from glasschat.cli import main
+from glasschat.config import ModelOptions
+from glasschat.errors import NotEnoughMemory
+from glasschat.models.load import plan_model
+from glasschat.models.memory import available_bytes
 
 
 def test_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,3 +51,17 @@ def test_no_command_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
         main([])
     assert ended.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_another_model_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["web", "--also", "nowhere.gguf"]) == 2
+    err = capsys.readouterr().err
+    assert "nowhere.gguf" in err
+    assert err.count("\n") == 1
+
+
+def test_another_model_finds_the_memory_that_the_first_leaves(builtin_model_path: Path) -> None:
+    one = plan_model(ModelOptions(path=builtin_model_path, context=512, slots=1))
+    assert one.memory > builtin_model_path.stat().st_size
+    with pytest.raises(NotEnoughMemory, match="are free"):
+        plan_model(ModelOptions(path=builtin_model_path, reserved=available_bytes()))

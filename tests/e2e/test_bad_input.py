@@ -117,10 +117,10 @@ def handshake(server: WebServer, *, host: str, origin: str, path: str = "/_stcor
 def test_a_page_elsewhere_gets_no_socket(script: WebServer) -> None:
     own = f"127.0.0.1:{script.port}"
     assert handshake(script, host=own, origin=script.url) == 101
-    assert handshake(script, host="evil.example", origin="http://evil.example") == 400
+    assert handshake(script, host="evil.example", origin="http://evil.example") == 403
     assert handshake(script, host=own, origin="http://evil.example") == 403
-    assert handshake(script, host=f"evil.example:{script.port}", origin=script.url) == 400
+    assert handshake(script, host=f"evil.example:{script.port}", origin=script.url) == 403
 
 
 def test_a_foreign_name_for_this_server_gets_no_page(script: WebServer) -> None:
-    assert handshake(script, host="evil.example", origin=script.url, path="/") == 400
+    assert handshake(script, host="evil.example", origin=script.url, path="/") == 403

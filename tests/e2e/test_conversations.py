@@ -16,7 +16,7 @@ from glasschat.chat.store import LOCAL_OWNER, open_store
 from glasschat.sampling import SamplingParams
 from tests.e2e.conftest import Arrive
 from tests.e2e.panel import Tuner
-from tests.e2e.visitor import Visitor, scripted_site, visitor
+from tests.e2e.visitor import WAIT_MS, Visitor, scripted_site, visitor
 from tests.support.browser import WebServer, serving
 
 pytestmark = pytest.mark.browser
@@ -373,8 +373,9 @@ def test_a_very_long_chat_opens_with_its_recent_part(browser: Browser, tmp_path:
         assert sum(received) < 1_000_000
         expect(someone.chat.get_by_text("Answer 100.")).to_have_count(0)
         earlier = someone.page.get_by_role("button", name="970 earlier turns")
+        someone.settles()
         earlier.click()
-        expect(someone.chat.get_by_text("Answer 460.")).to_have_count(1)
+        expect(someone.chat.get_by_text("Answer 460.")).to_have_count(1, timeout=WAIT_MS)
 
 
 PHONE = {"width": 375, "height": 740}

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
 from tests.e2e.visitor import WAIT_MS, Visitor
-from tests.support.browser import WebServer
+from tests.support.browser import WebServer, serving
 
 pytestmark = pytest.mark.browser
 
@@ -243,3 +244,27 @@ def test_on_a_phone_in_chinese(site: WebServer, arrive: Arrive, scheme: str) -> 
     visitor.picture(f"glass-box-phone-{scheme}")
     box.root.get_by_role("button", name="关闭玻璃盒").click()
     expect(box.root).to_have_count(0)
+
+
+def test_models_are_compared_and_read_each_other(
+    arrive: Arrive, smollm2_folder_bf16: Path, tmp_path: Path
+) -> None:
+    more = ("--also", str(smollm2_folder_bf16), "--context", "1024", "--slots", "2")
+    with serving(*more, folder=tmp_path) as both:
+        visitor = arrive(both)
+        box = answered(visitor, tokens=16)
+        pane = box.tab("Compare")
+        models = pane.get_by_role("combobox", name="Model")
+        expect(models).to_have_count(2, timeout=WAIT_MS)
+        assert models.nth(0).input_value() != models.nth(1).input_value()
+        pane.get_by_role("button", name="Ask all at once").click()
+        pane = box.root.locator(".pane.compare:visible")
+        reads = pane.get_by_role("button", name=re.compile("^Have each model read"))
+        expect(reads).to_be_visible(timeout=WAIT_MS)
+        expect(pane.locator(".columns section")).to_have_count(2)
+        reads.click()
+        cells = pane.locator("table tbody td")
+        for number in range(4):
+            expect(cells.nth(number)).to_contain_text("bits a token", timeout=WAIT_MS)
+        visitor.picture("glass-box-models")
+        assert visitor.complaints == []

@@ -1,12 +1,13 @@
 """A conversation that is open in this process, shared by all pages that show it."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from glasschat.backends import Backend
 from glasschat.chat.branching import check_place, check_text, runs_before, seed_at
 from glasschat.chat.node import Node, new_id, now_ms
-from glasschat.chat.reading import as_read_by
+from glasschat.chat.reading import as_read_by, check_ids
 from glasschat.chat.settings import Settings
 from glasschat.chat.starting import (
     MOST_AT_ONCE,
@@ -16,7 +17,7 @@ from glasschat.chat.starting import (
     system_messages,
 )
 from glasschat.engine import AT_ONCE, Beginning, Reply
-from glasschat.errors import InvalidMessage, ParameterError, PromptTooLong
+from glasschat.errors import EngineError, InvalidMessage, ParameterError, PromptTooLong
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
 
@@ -103,12 +104,9 @@ class Conversation(Starting):
         """Continue a reply that was cut."""
         with self._changing():
             self._refuse_while_running()
-            node = self.tree.select(node_id)[node_id]
-            if node.ids is not None and as_read_by(backend, node).ids is None:
-                raise InvalidMessage(
-                    "another model wrote this reply, and this one cannot read its tokens: go on "
-                    "with that one, or ask anew"
-                )
+            # Where tokens are not known its text goes on.
+            with suppress(EngineError):
+                check_ids(backend, self.tree.select(node_id)[node_id])
             run = self._run(backend, settings.params)
             tree = self.tree.select(node_id).go_on(node_id, run)
             started = self._start(backend, tree, tree[node_id], settings, beginning)

@@ -31,10 +31,17 @@ def as_read_by(backend: Backend, node: Node) -> Node:
 
     Two models of one vocabulary, such as two quantisations, read each other's ids.
     """
-    if node.ids is None or wrote(backend, node):
-        return node
     try:
-        check_text(node, backend.text_of(node.ids))
+        check_ids(backend, node)
     except (InvalidMessage, EngineError):
         return replace(node, ids=None)
     return node
+
+
+def check_ids(backend: Backend, node: Node) -> None:
+    """That the ids of a turn say to that model what its text says.
+
+    Raises InvalidMessage, and EngineError where tokens are not known.
+    """
+    if node.ids is not None and not wrote(backend, node):
+        check_text(node, backend.text_of(node.ids))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from glasschat.backends import LocalBackend
 from glasschat.chat import Conversation, Node
 from glasschat.engine import Generation
-from glasschat.errors import GlasschatError, InvalidMessage
+from glasschat.errors import EngineError, EngineStopped, GlasschatError, InvalidMessage
 from glasschat.glass import Trace
 from glasschat.sampling import SamplingParams
 
@@ -74,13 +74,18 @@ class Readings:
 
 def _outcome(reply: Generation, wanted: int) -> Reading:
     try:
-        trace = Trace.of(reply)
+        return Reading(1.0, _whole(reply, wanted))
     except GlasschatError as error:
         return Reading(1.0, error=str(error))
+
+
+def _whole(reply: Generation, wanted: int) -> Trace:
+    trace = Trace.of(reply)
+    if error := reply.snapshot().error:
+        raise EngineError(error)
     if trace is None or len(trace) < wanted:
-        why = reply.snapshot().error or "the model was stopped before it had read the reply"
-        return Reading(1.0, error=why)
-    return Reading(1.0, trace)
+        raise EngineStopped("the model was stopped before it had read the reply")
+    return trace
 
 
 def _key(conversation: Conversation, node: Node, backend: LocalBackend) -> Key:
