@@ -146,8 +146,8 @@ def test_siblings_are_counted_without_the_deleted() -> None:
 
 def test_the_prompt_of_a_closed_branch_is_its_own() -> None:
     tree = ONE.select("c").ask("q2", "more")
-    assert [m.text for m in tree.messages("a")] == ["?", "!"]
-    assert [m.text for m in tree.messages("q2")] == ["?", "!", "more"]
+    assert [node.message().text for node in tree.path_to("a")] == ["?", "!"]
+    assert [node.message().text for node in tree.path_to("q2")] == ["?", "!", "more"]
 
 
 @pytest.mark.parametrize(

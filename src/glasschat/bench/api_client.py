@@ -1,16 +1,13 @@
 """One client for every server that has OpenAI's interface: streams chats and times them."""
 
-import http.client
-import json
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from glasschat.bench.rivals import RivalFailed
-
-REPLY_SECONDS = 600.0
+from glasschat.bench.rivals._events import streamed
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,6 @@ class Load:
 
 def ask(port: int, text: str, tokens: int, **settings: Any) -> Streamed:
     """One chat of one turn, its reply of exactly `tokens`. Raises RivalFailed."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REPLY_SECONDS)
     body = {
         "messages": [{"role": "user", "content": text}],
         "max_tokens": tokens,
@@ -59,32 +55,13 @@ def ask(port: int, text: str, tokens: int, **settings: Any) -> Streamed:
         "stream_options": {"include_usage": True},
         **settings,
     }
-    try:
-        payload = json.dumps(body)
-        started = time.perf_counter()
-        connection.request(
-            "POST", "/v1/chat/completions", payload, {"Content-Type": "application/json"}
-        )
-        answer = connection.getresponse()
-        if answer.status != 200:
-            said = answer.read(2_000).decode(errors="replace")
-            raise RivalFailed(f"a server of the bench answered {answer.status}: {said}")
-        return _read(answer, started)
-    except (OSError, http.client.HTTPException) as error:
-        raise RivalFailed(f"a server of the bench broke off: {error}") from error
-    finally:
-        connection.close()
+    return streamed("a server of the bench", port, "/v1/chat/completions", body, _read)
 
 
-def _read(answer: http.client.HTTPResponse, started: float) -> Streamed:
+def _read(events: Iterator[dict[str, Any]], started: float) -> Streamed:
     first = last = None
     usage: Mapping[str, Any] = {}
-    for line in answer:
-        if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
-            continue
-        event = json.loads(line[6:])
-        if "error" in event:
-            raise RivalFailed(f"a server of the bench failed in mid-reply: {event['error']}")
+    for event in events:
         if any(choice["delta"].get("content") for choice in event["choices"]):
             last = time.perf_counter()
             first = first or last

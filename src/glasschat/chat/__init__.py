@@ -4,7 +4,7 @@ from glasschat.chat.conversation import ContextUse, Conversation
 from glasschat.chat.growing import ReplyOnItsWay
 from glasschat.chat.library import Library
 from glasschat.chat.node import Ending, Node, Origin, Run, new_id
-from glasschat.chat.reading import as_read_by, wrote, wrote_last
+from glasschat.chat.reading import as_read_by, wrote_last
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.settings import Settings
 from glasschat.chat.tree import Tree, titled
@@ -25,6 +25,5 @@ __all__ = [
     "as_read_by",
     "new_id",
     "titled",
-    "wrote",
     "wrote_last",
 ]

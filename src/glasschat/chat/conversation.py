@@ -104,11 +104,11 @@ class Conversation(Starting):
         """Continue a reply that was cut."""
         with self._changing():
             self._refuse_while_running()
+            tree = self.tree.select(node_id)
             # Where tokens are not known its text goes on.
             with suppress(EngineError):
-                check_ids(backend, self.tree.select(node_id)[node_id])
-            run = self._run(backend, settings.params)
-            tree = self.tree.select(node_id).go_on(node_id, run)
+                check_ids(backend, tree[node_id])
+            tree = tree.go_on(node_id, self._run(backend, settings.params))
             started = self._start(backend, tree, tree[node_id], settings, beginning)
             return self._let_grow(tree, started)
 

@@ -8,7 +8,7 @@ from glasschat.chat.node import Node
 from glasschat.errors import EngineError, InvalidMessage
 
 
-def wrote(backend: Backend, node: Node) -> bool:
+def _wrote(backend: Backend, node: Node) -> bool:
     """Whether the model that `backend` has now wrote all of that reply."""
     now = backend.describe().provenance.model_fingerprint
     return bool(now and node.runs) and all(r.origin.model_fingerprint == now for r in node.runs)
@@ -43,5 +43,5 @@ def check_ids(backend: Backend, node: Node) -> None:
 
     Raises InvalidMessage, and EngineError where tokens are not known.
     """
-    if node.ids is not None and not wrote(backend, node):
+    if node.ids is not None and not _wrote(backend, node):
         check_text(node, backend.text_of(node.ids))

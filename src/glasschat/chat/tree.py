@@ -10,7 +10,6 @@ from functools import cached_property
 
 from glasschat.chat.node import Node, Run
 from glasschat.errors import InvalidMessage
-from glasschat.prompt import ChatMessage
 
 Nodes = dict[str, Node]
 Chosen = Mapping[str | None, str]
@@ -96,10 +95,6 @@ class Tree:
         while (parent := path[-1].parent) is not None:
             path.append(self[parent])
         return tuple(reversed(path))
-
-    def messages(self, node_id: str) -> list[ChatMessage]:
-        """What the model is given for a reply to `node_id`, the system prompt not among it."""
-        return [node.message() for node in self.path_to(node_id)]
 
     def _open_child(self, node_id: str | None) -> Node | None:
         all_children = self._children.get(node_id, [])

@@ -7,8 +7,10 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
+from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import model_options, model_path
-from glasschat.models.load import LoadPlan, plan_model
+from glasschat.models.load import LoadPlan, load_model, plan_model
+from glasschat.sampling import StageClasses
 
 
 def planned(options: argparse.Namespace, *, reserved: int = 0, **overrides: Any) -> LoadPlan:
@@ -20,6 +22,18 @@ def planned(options: argparse.Namespace, *, reserved: int = 0, **overrides: Any)
     if plan.warning:
         print(f"glasschat: {plan.warning}", file=sys.stderr)
     return plan
+
+
+def served(plan: LoadPlan, options: argparse.Namespace, classes: StageClasses) -> LocalBackend:
+    """The backend of a server for that model, which is not loaded yet."""
+    return LocalBackend(
+        lambda progress: load_model(plan, progress),
+        name=plan.info.name,
+        max_waiting=options.max_waiting,
+        exact=options.exact,
+        raw=options.raw,
+        stage_classes=classes,
+    )
 
 
 def planned_more(options: argparse.Namespace, first: LoadPlan) -> Iterator[LoadPlan]:

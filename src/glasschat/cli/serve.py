@@ -6,14 +6,12 @@ import sys
 from glasschat.api import Api, ApiOptions, Desk
 from glasschat.api.alone import api_alone
 from glasschat.api.server import check_free, run
-from glasschat.backends import LocalBackend
 from glasschat.cli.api_arguments import api_options
 from glasschat.cli.arguments import web_options
 from glasschat.cli.own_stages import stage_classes
-from glasschat.cli.planning import planned
+from glasschat.cli.planning import planned, served
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
-from glasschat.models.load import load_model
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -24,14 +22,7 @@ def serve(options: argparse.Namespace) -> int:
     check_free(where.host, where.port)
     classes = stage_classes(options)
     plan = planned(options)
-    backend = LocalBackend(
-        lambda progress: load_model(plan, progress),
-        name=plan.info.name,
-        max_waiting=where.max_waiting,
-        exact=options.exact,
-        raw=options.raw,
-        stage_classes=classes,
-    )
+    backend = served(plan, options, classes)
     host = f"[{where.host}]" if ":" in where.host else where.host
     print(
         f"glasschat: {plan.info.name}, {plan.slots} slots of {plan.context:,} tokens, "

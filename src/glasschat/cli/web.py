@@ -2,20 +2,19 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Iterable
 
-from glasschat.backends import Backend, LocalBackend
+from glasschat.backends import Backend
 from glasschat.cli.api_arguments import VARIABLE, api_options
 from glasschat.cli.arguments import web_options
 from glasschat.cli.entrance import chosen_access
 from glasschat.cli.own_stages import stage_classes
-from glasschat.cli.planning import planned, planned_more
+from glasschat.cli.planning import planned, planned_more, served
 from glasschat.cli.remote_arguments import remote_backend
 from glasschat.cli.remotes_file import other_backends
 from glasschat.cli.storing import opened_library
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
-from glasschat.models.load import LoadPlan, load_model
 from glasschat.web.access import Access, LocalAccess
 from glasschat.web.access.guests import GuestAccess
 from glasschat.web.access.login import LoginAccess
@@ -44,37 +43,24 @@ def web(options: argparse.Namespace) -> int:
     plan = planned(options)
     more = list(planned_more(options, plan))
     library = opened_library(options)
-
-    def backend(plan: LoadPlan) -> LocalBackend:
-        return LocalBackend(
-            lambda progress: load_model(plan, progress),
-            name=plan.info.name,
-            max_waiting=where.max_waiting,
-            exact=options.exact,
-            raw=options.raw,
-            stage_classes=classes,
-        )
-
     others: dict[str, Backend] = {}
-    others.update(_named(more, backend, taken=servers))
+    others.update(_named([(p.info.name, served(p, options, classes)) for p in more], taken=servers))
     others.update(servers)
     about = (f"{p.info.name}, {p.slots} slots of {p.context:,} tokens" for p in (plan, *more))
     _say("; ".join(about), access, where)
-    serve(backend(plan), library, where, access, api, others=others)
+    serve(served(plan, options, classes), library, where, access, api, others=others)
     return 0
 
 
-def _named(
-    plans: Sequence[LoadPlan], backend: Callable[[LoadPlan], Backend], taken: Container[str]
-) -> dict[str, Backend]:
+def _named(models: Iterable[tuple[str, Backend]], taken: Container[str]) -> dict[str, Backend]:
     """The models by their names, numbered where these are the same."""
     found: dict[str, Backend] = {}
-    for plan in plans:
-        name, number = plan.info.name, 1
+    for model, backend in models:
+        name, number = model, 1
         while name in found or name in taken:
             number += 1
-            name = f"{plan.info.name} {number}"
-        found[name] = backend(plan)
+            name = f"{model} {number}"
+        found[name] = backend
     return found
 
 

@@ -1,18 +1,16 @@
 """The peer: llama.cpp's own server, as its clients meet it. `_server_process` starts it."""
 
-import http.client
-import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from glasschat.bench.rivals._events import streamed
 from glasschat.bench.rivals._extra import RivalFailed
 
 # Top-k and min-p stay at the server's own defaults, which make its sampling cheaper.
 SAMPLING: Mapping[str, float] = {"temperature": 0.7, "top_p": 0.8, "repeat_penalty": 1.005}
-REPLY_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,33 +113,14 @@ class LlamaServer:
         return ServerParallel(tuple(done), wall_s, total / wall_s)
 
     def _stream(self, path: str, body: dict[str, Any]) -> ServerReply:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=REPLY_SECONDS)
-        try:
-            payload = json.dumps({**body, "stream": True})
-            started = time.perf_counter()
-            connection.request("POST", path, payload, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            if answer.status != 200:
-                said = answer.read(2_000).decode(errors="replace")
-                raise RivalFailed(f"llama-server answered {answer.status}: {said}")
-            return _read(answer, started)
-        except (OSError, http.client.HTTPException) as error:
-            raise RivalFailed(f"llama-server broke off: {error}") from error
-        finally:
-            connection.close()
+        return streamed("llama-server", self.port, path, {**body, "stream": True}, _read)
 
 
-def _read(answer: http.client.HTTPResponse, started: float) -> ServerReply:
-    """Read a stream of server-sent events to its end."""
+def _read(events: Iterator[dict[str, Any]], started: float) -> ServerReply:
     pieces: list[str] = []
     first = last = started
     timings: Mapping[str, Any] = {}
-    for line in answer:
-        if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
-            continue
-        event = json.loads(line[6:])
-        if "error" in event:
-            raise RivalFailed(f"llama-server failed in mid-reply: {event['error']}")
+    for event in events:
         if choices := event.get("choices"):
             piece = choices[0]["delta"].get("content") or ""
         else:

@@ -88,29 +88,24 @@ class Store:
 
     def pin(self, owner: str, conversation_id: str, pinned: bool = True) -> None:
         """Keep it at the head of the list, or no longer."""
-        with self._changing(owner, conversation_id) as (connection, row):
-            turns.touch(connection, row.number, None, pinned=pinned)
+        self._set(owner, conversation_id, pinned=pinned)
 
     def set_system(self, owner: str, conversation_id: str, system: str) -> None:
         """Give it another system prompt. Raises InvalidMessage for a text that none can have."""
         ChatMessage("system", system)
-        with self._changing(owner, conversation_id) as (connection, row):
-            turns.touch(connection, row.number, None, system=system)
+        self._set(owner, conversation_id, system=system)
 
     def set_params(self, owner: str, conversation_id: str, params: SamplingParams) -> None:
         """Give it other settings."""
-        with self._changing(owner, conversation_id) as (connection, row):
-            turns.touch(connection, row.number, None, params=packed_params(params))
+        self._set(owner, conversation_id, params=packed_params(params))
 
     def delete(self, owner: str, conversation_id: str) -> None:
         """Hide it; `restore` undoes that until `clear_up`."""
-        with self._changing(owner, conversation_id) as (connection, row):
-            turns.touch(connection, row.number, None, deleted=self._clock())
+        self._set(owner, conversation_id, deleted=self._clock())
 
     def restore(self, owner: str, conversation_id: str) -> None:
         """Undo `delete`."""
-        with self._changing(owner, conversation_id) as (connection, row):
-            turns.touch(connection, row.number, None, deleted=None)
+        self._set(owner, conversation_id, deleted=None)
 
     def clear_up(self, before: int) -> int:
         """Remove for good what was deleted before that time; how many conversations that were."""
@@ -246,3 +241,7 @@ class Store:
     def _changing(self, owner: str, conversation_id: str) -> Iterator[tuple[Connection, Row[Any]]]:
         with self.database.write() as connection:
             yield connection, owned(connection, owner, conversation_id)
+
+    def _set(self, owner: str, conversation_id: str, **values: Any) -> None:
+        with self._changing(owner, conversation_id) as (connection, row):
+            turns.touch(connection, row.number, None, **values)
