@@ -15,6 +15,7 @@ from glasschat.web.language import N_, _
 from glasschat.web.notices import attempt, offer_undo, say, withdraw_undo
 from glasschat.web.plain import plain_label
 from glasschat.web.settings import restore
+from glasschat.web.visit import take
 
 FIRST, MORE, FOUND = 12, 30, 30
 RENAME, PIN, UNPIN, EXPORT, DELETE = (
@@ -135,7 +136,7 @@ class Chats:
 
     def draw_dialog(self) -> None:
         """The dialog that a menu asked for."""
-        wanted = st.session_state.pop("dialog", None)
+        wanted = take("dialog")
         if wanted is None:
             return
         what, conversation_id = wanted
@@ -146,7 +147,7 @@ class Chats:
 
 def new_chat() -> None:
     """Leave the conversation that is shown, for an empty one."""
-    st.session_state.pop("chat", None)
+    take("chat")
     st.query_params.pop("chat", None)
     # A system prompt belongs to its conversation; how tokens are chosen is the visitor's taste.
     restore(None, "")

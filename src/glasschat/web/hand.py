@@ -17,6 +17,7 @@ from glasschat.web.language import _
 from glasschat.web.notices import attempt, forget, offer_undo, told, withdraw_undo
 from glasschat.web.settings import settings
 from glasschat.web.site import Site
+from glasschat.web.visit import take
 
 
 class Hand:
@@ -107,7 +108,7 @@ class Hand:
             return False
         withdraw_undo()
         st.query_params["chat"] = st.session_state.chat
-        if "glass" in st.session_state:
+        if st.session_state.get("glass") is not None:
             # Who looks into one reply looks into the next.
             last = self.now().tree.last
             st.session_state.glass = last.id if last else ""
@@ -205,9 +206,9 @@ class Hand:
 
 def close_glass() -> None:
     """Only the chat again."""
-    st.session_state.pop("glass", None)
+    take("glass")
 
 
 def end_editing() -> None:
     """Leave the question as it was."""
-    st.session_state.pop("editing", None)
+    take("editing")

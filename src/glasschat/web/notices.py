@@ -7,6 +7,7 @@ import streamlit as st
 from glasschat.errors import GlasschatError
 from glasschat.web.explaining import explained
 from glasschat.web.language import _
+from glasschat.web.visit import take
 
 _NOTICE, _UNDO = "notice", "undo"
 
@@ -34,7 +35,7 @@ def told() -> str | None:
 
 def forget() -> None:
     """It has been said."""
-    st.session_state.pop(_NOTICE, None)
+    take(_NOTICE)
 
 
 def offer_undo(text: str, undo: Callable[[], object]) -> None:
@@ -44,14 +45,14 @@ def offer_undo(text: str, undo: Callable[[], object]) -> None:
 
 def withdraw_undo() -> None:
     """Nothing can be undone any more."""
-    st.session_state.pop(_UNDO, None)
+    take(_UNDO)
 
 
 def draw_undo() -> None:
     """What was done last, if it can be undone."""
-    if _UNDO not in st.session_state:
+    if (offered := st.session_state.get(_UNDO)) is None:
         return
-    text, undo = st.session_state[_UNDO]
+    text, undo = offered
 
     def undone() -> None:
         if attempt(undo):

@@ -23,6 +23,7 @@ from glasschat.web.room import Room
 from glasschat.web.settings import SettingsPanel, restore
 from glasschat.web.site import Site, current_site
 from glasschat.web.style import STYLE
+from glasschat.web.visit import take
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def _draw(opened: Site) -> None:
     _header(site, conversation, description)
     chats.draw_dialog()
     loading = st.empty()
-    if st.session_state.pop("help_wanted", False):
+    if take("help_wanted"):
         keys.show_help()
     keys.listen(hand.press)
     room.draw()
@@ -107,7 +108,7 @@ def _conversation(site: Site, owner: str) -> Conversation:
             restore(saved.params, saved.system)
         choose_as_before(site, saved)
         st.session_state.update(drawn_chat=found.id, turns_shown=0, pieces=0)
-        st.session_state.pop("editing", None)
+        take("editing")
     found.watched()
     return found
 

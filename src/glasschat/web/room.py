@@ -21,6 +21,7 @@ from glasschat.web.notices import draw_undo, forget, told
 from glasschat.web.settings import policy, settings
 from glasschat.web.site import Site
 from glasschat.web.transcript import draw_elsewhere, draw_question, draw_reply, watch
+from glasschat.web.visit import take
 
 RECENT, MORE = 30, 60
 EXAMPLES = (
@@ -51,7 +52,7 @@ class Room:
         conversation = self._conversation
         tree = conversation.tree
         path = tree.path
-        if deleting := st.session_state.pop("deleting", None):
+        if deleting := take("deleting"):
             ask_to_delete_branch(conversation, deleting, partial(self._hand.deleted, deleting))
         last = path[-1] if path else None
         show_end(last.id if last else "")
@@ -179,13 +180,13 @@ class Room:
         if (notice := told()) is not None:
             place.error(notice)
         key = f"message_{st.session_state.get('inputs', 0)}"
-        if "draft" in st.session_state:
-            st.session_state[key] = st.session_state.draft
+        if (draft := st.session_state.get("draft")) is not None:
+            st.session_state[key] = draft
         with st.bottom:
             st.chat_input(_("Hello!"), key=key, on_submit=self._hand.send, args=(key,))
         # Not before they are on their way to the page: a click may end this run anywhere.
         forget()
-        st.session_state.pop("draft", None)
+        take("draft")
 
     def _foot(self, use: ContextUse) -> None:
         """Under the input, always of one height: how full the context is, and Stop."""

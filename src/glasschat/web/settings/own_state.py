@@ -10,6 +10,7 @@ import streamlit as st
 
 from glasschat.sampling import NO_STAGES, OwnStage, StageClass, StageClasses
 from glasschat.sampling.own.asked import Value
+from glasschat.web.visit import take
 
 _CLASSES, _PUT, _ABSENT = "own_classes", "own_put", "own_absent"
 
@@ -60,7 +61,7 @@ def put_own(stages: Iterable[OwnStage]) -> None:
 def begin(classes: StageClasses) -> None:
     """Values for widgets that have none yet, and what was put since they were drawn."""
     state = st.session_state
-    if _PUT not in state and state.get(_CLASSES, classes) != classes:
+    if state.get(_PUT) is None and state.get(_CLASSES, classes) != classes:
         # Another model's: what it does not have is to be told, and comes back with the first one.
         put_own(own_stages())
     state[_CLASSES] = classes
@@ -68,9 +69,9 @@ def begin(classes: StageClasses) -> None:
         state.setdefault(key(one.name), False)
         for setting in one.settings:
             state.setdefault(key(one.name, setting.name), setting.default)
-    if _PUT not in state:
+    if (wanted := take(_PUT)) is None:
         return
-    put = {stage.name: stage for stage in state.pop(_PUT)}
+    put = {stage.name: stage for stage in wanted}
     for one in classes:
         stage = put.pop(one.name, None)
         state[key(one.name)] = stage is not None

@@ -11,6 +11,7 @@ from glasschat.web.language import N_, _, ngettext
 from glasschat.web.plain import plain_label
 from glasschat.web.settings import state
 from glasschat.web.settings.preset_dialog import PresetDialog
+from glasschat.web.visit import take
 
 _NAMES = {
     ORIGINAL.name: N_("Original"),
@@ -82,15 +83,15 @@ class PresetChoice:
 
     def draw_dialog(self) -> None:
         """One's own presets, if they were asked for."""
-        if st.session_state.pop(_OPENED, False):
-            st.session_state.pop(state.OWN, None)
+        if take(_OPENED):
+            take(state.OWN)
             chosen = self._chosen().name
             name = "" if chosen in _NAMES else chosen
             PresetDialog(self._own, self._owner, name, self._most, self._choose).draw()
 
     def _owns(self) -> tuple[Preset, ...]:
         """One's own, asked for once: what else changes them forgets them."""
-        if state.OWN not in st.session_state:
+        if st.session_state.get(state.OWN) is None:
             try:
                 st.session_state[state.OWN] = self._own.of(self._owner)
             except StoreError:
@@ -105,7 +106,7 @@ class PresetChoice:
     def _settle(self) -> Preset:
         """The one that is chosen; after other settings came, the one that they are of."""
         chosen = self._chosen()
-        if st.session_state.pop(state.RESTORED, False):
+        if take(state.RESTORED):
             now = state.values()
             alike = [preset for preset in self._presets.values() if not preset.changed(now)]
             chosen = chosen if chosen in alike or not alike else alike[0]
@@ -121,7 +122,7 @@ class PresetChoice:
         before: Preset | None = st.session_state.get(_BEFORE)
         state.put(preset.brings(state.values(), instead_of=before))
         st.session_state[_CHOSEN] = preset.name
-        st.session_state.pop(state.OWN, None)
+        take(state.OWN)
 
 
 def _open() -> None:

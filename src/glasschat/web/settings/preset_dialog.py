@@ -20,6 +20,7 @@ from glasschat.web.notices import attempt, offer_undo
 from glasschat.web.plain import plain_label
 from glasschat.web.settings import state
 from glasschat.web.settings.fields import summary
+from glasschat.web.visit import take
 
 _DONE, _TROUBLE, _FILE, _REPORT = (
     "presets_done",
@@ -47,11 +48,11 @@ class PresetDialog:
     def draw(self) -> None:
         """Open it."""
         for key in (_DONE, _TROUBLE, _FILE, _REPORT):
-            st.session_state.pop(key, None)
+            take(key)
         st.dialog(_("Your presets"), on_dismiss="rerun")(self._body)()
 
     def _body(self) -> None:
-        if st.session_state.pop(_DONE, False):
+        if take(_DONE):
             st.rerun()
         self._save_form()
         try:
@@ -80,7 +81,7 @@ class PresetDialog:
                 help=_("A preset of that name that you have already is replaced."),
             )
             st.form_submit_button(_("Save"), key="preset_save", type="primary", on_click=self._save)
-        if (trouble := st.session_state.pop(_TROUBLE, None)) is not None:
+        if (trouble := take(_TROUBLE)) is not None:
             st.error(trouble)
 
     def _save(self) -> None:
@@ -132,7 +133,7 @@ class PresetDialog:
 
     def _keep(self, preset: Preset) -> None:
         self._own.save(self._owner, preset)
-        st.session_state.pop(state.OWN, None)
+        take(state.OWN)
 
     def _files(self, owns: tuple[Preset, ...]) -> None:
         if len(owns) > 1:
