@@ -23,8 +23,8 @@ def key(stage: str, setting: str | None = None) -> str:
 def own_stages() -> tuple[OwnStage, ...]:
     """Those that are switched on, as they are set now; also those that are not here."""
     state = st.session_state
-    if _PUT in state:
-        put: tuple[OwnStage, ...] = state[_PUT]
+    put: tuple[OwnStage, ...] | None = state.get(_PUT)
+    if put is not None:
         return put
     classes: StageClasses = state.get(_CLASSES, NO_STAGES)
     here = tuple(one.asked(_values(one)) for one in classes if state.get(key(one.name)))
