@@ -235,6 +235,50 @@ def test_a_long_prompt_delays_running_replies_by_one_chunk_at_most() -> None:
         running.cancel()
 
 
+LONG = list(range(200)) * 4
+
+
+def computed(engine: Engine, *tails: int) -> list[int]:
+    """How many tokens of the prompts LONG + [tail] were computed, in the tails' order."""
+    rows = [row for rows in runner_of(engine).forwards for row in rows]
+    prompts = [row.slot for row in rows if row.ids[-1] in tails]
+    return [sum(len(row.ids) for row in rows if row.slot == slot) for slot in prompts]
+
+
+def test_prompts_that_come_together_and_begin_alike_are_computed_once() -> None:
+    gate = threading.Semaphore(0)
+    params = SamplingParams(temperature=0.0, max_new_tokens=1)
+    with engine_for(scripted_model(endless, gate=gate, context=1024)) as engine:
+        tails = [201, 202, 203, 204]
+        first = engine.submit([*LONG, tails[0]], params)
+        wait_until(lambda: engine.stats().running == 1)
+        rest = [engine.submit([*LONG, tail], params) for tail in tails[1:]]
+        gate.release(1000)
+        usages = [reply.result(TIMEOUT_S).usage for reply in [first, *rest]]
+        assert [usage.cached_tokens for usage in usages] == [0, 800, 800, 800]
+        assert sorted(computed(engine, *tails)) == [1, 1, 1, 801]
+        assert engine.stats().repairs == 0
+
+
+def test_who_waits_for_a_prompt_that_is_given_up_computes_it() -> None:
+    gate = threading.Semaphore(0)
+    params = SamplingParams(temperature=0.0, max_new_tokens=1)
+    long = LONG * 5
+    with engine_for(scripted_model(endless, gate=gate, context=4096)) as engine:
+        first = engine.submit([*long, 1], params)
+        wait_until(lambda: engine.stats().running == 1)
+        rest = [engine.submit([*long, tail], params) for tail in (201, 202)]
+        gate.release(1)
+        wait_until(lambda: engine.stats().running == 3)
+        first.cancel()
+        gate.release(1000)
+        assert first.result(TIMEOUT_S).finish_reason is FinishReason.CANCELLED
+        usages = [reply.result(TIMEOUT_S).usage for reply in rest]
+        # The part that was there when it was given up, and the whole.
+        assert 0 < usages[0].cached_tokens < 4000
+        assert usages[1].cached_tokens == 4000
+
+
 def test_a_reply_that_goes_wrong_takes_no_other_with_it() -> None:
     """One sequence's rows make the forward itself fail; the others go on as if alone."""
 

@@ -2,9 +2,11 @@
 
 from collections import deque
 
+import numpy as np
+
 from glasschat.engine.pacing import ChunkPacer
 from glasschat.engine.sequence import Sequence
-from glasschat.engine.slots import SlotPool
+from glasschat.engine.slots import WORTH_WAITING, SlotPool, common_prefix
 
 ScheduledBatch = dict[Sequence, int]
 """How many tokens each sequence computes in a step: one to decode, more to prefill."""
@@ -16,6 +18,8 @@ class Scheduler:
     Every running sequence gets its token in every step. What is left of the step's budget goes
     to the prompts in the order of their arrival, so a long prompt delays the others by one chunk
     at most. A paused sequence comes as far as the row of its next token, and waits with it.
+    Prompts that begin alike and come together are computed once: the later ones wait for the
+    first, and take over what they share.
 
     With `exact`, what a reply that goes on has already is computed as it was when it was
     written, token by token: in chunks the logits would differ in their last digits.
@@ -27,6 +31,7 @@ class Scheduler:
         self._exact = exact
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
+        self._behind: dict[Sequence, tuple[Sequence, int]] = {}
 
     def add(self, sequence: Sequence) -> None:
         """Queue a sequence."""
@@ -34,6 +39,7 @@ class Scheduler:
 
     def remove(self, sequence: Sequence) -> None:
         """Take a sequence out, wherever it is; its slot is free again."""
+        self._behind.pop(sequence, None)
         if sequence in self.running:
             self.running.remove(sequence)
         elif sequence in self.waiting:
@@ -52,7 +58,8 @@ class Scheduler:
             if sequence.held is not None:
                 continue
             if sequence.prefilling:
-                prefilling.append(sequence)
+                if not self._waits(sequence):
+                    prefilling.append(sequence)
             else:
                 batch[sequence] = 1
         budget = self._pacer.chunk(alone=not batch)
@@ -78,5 +85,33 @@ class Scheduler:
             sequence = self.waiting.popleft()
             self.running.append(sequence)
             sequence.admit(*found)
+            self._fall_in(sequence)
         for position, sequence in enumerate(self.waiting, start=1):
             sequence.generation._set_queue_position(position)
+
+    def _fall_in(self, sequence: Sequence) -> None:
+        """Have it wait where a prompt before it is about to compute much of the same."""
+        wanted = np.asarray(sequence.request.prompt_ids[:-1])
+        for ahead in self.running[: self.running.index(sequence)]:
+            if ahead.prefilling:
+                shared = common_prefix(np.asarray(ahead.request.prompt_ids), wanted)
+                if shared - sequence.computed >= WORTH_WAITING:
+                    self._behind[sequence] = (ahead, shared)
+                    return
+
+    def _waits(self, sequence: Sequence) -> bool:
+        """Whether something it shares with another is still to come; what is there, it has now."""
+        found = self._behind.get(sequence)
+        if found is None:
+            return False
+        ahead, shared = found
+        if ahead.slot is not None and ahead.computed < shared:
+            return True
+        # It is there, or the one before has gone, and what it had is all that will be.
+        del self._behind[sequence]
+        assert sequence.slot is not None
+        sequence.admit(
+            sequence.slot, self._slots.catch_up(sequence.slot, sequence.request.prompt_ids)
+        )
+        self._fall_in(sequence)
+        return sequence in self._behind

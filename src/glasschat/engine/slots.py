@@ -10,6 +10,9 @@ from glasschat.models.base import ModelRunner
 
 log = logging.getLogger(__name__)
 
+WORTH_WAITING = 64
+"""So many tokens that another sequence is about to compute are waited for, and copied then."""
+
 
 @dataclass(slots=True)
 class Slot:
@@ -70,6 +73,15 @@ class SlotPool:
         self._clock += 1
         target.last_used = self._clock
         return target, length
+
+    def catch_up(self, slot: Slot, prompt: Sequence[int]) -> int:
+        """How many tokens of `prompt` the busy `slot` holds, after taking over what others have."""
+        shared = self._shared_prefixes(prompt)
+        source = max(self.slots, key=lambda other: shared[other.index])
+        length = shared[source.index]
+        if length - len(slot.ids) < WORTH_WAITING:
+            return len(slot.ids)
+        return self._prepare(source, slot, length)
 
     def release(self, slot: Slot) -> None:
         """The sequence has ended; its ids stay for the next turn."""
