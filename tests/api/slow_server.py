@@ -21,9 +21,11 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=4096)
     parser.add_argument("--head-within", type=float, default=connection.HEAD_WITHIN_S)
     parser.add_argument("--unread", type=float, default=connection.UNREAD_S)
+    parser.add_argument("--most-open", type=int, default=connection.MOST_OPEN)
     options = parser.parse_args()
     connection.HEAD_WITHIN_S = options.head_within
     connection.UNREAD_S = options.unread
+    connection.MOST_OPEN = options.most_open
 
     def slowly(_ids: Sequence[int]) -> int:
         time.sleep(options.step)

@@ -297,3 +297,20 @@ def test_who_takes_nothing_in_is_cut_off(server: Target, reads: bool) -> None:
         head, _, answer = (told + rest_of(slow)).partition(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head)
         assert length and (len(answer) == int(length[1])) is reads
+
+
+def test_one_connection_too_many_is_told_so_and_the_others_go_on() -> None:
+    with target("--step", "0.002", "--most-open", "6") as server:
+        wait_until(lambda: server.client.get("/metrics").status_code == 200)
+        server.client.close()
+        idle = [socket.create_connection(("127.0.0.1", server.port), 20) for _ in range(5)]
+        with server.connected() as last, server.connected() as refused:
+            refused.sendall(request(GOOD))
+            head, _, body = rest_of(refused).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 ") and b"Retry-After: 1" in head
+            assert "6 connections" in json.loads(body)["error"]["message"]
+            last.sendall(request(GOOD))
+            assert status_of(rest_of(last)) == 200
+        for connection in idle:
+            connection.close()
+        wait_until(lambda: b" 200 " in server.tell(request(GOOD), half=False))

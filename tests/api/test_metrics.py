@@ -72,6 +72,7 @@ def test_every_token_and_request_is_counted_once(fresh: Served) -> None:
         assert found[f"vllm:{name}_bucket{{+Inf}}"] == count
     assert found["vllm:request_generation_tokens_sum"] == replies
     assert found["glasschat:http_requests_total{/v1/chat/completions,200}"] == 3
+    assert found["glasschat:cache_ram_bytes"] == 0
 
 
 def test_replies_on_the_pages_count_too(fresh: Served) -> None:

@@ -1,8 +1,12 @@
 """Slots keep what was computed, and give it to whoever can use most of it."""
 
+from typing import Any
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glasschat.engine.shelf import Shelf, as_ids
 from glasschat.engine.slots import SlotPool
 from glasschat.models.base import ForwardRow
 from glasschat.models.scripted import ScriptedRunner
@@ -120,6 +124,92 @@ def test_a_cache_that_cannot_be_cut_is_prefilled_anew() -> None:
     slots = SlotPool(runner)
     run(slots, runner, [1, 2, 3])
     assert run(slots, runner, [1, 2, 9])[1] == 0
+    slots.check()
+    assert slots.repairs == 0
+
+
+def long(first: int, length: int = 100) -> list[int]:
+    return [first, *range(length - 1)]
+
+
+def shelved(slots: int, shelf_bytes: int, *, crowded: bool = False) -> tuple[SlotPool, Any]:
+    runner = ScriptedRunner(lambda _ids: 0, slots=slots)
+    runner.idle_slots_cost = crowded
+    return SlotPool(runner, shelf_bytes=shelf_bytes), runner
+
+
+def test_a_conversation_without_a_slot_comes_back_from_the_shelf() -> None:
+    slots, runner = shelved(1, 10_000)
+    for first in range(5):
+        run(slots, runner, long(first))
+    for first in range(5):
+        assert run(slots, runner, [*long(first), 7, 7])[1] == 100
+    # What began another conversation's prompt stays for that one.
+    assert run(slots, runner, [*long(3)[:80], 8])[1] == 80
+    assert run(slots, runner, [*long(2), 7, 7, 9])[1] == 102
+
+
+def test_the_shelf_keeps_to_its_size_and_gives_up_the_oldest() -> None:
+    slots, runner = shelved(1, 3 * 800)
+    for first in range(6):
+        run(slots, runner, long(first))
+        assert slots.shelf.bytes <= 3 * 800
+    assert run(slots, runner, long(1))[1] == 0
+    assert run(slots, runner, long(4))[1] == 99
+
+
+def test_a_longer_past_takes_the_place_of_its_beginning() -> None:
+    shelf = Shelf(10_000)
+    shelf.put(as_ids(long(1)), np.zeros(100))
+    shelf.put(as_ids([*long(1), 5]), np.zeros(101))
+    assert len(shelf) == 1
+    assert shelf.bytes == 808
+    assert shelf.holds(as_ids(long(1)))
+
+
+def test_what_went_wrong_is_not_taken_back_from_the_shelf() -> None:
+    slots, runner = shelved(1, 10_000)
+    run(slots, runner, long(1))
+    run(slots, runner, long(2))
+    found = slots.acquire([*long(1)[:80], 4])
+    assert found is not None
+    slot, cached = found
+    assert cached == 80
+    slots.forget(slot)
+    slots.release(slot)
+    assert run(slots, runner, long(1))[1] == 0
+    assert run(slots, runner, long(2))[1] == 99
+
+
+def test_idle_slots_are_emptied_where_they_would_slow_down_the_others() -> None:
+    slots, runner = shelved(3, 10_000, crowded=True)
+    run(slots, runner, long(1))
+    run(slots, runner, long(2))
+    assert [len(cache) for cache in runner.cache].count(0) == 2
+    # One that goes on alone stays where it is.
+    held = slots.shelf.bytes
+    assert run(slots, runner, [*long(2), 3])[1] == 100
+    assert slots.shelf.bytes == held
+    assert run(slots, runner, [*long(1), 3])[1] == 100
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(1, 150), st.integers(0, 2)), max_size=20),
+    st.sampled_from([0, 1000, 10_000]),
+    st.booleans(),
+)
+def test_the_books_agree_with_the_cache_whatever_the_shelf_holds(
+    asked: list[tuple[int, int, int]], shelf_bytes: int, crowded: bool
+) -> None:
+    slots, runner = shelved(2, shelf_bytes, crowded=crowded)
+    for first, length, last in asked:
+        prompt = [*long(first, length), 500 + last]
+        _, cached = run(slots, runner, prompt)
+        assert cached < len(prompt)
+        for slot in slots.slots:
+            assert slot.ids == runner.cache[slot.index]
+        assert prompt in runner.cache
+        assert slots.shelf.bytes <= shelf_bytes
     slots.check()
     assert slots.repairs == 0
 

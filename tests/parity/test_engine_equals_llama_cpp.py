@@ -152,6 +152,22 @@ def test_a_prefix_copied_from_another_slot_equals_a_fresh_one(model: Model) -> N
     assert np.abs(again - once_more).max() < TOLERANCE, "the source was harmed"
 
 
+def test_what_was_saved_of_a_slot_goes_on_in_another(model: Model) -> None:
+    ids = prompt_ids(model, QUESTIONS[1] * 12)
+    empty(model)
+    fresh = logits(model, 0, ids)
+    saved = model.runner.save(0)
+    assert saved is not None and saved.nbytes > len(ids) * 1000
+    empty(model)
+    logits(model, 1, prompt_ids(model, QUESTIONS[0]))
+    assert model.runner.restore(1, saved)
+    assert model.runner.cached_length(1) == len(ids)
+    cut = len(ids) - 20
+    assert model.runner.truncate(1, cut)
+    row = model.runner.forward([ForwardRow(1, cut, ids[cut:], True)])[0]
+    assert np.abs(fresh - row).max() < TOLERANCE
+
+
 def test_a_cached_turn_equals_a_fresh_one(float_path: Path) -> None:
     """The second turn of a chat, on the cache of the first, answers as if read from the start."""
     with real_engine(float_path) as engine:

@@ -115,3 +115,8 @@ def test_logits_equal_those_of_a_plain_forward(engine: Engine, reference: Any) -
     after, copied = runner.forward(rows)
     assert np.abs(after - expected[-1]).max() < TOLERANCE
     assert np.abs(copied - expected[139]).max() < TOLERANCE
+    saved = runner.save(2)
+    assert saved is not None and saved.nbytes > 140 * 1000
+    assert runner.restore(1, saved)
+    restored = runner.forward([ForwardRow(1, 140, ids[140:], True)])[0]
+    assert np.abs(restored - expected[-1]).max() < TOLERANCE

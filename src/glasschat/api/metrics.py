@@ -144,6 +144,11 @@ class _Load(Collector):
             "Slots whose books were wrong when nothing ran, and which were emptied.",
             value=stats.repairs,
         )
+        yield GaugeMetricFamily(
+            "glasschat:cache_ram_bytes",
+            "Main memory that conversations without a slot take.",
+            value=stats.shelf_bytes,
+        )
         labels = (described.name, _ENGINE)
         for name, text, value in (
             ("num_requests_running", "Replies in slots.", stats.running),

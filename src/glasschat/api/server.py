@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from glasschat.api.connection import Connection
+from glasschat.api.connection import Connection, make_room
 from glasschat.api.presence import Presence
 from glasschat.errors import ServerError
 
@@ -43,6 +43,7 @@ def run(
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     _show_requests()
+    make_room()
     # Whatever runs beside the engine's thread shares the interpreter with it: hand over quickly,
     # or every token waits.
     sys.setswitchinterval(0.0005)

@@ -22,7 +22,7 @@ from glasschat.cli.arguments import (
     add_web_arguments,
 )
 from glasschat.cli.own_stages import add_stage_arguments
-from glasschat.cli.planning import add_more_models_argument
+from glasschat.cli.planning import add_cache_argument, add_more_models_argument
 from glasschat.cli.remote_arguments import add_remote_arguments
 from glasschat.cli.remotes_file import add_remotes_argument
 from glasschat.cli.storing import add_store_arguments
@@ -43,6 +43,7 @@ def build_parser() -> Parser:
     web = commands.add_parser("web", help="serve the chat", description=_WEB)
     web.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     add_more_models_argument(web)
+    add_cache_argument(web)
     add_web_arguments(web)
     add_remote_arguments(web)
     add_remotes_argument(web)
@@ -54,6 +55,7 @@ def build_parser() -> Parser:
     serve = commands.add_parser("serve", help="serve the API, without pages", description=_SERVE)
     serve.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
     add_serve_arguments(serve)
+    add_cache_argument(serve)
     add_api_arguments(serve)
     add_model_arguments(serve)
     add_stage_arguments(serve)

@@ -9,6 +9,7 @@ from typing import Any
 
 from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import model_options, model_path
+from glasschat.errors import ParameterError
 from glasschat.models.load import LoadPlan, load_model, plan_model
 from glasschat.sampling import StageClasses
 
@@ -30,10 +31,17 @@ def served(plan: LoadPlan, options: argparse.Namespace, classes: StageClasses) -
         lambda progress: load_model(plan, progress),
         name=plan.info.name,
         max_waiting=options.max_waiting,
+        shelf_bytes=_shelf_bytes(options.cache_ram),
         exact=options.exact,
         raw=options.raw,
         stage_classes=classes,
     )
+
+
+def _shelf_bytes(mib: int | None) -> int | None:
+    if mib is not None and mib < 0:
+        raise ParameterError("cache_ram", "a whole number of MiB, 0 for none", mib)
+    return None if mib is None else mib * 2**20
 
 
 def planned_more(options: argparse.Namespace, first: LoadPlan) -> Iterator[LoadPlan]:
@@ -55,6 +63,17 @@ def planned_more(options: argparse.Namespace, first: LoadPlan) -> Iterator[LoadP
         plan = planned(asked, reserved=reserved)
         reserved += plan.memory
         yield plan
+
+
+def add_cache_argument(parser: argparse.ArgumentParser) -> None:
+    """Memory for conversations that have no slot just now."""
+    parser.add_argument(
+        "--cache-ram",
+        type=int,
+        metavar="MIB",
+        help="main memory for what was computed of conversations without a slot, for each model "
+        "(an eighth of what is free, 8,192 at most)",
+    )
 
 
 def add_more_models_argument(parser: argparse.ArgumentParser) -> None:

@@ -21,6 +21,7 @@ _USUAL = {
     "raw": False,
     "exact": False,
     "max_waiting": 64,
+    "cache_ram": None,
     "stage": [],
     "stage_setting": [],
 }

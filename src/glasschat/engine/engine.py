@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 class Engine:
     """Serves many replies at once from one model.
 
-    `submit` and the handle that it returns are for any thread; the model's runner is touched by
-    the engine's own thread only. `exact` serves one request at a time on an empty cache, so that
-    the same seed gives the same ids whenever it is asked. Replies may ask for stages of
-    `stage_classes`. Ended by no single reply's fault, its thread calls `on_failure` with what
-    happened before the replies are told.
+    `submit` and the handle that it returns are for any thread, the model's runner for the
+    engine's own. `exact` serves one request at a time on an empty cache, so that a seed gives the
+    same ids whenever it is asked. Replies may ask for stages of `stage_classes`. `shelf_bytes` of
+    main memory keep what slots held before others took them. Ended by no single reply's fault,
+    its thread calls `on_failure` before the replies are told.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Engine:
         max_waiting: int = 64,
         exact: bool = False,
         stage_classes: StageClasses = NO_STAGES,
+        shelf_bytes: int = 0,
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         if exact and model.runner.slots != 1:
@@ -51,7 +52,7 @@ class Engine:
         self._max_waiting = max_waiting
         self._stage_classes = stage_classes
         self._on_failure = on_failure
-        self._slots = SlotPool(model.runner, reuse=not exact)
+        self._slots = SlotPool(model.runner, reuse=not exact, shelf_bytes=shelf_bytes)
         self._pacer = ChunkPacer(EXACT_CHUNK if exact else None)
         self._scheduler = Scheduler(self._slots, self._pacer, exact=exact)
         self._inbox: list[Sequence] = []
@@ -226,9 +227,8 @@ class Engine:
         self._fail(sequence, error)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
-        if isinstance(error, GlasschatError):
-            message = str(error)
-        else:
+        message = str(error)
+        if not isinstance(error, GlasschatError):
             log.error("a reply failed", exc_info=error)
             message = f"internal error: {type(error).__name__}: {error}"
         sequence.finish(FinishReason.ERROR, message)

@@ -2,11 +2,10 @@
 
 from collections import deque
 
-import numpy as np
-
 from glasschat.engine.pacing import ChunkPacer
 from glasschat.engine.sequence import Sequence
-from glasschat.engine.slots import WORTH_WAITING, SlotPool, common_prefix
+from glasschat.engine.shelf import WORTH_MOVING, as_ids, common_prefix
+from glasschat.engine.slots import SlotPool
 
 ScheduledBatch = dict[Sequence, int]
 """How many tokens each sequence computes in a step: one to decode, more to prefill."""
@@ -91,11 +90,11 @@ class Scheduler:
 
     def _fall_in(self, sequence: Sequence) -> None:
         """Have it wait where a prompt before it is about to compute much of the same."""
-        wanted = np.asarray(sequence.request.prompt_ids[:-1])
+        wanted = as_ids(sequence.request.prompt_ids[:-1])
         for ahead in self.running[: self.running.index(sequence)]:
             if ahead.prefilling:
-                shared = common_prefix(np.asarray(ahead.request.prompt_ids), wanted)
-                if shared - sequence.computed >= WORTH_WAITING:
+                shared = common_prefix(as_ids(ahead.request.prompt_ids), wanted)
+                if shared - sequence.computed >= WORTH_MOVING:
                     self._behind[sequence] = (ahead, shared)
                     return
 

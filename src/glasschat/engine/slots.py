@@ -4,14 +4,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from glasschat.engine.shelf import WORTH_MOVING, Ids, Shelf, Shelved, as_ids, common_prefix
 from glasschat.models.base import ModelRunner
 
 log = logging.getLogger(__name__)
-
-WORTH_WAITING = 64
-"""So many tokens that another sequence is about to compute are waited for, and copied then."""
 
 
 @dataclass(slots=True)
@@ -27,14 +23,18 @@ class Slot:
 class SlotPool:
     """Gives slots to sequences so that the fewest tokens are computed twice.
 
+    What slots held before others took them goes on a shelf of `shelf_bytes` of main memory, and
+    comes back from there. So does what idle slots hold, where it would slow down the others.
+
     With `reuse` off every sequence starts on an empty cache: exact mode.
     """
 
-    def __init__(self, runner: ModelRunner, *, reuse: bool = True) -> None:
+    def __init__(self, runner: ModelRunner, *, reuse: bool = True, shelf_bytes: int = 0) -> None:
         self._runner = runner
         self._reuse = reuse
         self._clock = 0
         self.slots = [Slot(index) for index in range(runner.slots)]
+        self.shelf = Shelf(shelf_bytes if reuse else 0)
         self.repairs = 0
 
     @property
@@ -56,30 +56,39 @@ class SlotPool:
         free = [slot for slot in self.slots if not slot.busy]
         if not free:
             return None
-        shared = self._shared_prefixes(prompt)
+        wanted = as_ids(prompt[:-1])
+        shared = self._shared_prefixes(wanted)
         source = max(
             self.slots, key=lambda slot: (shared[slot.index], not slot.busy, -slot.last_used)
         )
         length = shared[source.index]
         target = min(free, key=lambda slot: (len(slot.ids) > 0, slot.last_used))
         same_prompt = source.ids[: len(prompt)] == list(prompt)
-        if not source.busy and (same_prompt or 2 * length >= len(source.ids) > 0):
-            # Most of it is this prompt's own past, or its reply is asked for anew: go on in it.
-            # A conversation that merely begins alike keeps its cache, and the least recently used
-            # one gives way.
-            target = source
-        length = self._prepare(source, target, length)
+        item, on_shelf = self.shelf.best(wanted)
+        if item is not None and on_shelf - length >= max(WORTH_MOVING, len(item.ids) // 8):
+            length = self._take_down(item, target, on_shelf)
+        else:
+            if not source.busy and (same_prompt or 2 * length >= len(source.ids) > 0):
+                # Most of it is this prompt's own past, or its reply is asked for anew: go on in
+                # it. A conversation that merely begins alike keeps its cache, and the least
+                # recently used one gives way.
+                target = source
+            else:
+                self._put_by(target)
+            length = self._prepare(source, target, length)
         target.busy = True
         self._clock += 1
         target.last_used = self._clock
+        if self._runner.idle_slots_cost:
+            self._clear_idle()
         return target, length
 
     def catch_up(self, slot: Slot, prompt: Sequence[int]) -> int:
         """How many tokens of `prompt` the busy `slot` holds, after taking over what others have."""
-        shared = self._shared_prefixes(prompt)
+        shared = self._shared_prefixes(as_ids(prompt[:-1]))
         source = max(self.slots, key=lambda other: shared[other.index])
         length = shared[source.index]
-        if length - len(slot.ids) < WORTH_WAITING:
+        if length - len(slot.ids) < WORTH_MOVING:
             return len(slot.ids)
         return self._prepare(source, slot, length)
 
@@ -90,7 +99,8 @@ class SlotPool:
         slot.last_used = self._clock
 
     def forget(self, slot: Slot) -> None:
-        """Empty the slot: what is in it cannot be trusted."""
+        """Empty the slot: what is in it cannot be trusted, nor what it may have come from."""
+        self.shelf.forget(as_ids(slot.ids))
         slot.ids.clear()
         self._runner.truncate(slot.index, 0)
 
@@ -113,11 +123,41 @@ class SlotPool:
                 self.forget(slot)
                 slot.busy = False
 
-    def _shared_prefixes(self, prompt: Sequence[int]) -> list[int]:
+    def _shared_prefixes(self, wanted: Ids) -> list[int]:
         if not self._reuse:
             return [0] * len(self.slots)
-        wanted = np.asarray(prompt[:-1], dtype=np.int64)
-        return [common_prefix(np.asarray(slot.ids, dtype=np.int64), wanted) for slot in self.slots]
+        return [common_prefix(as_ids(slot.ids), wanted) for slot in self.slots]
+
+    def _put_by(self, slot: Slot) -> None:
+        """Have the shelf keep what a slot holds before it is gone."""
+        ids = as_ids(slot.ids)
+        if self.shelf.most_bytes == 0 or len(ids) < WORTH_MOVING or self.shelf.holds(ids):
+            return
+        saved = self._runner.save(slot.index)
+        if saved is not None:
+            self.shelf.put(ids, saved)
+
+    def _take_down(self, item: Shelved, target: Slot, length: int) -> int:
+        """Put the first `length` tokens of it into a slot; how many came."""
+        if 2 * length >= len(item.ids):
+            self.shelf.take(item)
+        else:
+            # Another conversation that begins alike.
+            self.shelf.use(item)
+        self._put_by(target)
+        restored = self._runner.restore(target.index, item.saved)
+        kept = restored and self._runner.truncate(target.index, length)
+        target.ids = item.ids[:length].tolist() if kept else []
+        return len(target.ids)
+
+    def _clear_idle(self) -> None:
+        if self.shelf.most_bytes == 0:
+            return
+        for slot in self.slots:
+            if not slot.busy and slot.ids:
+                self._put_by(slot)
+                slot.ids = []
+                self._runner.truncate(slot.index, 0)
 
     def _prepare(self, source: Slot, target: Slot, length: int) -> int:
         if target is source or length == 0:
@@ -128,10 +168,3 @@ class SlotPool:
             ids = source.ids[:length]
         target.ids = ids if kept else []
         return len(target.ids)
-
-
-def common_prefix(a: np.ndarray, b: np.ndarray) -> int:
-    """How many leading ids two sequences share."""
-    length = min(len(a), len(b))
-    differing = np.flatnonzero(a[:length] != b[:length])
-    return int(differing[0]) if len(differing) else length

@@ -24,6 +24,14 @@ class ForwardRow(NamedTuple):
     wants_logits: bool
 
 
+class SavedCache(Protocol):
+    """What a slot held, outside of it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Main memory that it takes."""
+
+
 class ModelRunner(Protocol):
     """Runs the model over a fixed number of slots, each a KV cache of `context` positions.
 
@@ -60,6 +68,19 @@ class ModelRunner(Protocol):
         """Make `target` hold the first `length` positions of `source`, and nothing else.
 
         False when the cache cannot share a part only; `target` is then empty.
+        """
+
+    @property
+    def idle_slots_cost(self) -> bool:
+        """Whether what idle slots hold slows the others down."""
+
+    def save(self, slot: int) -> SavedCache | None:
+        """What `slot` holds, to be restored later; None where that cannot be done."""
+
+    def restore(self, slot: int, saved: SavedCache) -> bool:
+        """Make `slot` hold what `save` of this runner gave, whichever slot that was of.
+
+        False when it cannot; `slot` is then empty.
         """
 
     def cached_length(self, slot: int) -> int:

@@ -113,6 +113,11 @@ def available_bytes(cgroup: Path = CGROUP) -> int:
     return max(0, min(free, limit, limit - used + _file_cache(cgroup)))
 
 
+def spare_bytes() -> int:
+    """Memory for what helps and is not needed: an eighth of what can be had, 8 GiB at most."""
+    return min(8 * 2**30, available_bytes() // 8)
+
+
 def usable_cores(cgroup: Path = CGROUP) -> int:
     """Cores that this process may use; two threads on one core only wait for each other."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

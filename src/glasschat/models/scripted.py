@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from glasschat.errors import ReplyFailed
-from glasschat.models.base import ForwardRow, Logits, Model, ModelInfo
+from glasschat.models.base import ForwardRow, Logits, Model, ModelInfo, SavedCache
 
 BOS, END, HEADER, HEADER_END = 256, 257, 258, 259
 _PIECES = {BOS: "<s>", END: "<|end|>", HEADER: "<|head|>", HEADER_END: "<|/head|>"}
@@ -61,7 +61,7 @@ class ScriptedRunner:
     """Follows a script, and keeps the books of a KV cache as strictly as a real one.
 
     `gate`, when given, lets one forward through per release: a test can look between steps.
-    `forwards` is the rows of every call so far.
+    `forwards` is the rows of every call so far. `idle_slots_cost` is for the slots to know.
     """
 
     vocab_size = ScriptedTokenizer.vocab_size
@@ -77,6 +77,7 @@ class ScriptedRunner:
         self.slots = slots
         self.context = context
         self.closed = False
+        self.idle_slots_cost = False
         self.forwards: list[list[ForwardRow]] = []
         self.cache: list[list[int]] = [[] for _ in range(slots)]
         self._script = script
@@ -114,6 +115,16 @@ class ScriptedRunner:
     def copy_prefix(self, source: int, target: int, length: int) -> bool:
         """Copy the first `length` positions."""
         self.cache[target] = self.cache[source][:length]
+        return True
+
+    def save(self, slot: int) -> SavedCache:
+        """The ids themselves."""
+        return np.array(self.cache[slot], dtype=np.int64)
+
+    def restore(self, slot: int, saved: SavedCache) -> bool:
+        """Put the ids back."""
+        assert isinstance(saved, np.ndarray)
+        self.cache[slot] = saved.tolist()
         return True
 
     def cached_length(self, slot: int) -> int:

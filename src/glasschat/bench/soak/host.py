@@ -24,6 +24,7 @@ from glasschat.sampling import SamplingParams
 from glasschat.web.server import serve
 
 CONTEXT = 2048
+SHELF_BYTES = 16 * 2**20
 # A step of a scripted model that takes no time would keep others from the interpreter's lock.
 STEP_S = 0.004
 
@@ -59,7 +60,8 @@ def main() -> None:
             return load_model(plan, progress)
         return scripted_model(scripted, slots=int(slots), context=CONTEXT)
 
-    backend = Brief(load, name="soaked", max_waiting=int(waiting))
+    # Full at once: memory is to be flat.
+    backend = Brief(load, name="soaked", max_waiting=int(waiting), shelf_bytes=SHELF_BYTES)
     backend.tokens = int(tokens)
     serve(backend, Library(open_store(store)), WebOptions(port=int(port)))
 

@@ -18,6 +18,19 @@ class _Store:
     view: Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class SavedSlot:
+    """What a slot held: each layer's keys and values, [kv_heads, length, width], in main memory."""
+
+    length: int
+    layers: dict[int, tuple[Tensor, Tensor]]
+
+    @property
+    def nbytes(self) -> int:
+        """What it takes."""
+        return sum(part.nbytes for pair in self.layers.values() for part in pair)
+
+
 class Places:
     """Where the tokens of one forward go: `slots` and `positions`, both int64 [tokens].
 
@@ -110,27 +123,49 @@ class SlotCache:
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Make `target` begin with the first `length` positions of `source`."""
-        for pair in self._stores.values():
-            for store in pair:
-                store.view[target, :, :length] = store.view[source, :, :length]
-        self.lengths[target] = length
+        with torch.inference_mode():
+            for pair in self._stores.values():
+                for store in pair:
+                    store.view[target, :, :length] = store.view[source, :, :length]
+            self.lengths[target] = length
+
+    def save(self, slot: int) -> SavedSlot:
+        """A copy of what `slot` holds."""
+        with torch.inference_mode():
+            length = self.lengths[slot]
+
+            def part(store: _Store) -> Tensor:
+                return store.view[slot, :, :length].to("cpu", copy=True)
+
+            layers = {layer: (part(k), part(v)) for layer, (k, v) in self._stores.items()}
+            return SavedSlot(length, layers)
+
+    def restore(self, slot: int, saved: SavedSlot) -> None:
+        """Make `slot` begin with what was saved."""
+        with torch.inference_mode():
+            for layer, pair in saved.layers.items():
+                for store, part in zip(self._stores[layer], pair, strict=True):
+                    store.view[slot, :, : saved.length] = part.to(store.view.device)
+            self.lengths[slot] = saved.length
 
     def clean(self, slot: int) -> None:
         """Empty a slot and write zeros over it."""
-        for pair in self._stores.values():
-            for store in pair:
-                store.view[slot] = 0
-        self.lengths[slot] = 0
+        with torch.inference_mode():
+            for pair in self._stores.values():
+                for store in pair:
+                    store.view[slot] = 0
+            self.lengths[slot] = 0
 
     def is_finite(self, slot: int) -> bool:
         """Whether all that a slot holds are numbers. Reads all of it."""
-        held = [
-            store.view[slot, :, : self.lengths[slot]]
-            for pair in self._stores.values()
-            for store in pair
-        ]
-        # One answer for all layers: each that comes from a GPU is waited for.
-        return bool(torch.stack([torch.isfinite(part).all() for part in held]).all())
+        with torch.inference_mode():
+            held = [
+                store.view[slot, :, : self.lengths[slot]]
+                for pair in self._stores.values()
+                for store in pair
+            ]
+            # One answer for all layers: each that comes from a GPU is waited for.
+            return bool(torch.stack([torch.isfinite(part).all() for part in held]).all())
 
     def _store(self, new: Tensor) -> _Store:
         _, heads, _, width = new.shape

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from glasschat.errors import ReplyFailed
 from glasschat.models.base import ForwardRow
 from glasschat.models.hf.attention import Chunk, Group, Run
 from glasschat.models.hf.cache import Places
@@ -82,3 +83,15 @@ def runs(rows: Sequence[ForwardRow]) -> list[Run]:
 def _even(rows: Sequence[ForwardRow]) -> bool:
     lengths = [row.start + 1 for row in rows]
     return max(lengths) <= max(SHORTEST_UNEVEN, MOST_UNEVEN * min(lengths))
+
+
+def check_row(row: ForwardRow, held: int, context: int, known_ids: int) -> None:
+    """Raise ReplyFailed for a row that does not go on where its slot, which holds `held`, ends."""
+    if row.start != held or not row.ids or row.start + len(row.ids) > context:
+        raise ReplyFailed(
+            f"slot {row.slot} holds {held} of {context} positions and {len(row.ids)} "
+            f"were to be put at {row.start}"
+        )
+    # On CUDA an id beyond the embedding would end the whole process's use of the GPU.
+    if not 0 <= min(row.ids) <= max(row.ids) < known_ids:
+        raise ReplyFailed(f"the model has {known_ids:,} tokens and was given one outside of them")

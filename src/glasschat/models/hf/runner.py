@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from glasschat.errors import GlasschatError, ReplyFailed
-from glasschat.models.base import ForwardRow, Logits
+from glasschat.models.base import ForwardRow, Logits, SavedCache
 from glasschat.models.hf import attention, checks, flash
 from glasschat.models.hf.attention import Seen
-from glasschat.models.hf.cache import SlotCache
+from glasschat.models.hf.cache import SavedSlot, SlotCache
 from glasschat.models.hf.failures import release_memory, reply_failure, start_failure
 from glasschat.models.hf.graphs import Capture, CudaCapture, GraphDecoder
 from glasschat.models.hf.host_rows import HostRows
-from glasschat.models.hf.layout import Layout, lay_out
+from glasschat.models.hf.layout import Layout, check_row, lay_out
 from glasschat.models.hf.library import torch
 from glasschat.models.threads import ThreadTuner
 
@@ -36,6 +36,8 @@ class HfRunner:
     Raises InvalidModel for a model that glasschat cannot serve, NotEnoughMemory where the slots
     do not fit; what was allocated is given back then.
     """
+
+    idle_slots_cost = False
 
     def __init__(
         self,
@@ -99,7 +101,7 @@ class HfRunner:
     def forward(self, rows: Sequence[ForwardRow]) -> Logits:
         """See ModelRunner.forward."""
         for row in rows:
-            self._check_row(row)
+            check_row(row, self._cache.lengths[row.slot], self.context, self._known_ids)
         started = self._set_threads(sum(len(row.ids) for row in rows))
         failure: ReplyFailed | None = None
         try:
@@ -130,8 +132,7 @@ class HfRunner:
             self._cache.lengths[slot] = min(length, self._cache.lengths[slot])
             return True
         self._tainted.remove(slot)
-        with torch.inference_mode():
-            self._cache.clean(slot)
+        self._cache.clean(slot)
         return length == 0
 
     def copy_prefix(self, source: int, target: int, length: int) -> bool:
@@ -139,8 +140,18 @@ class HfRunner:
         self.truncate(target, 0)
         if not self._holds_numbers(source):
             return False
-        with torch.inference_mode():
-            self._cache.copy(source, target, length)
+        self._cache.copy(source, target, length)
+        return True
+
+    def save(self, slot: int) -> SavedCache | None:
+        """See ModelRunner.save."""
+        return self._cache.save(slot) if self._holds_numbers(slot) else None
+
+    def restore(self, slot: int, saved: SavedCache) -> bool:
+        """See ModelRunner.restore."""
+        assert isinstance(saved, SavedSlot)
+        self.truncate(slot, 0)
+        self._cache.restore(slot, saved)
         return True
 
     def cached_length(self, slot: int) -> int:
@@ -195,9 +206,8 @@ class HfRunner:
         """Whether a slot can be trusted; looked through where no logits have shown it."""
         if slot in self._unproven:
             self._unproven.remove(slot)
-            with torch.inference_mode():
-                if not self._cache.is_finite(slot):
-                    self._tainted.add(slot)
+            if not self._cache.is_finite(slot):
+                self._tainted.add(slot)
         return slot not in self._tainted
 
     def _set_threads(self, tokens: int) -> float:
@@ -208,19 +218,6 @@ class HfRunner:
         return time.perf_counter()
 
     # --- what can go wrong ----------------------------------------------------------------
-
-    def _check_row(self, row: ForwardRow) -> None:
-        held = self._cache.lengths[row.slot]
-        if row.start != held or not row.ids or row.start + len(row.ids) > self.context:
-            raise ReplyFailed(
-                f"slot {row.slot} holds {held} of {self.context} positions and {len(row.ids)} "
-                f"were to be put at {row.start}"
-            )
-        # On CUDA an id beyond the embedding would end the whole process's use of the GPU.
-        if not 0 <= min(row.ids) <= max(row.ids) < self._known_ids:
-            raise ReplyFailed(
-                f"the model has {self._known_ids:,} tokens and was given one outside of them"
-            )
 
     def _begin(self, check: bool) -> None:
         """Run a few tokens: allocates the caches, and shows whether slots are right here."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import NotEnoughMemory, ReplyFailed
-from glasschat.models.base import ForwardRow, Logits
+from glasschat.models.base import ForwardRow, Logits, SavedCache
 from glasschat.models.llama_cpp.library import llama_cpp
 from glasschat.models.threads import ThreadTuner
 
@@ -56,7 +56,7 @@ class LlamaCppRunner:
         params.n_batch = MICRO_BATCH + slots
         params.n_ubatch = MICRO_BATCH
         params.n_seq_max = slots
-        self._unified = slots > MOST_SEPARATE
+        self._unified = self.idle_slots_cost = slots > MOST_SEPARATE
         params.kv_unified = self._unified
         params.n_threads = threads
         params.n_threads_batch = threads
@@ -158,6 +158,22 @@ class LlamaCppRunner:
         llama_cpp.llama_memory_seq_cp(self._memory, source, target, -1, -1)
         return self.truncate(target, length)
 
+    def save(self, slot: int) -> SavedCache | None:
+        """See ModelRunner.save."""
+        size = llama_cpp.llama_state_seq_get_size(self._context, slot)
+        saved = np.empty(size, dtype=np.uint8)
+        written = llama_cpp.llama_state_seq_get_data(self._context, _bytes(saved), size, slot)
+        return saved if written == size else None
+
+    def restore(self, slot: int, saved: SavedCache) -> bool:
+        """See ModelRunner.restore."""
+        assert isinstance(saved, np.ndarray)
+        self.truncate(slot, 0)
+        if llama_cpp.llama_state_seq_set_data(self._context, _bytes(saved), saved.nbytes, slot):
+            return True
+        self.truncate(slot, 0)
+        return False
+
     def cached_length(self, slot: int) -> int:
         """See ModelRunner.cached_length."""
         return int(llama_cpp.llama_memory_seq_pos_max(self._memory, slot)) + 1
@@ -169,6 +185,10 @@ class LlamaCppRunner:
             llama_cpp.llama_free(self._context)
             llama_cpp.llama_model_free(self._model)
             self._context = None
+
+
+def _bytes(array: NDArray[np.uint8]) -> Any:
+    return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 def _view(pointer: Any, length: int, dtype: Any) -> NDArray[Any]:
