@@ -4,6 +4,8 @@ import { el } from "./dom.js";
 
 const HEIGHT = 64;
 const PAD = 3;
+// Room for what the top and the bottom of the scale stand for.
+const LEFT = 62;
 
 export class Chart {
   constructor(box, pick) {
@@ -12,8 +14,9 @@ export class Chart {
     this._most = 1;
     this.onHover = () => {};
     this.canvas = el("canvas", { height: HEIGHT, role: "img" });
-    this._top = el("span", { class: "top" });
-    this.root = el("div", { class: "chart" }, this.canvas, this._top);
+    this._top = el("span", { class: "end top" });
+    this._bottom = el("span", { class: "end bottom" });
+    this.root = el("div", { class: "chart" }, this.canvas, this._top, this._bottom);
     this.canvas.onclick = (event) => {
       const at = this._at(event);
       if (at !== null) pick(at);
@@ -29,6 +32,7 @@ export class Chart {
     const { format, word } = { format: this._box.format, word: (w) => this._box.word(w) };
     this._top.textContent = scale.unit === "share"
       ? format.share(1) : format.bits(this._most, word("bits"));
+    this._bottom.textContent = "0";
     this.canvas.setAttribute("aria-label", word(`tint_${name}`));
     this._draw();
   }
@@ -40,7 +44,7 @@ export class Chart {
     const count = this._values.length;
     if (!count) return null;
     const { left, width } = this.canvas.getBoundingClientRect();
-    const share = (event.clientX - left - PAD) / Math.max(1, width - 2 * PAD);
+    const share = (event.clientX - left - LEFT) / Math.max(1, width - LEFT - PAD);
     return Math.max(0, Math.min(count - 1, Math.floor(share * count)));
   }
 
@@ -69,13 +73,13 @@ export class Chart {
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
     const style = getComputedStyle(this.root);
-    const inner = width - 2 * PAD;
+    const inner = width - LEFT - PAD;
     const count = this._values.length;
     const y = (value) => HEIGHT - PAD - (Math.min(value, this._most) / this._most) * (HEIGHT - 2 * PAD);
-    const x = (place) => PAD + ((place + 0.5) / Math.max(1, count)) * inner;
+    const x = (place) => LEFT + ((place + 0.5) / Math.max(1, count)) * inner;
     pen.strokeStyle = style.getPropertyValue("--faint");
     pen.beginPath();
-    pen.moveTo(PAD, HEIGHT - PAD + 0.5);
+    pen.moveTo(LEFT, HEIGHT - PAD + 0.5);
     pen.lineTo(width - PAD, HEIGHT - PAD + 0.5);
     pen.stroke();
     const columns = Math.max(1, Math.floor(inner));
@@ -90,7 +94,7 @@ export class Chart {
       drawing = true;
     };
     if (count > columns) {
-      this._peaks(columns).forEach((value, column) => point(PAD + column + 0.5, value));
+      this._peaks(columns).forEach((value, column) => point(LEFT + column + 0.5, value));
     } else {
       this._values.forEach((value, place) => point(x(place), value));
     }
