@@ -60,9 +60,9 @@ def test_again_answers_the_same_question_anew(arrive: Arrive, site: WebServer) -
     someone.open_more()
     someone.limit(12)
     someone.again.click()
-    expect(someone.line).to_contain_text("12 tokens ·", timeout=60_000)
-    figures = someone.ends()
-    assert "ended at the length limit" in figures
+    # The reply that was stopped may have come to twelve tokens by itself.
+    expect(someone.line).to_contain_text("ended at the length limit", timeout=60_000)
+    assert "12 tokens ·" in someone.ends()
     expect(someone.chat.get_by_text(STORY)).to_have_count(1)
 
 
@@ -187,7 +187,7 @@ def test_by_choice_a_closed_tab_frees_the_engine(browser: Browser, tmp_path: Pat
         visitor(browser, server) as leaving,
     ):
         leaving.open_more()
-        leaving.page.locator(".st-key-stop_unwatched label").click()
+        leaving.switch_on("stop_unwatched")
         leaving.ask(LONG)
         leaving.sees("the quick")
         waiting.ask("is it free")

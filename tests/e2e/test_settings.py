@@ -256,8 +256,7 @@ def test_a_stage_of_ones_own_is_switched_set_and_kept(come: Come) -> None:
     # Its own words, and nothing in them is Markdown.
     expect(section).to_contain_text("Fewer *letters*")
     expect(section).not_to_contain_text("How much")
-    someone.page.locator(".st-key-own-letters label").click()
-    someone.settles()
+    someone.switch_on("own-letters")
     expect(someone.back("own_letters")).to_have_text("undo off")
     expect(someone.undo_all).to_be_enabled()
     slider = someone.page.locator(".st-key-own-letters-by").get_by_role("slider")
@@ -271,8 +270,7 @@ def test_a_stage_of_ones_own_is_switched_set_and_kept(come: Come) -> None:
     someone.sees("ab")
     someone.ends()
     expect(someone.reply).not_to_contain_text("c")
-    someone.page.locator(".st-key-own-wrong label").click()
-    someone.settles()
+    someone.switch_on("own-wrong")
     someone.ask("second")
     expect(someone.notice).to_contain_text("The stage wrong failed: KeyError")
     first = someone.page.url
@@ -296,6 +294,7 @@ def test_a_stage_that_is_not_here_is_told_and_can_be_given_up(
     expect(section).to_contain_text("It is not on this server: turn it off to go on.")
     someone.ask("more")
     expect(someone.notice).to_contain_text("The stage gone is not here: turn it off")
+    someone.settles()
     someone.page.locator(".st-key-own-gone label").click()
     someone.settles()
     expect(section).not_to_contain_text("gone")

@@ -109,8 +109,18 @@ class Visitor:
 
     def open_more(self) -> None:
         """Unfold the rest of the settings."""
+        self.settles()
         self.page.get_by_text("More settings").click()
         expect(self.seed).to_be_visible()
+
+    def switch_on(self, key: str) -> None:
+        """Put on one of the switches among the settings."""
+        switch = self.page.locator(f".st-key-{key} input")
+        self.settles()
+        self.page.locator(f".st-key-{key} label").click()
+        expect(switch).to_be_checked()
+        self.settles()
+        expect(switch).to_be_checked()
 
     def limit(self, tokens: int) -> None:
         """Limit replies to so many tokens."""
