@@ -42,10 +42,9 @@ class Tuner(Visitor):
         return self.page.locator(f".st-key-back_{setting} button:visible")
 
     def settles(self) -> None:
-        """Wait until the page has been drawn."""
+        """Wait until what was changed has been told, and the page been drawn."""
         self.page.wait_for_timeout(300)
-        app = self.page.locator('[data-testid="stApp"]')
-        expect(app).to_have_attribute("data-test-script-state", "notRunning")
+        super().settles()
 
     def choose_preset(self, name: str) -> None:
         """Pick one from the list of presets."""
@@ -83,8 +82,7 @@ class Tuner(Visitor):
         """Show the rest of the settings."""
         self.page.locator(".st-key-more summary").click()
         expect(self.number("seed")).to_be_visible()
-        # It opens like a drawer.
-        self.page.wait_for_timeout(600)
+        self.settles()
 
     def open_presets(self) -> Locator:
         """The dialog of one's own presets."""

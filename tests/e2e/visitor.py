@@ -112,6 +112,7 @@ class Visitor:
         self.settles()
         self.page.get_by_text("More settings").click()
         expect(self.seed).to_be_visible()
+        self.settles()
 
     def switch_on(self, key: str) -> None:
         """Put on one of the switches among the settings."""
@@ -124,24 +125,31 @@ class Visitor:
 
     def limit(self, tokens: int) -> None:
         """Limit replies to so many tokens."""
-        self.settles()
         box = self.page.locator(".st-key-max_new_tokens input")
-        # A click that comes while the page is drawn anew is lost.
-        for _attempt in range(5):
-            if not box.is_visible():
-                self.page.get_by_text("Limit the reply").click()
-                self.page.wait_for_timeout(1000)
-                self.settles()
+        if not box.is_visible():
+            self.switch_on("limit_reply")
         box.fill(str(tokens))
         box.press("Enter")
         expect(box).to_have_value(str(tokens))
-        self.page.wait_for_timeout(300)
         self.settles()
 
     def settles(self) -> None:
-        """The page is drawn: a click before that may be lost."""
+        """The page is drawn and nothing on it moves: a click before that may be lost.
+
+        A part that is unfolded slides for a third of a second: what was pressed is elsewhere
+        when the button is let go.
+        """
         app = self.page.locator('[data-testid="stApp"]')
         expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT_MS)
+        self.page.evaluate("""async () => {
+          const frame = () => new Promise(requestAnimationFrame);
+          await frame();
+          await frame();
+          // One that was replaced may never say that it is finished, so they are asked.
+          const moves = a => a.playState === "running"
+            && a.effect.getComputedTiming().endTime < Infinity;
+          while (document.getAnimations().some(moves)) await frame();
+        }""")
 
     def shows_no_cursor(self) -> None:
         """Nothing pretends to be written still."""
