@@ -203,7 +203,7 @@ def test_who_does_not_read_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glasschat.api.wire.KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr("glasschat.api.sse.KEEP_ALIVE_S", 0.05)
     gate = threading.Semaphore(0)
     with served(scripted_model(says("Hi"), gate=gate)) as server:
         with server.client.stream("POST", CHAT, json={**LONG, "stream": True}) as answer:

@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from glasschat.api.errors import ApiError
 from glasschat.api.presence import Presence
 from glasschat.api.responses import Answer
-from glasschat.api.wire import send_json
+from glasschat.api.sse import send_json
 from glasschat.backends import Readiness
 
 MODELS = "/v1/models"

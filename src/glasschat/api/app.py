@@ -6,20 +6,20 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from glasschat.api.about import MODELS, About, refuse_path
+from glasschat.api.admission import Desk
+from glasschat.api.auth import Guard
 from glasschat.api.chat import ChatFormat
 from glasschat.api.chat_request import ChatRequest
 from glasschat.api.completion_request import CompletionRequest
 from glasschat.api.completions import CompletionFormat
-from glasschat.api.desk import Desk
 from glasschat.api.document import document
-from glasschat.api.elsewhere import Elsewhere
 from glasschat.api.endpoint import ReplyEndpoint
 from glasschat.api.errors import ApiError
-from glasschat.api.guard import Guard
 from glasschat.api.metrics import CONTENT_TYPE, Metrics
+from glasschat.api.remote_stub import Elsewhere
 from glasschat.api.request_log import Note
+from glasschat.api.sse import send_bytes, send_json
 from glasschat.api.tokenizing import Tokenizing
-from glasschat.api.wire import send_bytes, send_json
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 

@@ -8,9 +8,9 @@ from pydantic.json_schema import models_json_schema
 
 from glasschat import __version__
 from glasschat.api.about import MODELS, Health, ModelCard, ModelList, Ready
+from glasschat.api.auth import OPEN_PATHS
 from glasschat.api.chat_request import ChatRequest
 from glasschat.api.completion_request import CompletionRequest
-from glasschat.api.guard import OPEN_PATHS
 from glasschat.api.responses import ChatChunk, ChatCompletion, Completion
 from glasschat.api.tokenizing import (
     Detokenized,

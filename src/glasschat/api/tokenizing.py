@@ -7,12 +7,12 @@ from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from glasschat.api.admission import Desk
 from glasschat.api.chat_request import Message
-from glasschat.api.desk import Desk
 from glasschat.api.fields import Wire
 from glasschat.api.parse import read_body
 from glasschat.api.responses import Answer
-from glasschat.api.wire import send_json
+from glasschat.api.sse import send_json
 
 MOST_IDS = 2**20
 

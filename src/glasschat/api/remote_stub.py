@@ -5,8 +5,8 @@ from dataclasses import replace
 from starlette.types import Receive, Scope, Send
 
 from glasschat.api.about import About
+from glasschat.api.auth import Guard
 from glasschat.api.errors import ApiError
-from glasschat.api.guard import Guard
 from glasschat.api.options import ApiOptions
 from glasschat.api.presence import Presence
 from glasschat.backends import Description

@@ -11,7 +11,7 @@ from glasschat.api.errors import SERVER, ApiError, as_api_error
 from glasschat.api.keys import Key
 from glasschat.api.options import ApiOptions
 from glasschat.api.request_log import Note
-from glasschat.api.wire import send_error
+from glasschat.api.sse import send_error
 from glasschat.errors import GlasschatError
 
 log = logging.getLogger(__name__)
