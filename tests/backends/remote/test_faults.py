@@ -368,7 +368,7 @@ def test_what_is_told_of_tokens_is_kept(front: Front) -> None:
 def test_a_server_that_comes_up_later_is_found_by_itself(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glasschat.backends.remote.contact.FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("glasschat.backends.remote.connection.FIRST_PAUSE_S", 0.05)
     port = free_port()
     backend = front(f"http://127.0.0.1:{port}", load=False, model="tiny")
     backend.load_in_background()
@@ -386,7 +386,7 @@ def test_a_server_that_was_lost_is_found_again(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Meanwhile the page says so; what it has stays to be read."""
-    monkeypatch.setattr("glasschat.backends.remote.contact.FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr("glasschat.backends.remote.connection.FIRST_PAUSE_S", 0.05)
     port = free_port()
     backend = front(f"http://127.0.0.1:{port}", load=False)
     backend.load_in_background()

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glasschat.backends.remote.body import wire_messages
 from glasschat.backends.remote.client import Client
 from glasschat.backends.remote.dialect import Counting
 from glasschat.backends.remote.discovery import Found
+from glasschat.backends.remote.request import wire_messages
 from glasschat.prompt import ChatMessage
 
 

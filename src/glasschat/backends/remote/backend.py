@@ -7,13 +7,13 @@ from typing import Any
 from glasschat import __version__
 from glasschat.backends.base import Capability, Description, Readiness
 from glasschat.backends.provenance import Provenance
-from glasschat.backends.remote.body import Manners, request_body, settled
 from glasschat.backends.remote.client import Patience
-from glasschat.backends.remote.contact import Contact, Reached
+from glasschat.backends.remote.connection import Contact, Reached
 from glasschat.backends.remote.dialect import Dialect
 from glasschat.backends.remote.options import RemoteOptions
 from glasschat.backends.remote.reply import RemotePrompt, RemoteReply
-from glasschat.backends.remote.streaming import ReplyStream
+from glasschat.backends.remote.request import Manners, request_body, settled
+from glasschat.backends.remote.stream import ReplyStream
 from glasschat.engine import AT_ONCE, Beginning, FinishReason
 from glasschat.errors import RemoteError, RemoteRefused, StageNotHere
 from glasschat.prompt import ChatMessage, ContextPolicy

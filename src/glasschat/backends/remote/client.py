@@ -10,8 +10,8 @@ import httpx2
 
 from glasschat import __version__
 from glasschat.backends.remote.address import Address
+from glasschat.backends.remote.errors import Refusal
 from glasschat.backends.remote.failures import unreachable
-from glasschat.backends.remote.refusals import Refusal
 from glasschat.errors import RemoteRefused
 
 MOST_SAID = 64 * 1024

@@ -7,7 +7,7 @@ from typing import Any
 
 from glasschat.backends.remote.client import Client
 from glasschat.backends.remote.dialect import DIALECTS, Dialect, kind_of
-from glasschat.backends.remote.refusals import Refusal, one_line
+from glasschat.backends.remote.errors import Refusal, one_line
 from glasschat.errors import RemoteRefused
 
 MODELS = "/models"

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from glasschat.backends.remote.chunk import Chunk, Counted, ToldToken
+from glasschat.backends.remote.sse import Chunk, Counted, ToldToken
 from glasschat.engine import FinishReason, Reply, Snapshot, State, Timings, Usage
 from glasschat.glass import ToldStep
 from glasschat.prompt import ChatMessage

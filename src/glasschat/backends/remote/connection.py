@@ -12,9 +12,9 @@ from glasschat.backends.remote.asking import count_tokens
 from glasschat.backends.remote.client import Client, Patience
 from glasschat.backends.remote.counting import TokenCounts
 from glasschat.backends.remote.discovery import Found, discover
-from glasschat.backends.remote.fitting import RemoteFitter
 from glasschat.backends.remote.loop import LoopThread
 from glasschat.backends.remote.options import RemoteOptions
+from glasschat.backends.remote.token_counts import RemoteFitter
 from glasschat.errors import EngineStopped, GlasschatError, RemoteError
 from glasschat.prompt import ChatMessage
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from glasschat.backends.remote.refusals import Refusal
+from glasschat.backends.remote.errors import Refusal
 from glasschat.errors import RemoteRefused
 from glasschat.glass import ToldCandidate
 
