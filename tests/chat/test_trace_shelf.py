@@ -14,7 +14,7 @@ from glasschat.chat import Conversation, Ending, Library, Node, Settings
 from glasschat.chat.exchange import as_json, import_file
 from glasschat.chat.node import Run
 from glasschat.chat.store import Store, open_store
-from glasschat.chat.trace_shelf import TraceShelf
+from glasschat.chat.trace_cache import TraceShelf
 from glasschat.errors import InvalidMessage, StoreError, StoreUnavailable
 from glasschat.glass import Trace
 from glasschat.models.base import Logits

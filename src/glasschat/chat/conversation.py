@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from glasschat.backends import Backend
 from glasschat.chat.branching import check_place, check_text, runs_before, seed_at
 from glasschat.chat.node import Node, new_id, now_ms
-from glasschat.chat.reading import as_read_by, check_ids
 from glasschat.chat.settings import Settings
 from glasschat.chat.starting import (
     MOST_AT_ONCE,
@@ -16,6 +15,7 @@ from glasschat.chat.starting import (
     messages_for,
     system_messages,
 )
+from glasschat.chat.token_reuse import as_read_by, check_ids
 from glasschat.engine import AT_ONCE, Beginning, Reply
 from glasschat.errors import EngineError, InvalidMessage, ParameterError, PromptTooLong
 from glasschat.prompt import ChatMessage, ContextPolicy

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 
 from glasschat.chat.conversation import Conversation
-from glasschat.chat.growing import ReplyOnItsWay
-from glasschat.chat.keeper import Keeper
 from glasschat.chat.node import now_ms
+from glasschat.chat.partial_reply import ReplyOnItsWay
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Cursor, Hit, Page, ReplyWriter, Store
-from glasschat.chat.trace_shelf import TraceShelf
+from glasschat.chat.store.outbox import Keeper
+from glasschat.chat.trace_cache import TraceShelf
 from glasschat.errors import ConversationNotFound, StoreError
 from glasschat.glass import Trace
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from glasschat.backends import Backend
-from glasschat.chat.growing import ended, grown
+from glasschat.chat.live_tree import OpenTree
 from glasschat.chat.node import Node, Origin, Run, new_id, now_ms
-from glasschat.chat.open_tree import OpenTree
-from glasschat.chat.reading import as_read_by
+from glasschat.chat.partial_reply import ended, grown
 from glasschat.chat.settings import Settings
 from glasschat.chat.store import ReplyWriter, Store
+from glasschat.chat.token_reuse import as_read_by
 from glasschat.chat.tree import Tree, titled
 from glasschat.engine import AT_ONCE, Beginning, Reply
 from glasschat.errors import EngineError

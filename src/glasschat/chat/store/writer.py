@@ -10,8 +10,8 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glasschat.chat.growing import ended, released, said, written
 from glasschat.chat.node import Run, now_ms
+from glasschat.chat.partial_reply import ended, released, said, written
 from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
 from glasschat.chat.store.replies import Chunk, StoredReply

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from glasschat.chat.growing import grown
-from glasschat.chat.keeper import Keeper
 from glasschat.chat.node import now_ms
+from glasschat.chat.partial_reply import grown
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import ReplyWriter, Store
-from glasschat.chat.trace_shelf import TraceShelf
+from glasschat.chat.store.outbox import Keeper
+from glasschat.chat.trace_cache import TraceShelf
 from glasschat.chat.tree import Tree
 from glasschat.engine import Reply
 from glasschat.errors import ConversationNotFound
