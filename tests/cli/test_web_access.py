@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from glasschat.cli import build_parser, main
+from glasschat.cli.access_options import chosen_access
 from glasschat.cli.arguments import web_options
-from glasschat.cli.entrance import chosen_access
 from glasschat.cli.login_file import read_login
 from glasschat.config import WebOptions
 from glasschat.errors import GlasschatError, ServerError

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Container, Iterable
 
 from glasschat.backends import Backend
+from glasschat.cli.access_options import chosen_access
 from glasschat.cli.api_arguments import VARIABLE, api_options
 from glasschat.cli.arguments import web_options
-from glasschat.cli.entrance import chosen_access
 from glasschat.cli.own_stages import stage_classes
 from glasschat.cli.planning import planned, planned_more, served
 from glasschat.cli.remote_arguments import remote_backend
