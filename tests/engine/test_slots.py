@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.engine.shelf import Shelf, as_ids
+from glasschat.engine.prefix_cache import Shelf, as_ids
 from glasschat.engine.slots import SlotPool
 from glasschat.models.base import ForwardRow
 from glasschat.models.scripted import ScriptedRunner

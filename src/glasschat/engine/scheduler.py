@@ -3,8 +3,8 @@
 from collections import deque
 
 from glasschat.engine.pacing import ChunkPacer
+from glasschat.engine.prefix_cache import WORTH_MOVING, as_ids, common_prefix
 from glasschat.engine.sequence import Sequence
-from glasschat.engine.shelf import WORTH_MOVING, as_ids, common_prefix
 from glasschat.engine.slots import SlotPool
 
 ScheduledBatch = dict[Sequence, int]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence as Ids
 
 from glasschat.engine.generation import Generation
-from glasschat.engine.reply_text import ReplyText
+from glasschat.engine.output_text import ReplyText
 from glasschat.engine.slots import Slot
 from glasschat.engine.snapshot import FinishReason, State, Step
 from glasschat.models.base import Logits, Tokenizer

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from glasschat.engine.shelf import WORTH_MOVING, Ids, Shelf, Shelved, as_ids, common_prefix
+from glasschat.engine.prefix_cache import WORTH_MOVING, Ids, Shelf, Shelved, as_ids, common_prefix
 from glasschat.models.base import ModelRunner
 
 log = logging.getLogger(__name__)
