@@ -8,7 +8,7 @@ from hypothesis import given
 
 from glasschat.errors import ReplyFailed
 from glasschat.glass import Knob, audit, in_use
-from glasschat.glass.knobs import NEUTRAL
+from glasschat.glass.ablation import NEUTRAL
 from glasschat.sampling import DEFAULT_ORDER, SamplingParams
 from tests.glass.recordings import RECORDINGS, Recording, record
 from tests.sampling.rows import make_row, softmax

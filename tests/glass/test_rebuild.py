@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from glasschat.errors import ReplyFailed
+from glasschat.glass.candidates import Layer
 from glasschat.glass.choosing import UNLISTED, choose
-from glasschat.glass.layer import Layer
 from glasschat.glass.rebuild import rebuild
 from glasschat.sampling import SamplingParams
 from tests.glass.recordings import RECORDINGS, SETTINGS, Recording, record, speaking_row

@@ -1,10 +1,10 @@
 """The glass box: questions asked of what was recorded of a reply. No model, no pages."""
 
+from glasschat.glass.ablation import Knob, audit, in_use
 from glasschat.glass.breakpoints import BestChanges, EntropyAbove, ProbabilityBelow, TextAppears
 from glasschat.glass.diff import Diff, Side, diff
-from glasschat.glass.knobs import Knob, audit, in_use
 from glasschat.glass.odds import Odds, odds_under
-from glasschat.glass.told import Told, ToldCandidate, ToldStep, told_steps
+from glasschat.glass.remote_trace import Told, ToldCandidate, ToldStep, told_steps
 from glasschat.glass.trace import Trace, recorded
 from glasschat.glass.values import Values, values
 from glasschat.glass.waterfall import Candidate, Cell, Column, Waterfall, waterfall

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.layer import Layer, Mask
-from glasschat.glass.others import Wide
+from glasschat.glass.candidates import Layer, Mask
+from glasschat.glass.tail_bounds import Wide
 
 
 def by_id(layer: Layer) -> NDArray[np.intp]:

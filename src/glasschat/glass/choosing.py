@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.layer import Layer, Mask
-from glasschat.glass.others import Wide
+from glasschat.glass.candidates import Layer, Mask
+from glasschat.glass.tail_bounds import Wide
 
 UNLISTED = -1
 """Stands for a token that is not among the recorded candidates."""

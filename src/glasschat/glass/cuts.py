@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.layer import Layer, Mask
-from glasschat.glass.others import Wide
+from glasschat.glass.candidates import Layer, Mask
+from glasschat.glass.tail_bounds import Wide
 from glasschat.sampling import MinP, TopK, TopP, TypicalP
 
 Cut = TopK | TopP | MinP | TypicalP

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glasschat.glass.layer import Mask
-from glasschat.glass.others import Wide
+from glasschat.glass.candidates import Mask
 from glasschat.glass.rebuild import rebuild
+from glasschat.glass.tail_bounds import Wide
 from glasschat.glass.trace import Trace
 from glasschat.sampling import SamplingParams
 

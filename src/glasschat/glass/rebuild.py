@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glasschat.glass.changes import changed
+from glasschat.glass.candidates import Layer
+from glasschat.glass.custom_stage import run_own
 from glasschat.glass.cuts import Told, cut
-from glasschat.glass.layer import Layer
-from glasschat.glass.others import Others
-from glasschat.glass.own import run_own
-from glasschat.glass.past import Past
+from glasschat.glass.history import Past
+from glasschat.glass.processors import changed
 from glasschat.glass.settling import settled
 from glasschat.glass.steps import Unseen, steps
+from glasschat.glass.tail_bounds import Others
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
     MinP,

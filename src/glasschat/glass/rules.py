@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from glasschat.glass.layer import Layer
+from glasschat.glass.candidates import Layer
 from glasschat.glass.words import N_, Sentence
 from glasschat.sampling import (
     Grammar,

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from glasschat.glass.candidates import Layer, Mask
 from glasschat.glass.cuts import Told
-from glasschat.glass.layer import Layer, Mask
-from glasschat.glass.others import Wide
+from glasschat.glass.tail_bounds import Wide
 
 # Many times what sums of float32 over a whole vocabulary differ by.
 _DOUBT = 1e-5

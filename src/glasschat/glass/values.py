@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.glass.aligned import distance
-from glasschat.glass.layer import Mask
-from glasschat.glass.others import Wide
+from glasschat.glass.candidates import Mask
 from glasschat.glass.rebuild import rebuild
+from glasschat.glass.tail_bounds import Wide
 from glasschat.glass.trace import Trace
 
 # A heat map shows no finer differences.

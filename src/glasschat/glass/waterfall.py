@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from glasschat.glass.candidates import Layer
 from glasschat.glass.choosing import UNLISTED
-from glasschat.glass.layer import Layer
 from glasschat.glass.rebuild import Rebuilt, rebuild
 from glasschat.glass.rules import rule
 from glasschat.glass.steps import Unseen

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.others import Others, Wide
+from glasschat.glass.tail_bounds import Others, Wide
 
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glasschat.glass.layer import Layer, Mask, Scores
-from glasschat.glass.others import Others, Wide
-from glasschat.glass.past import Counts, Pairs, Past
+from glasschat.glass.candidates import Layer, Mask, Scores
+from glasschat.glass.history import Counts, Pairs, Past
+from glasschat.glass.tail_bounds import Others, Wide
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
     FrequencyPenalty,

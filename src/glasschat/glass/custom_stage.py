@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import GlasschatError
+from glasschat.glass.candidates import Layer
 from glasschat.glass.cuts import Told
-from glasschat.glass.layer import Layer
 from glasschat.glass.trace import Trace
 from glasschat.sampling import Stage, StageContext, TokenHistory
 from glasschat.sampling.workspace import Row
