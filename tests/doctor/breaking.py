@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from glasschat.doctor import Finding, Mark
-from glasschat.models.llama_cpp.trial import Trial
+from glasschat.models.llama_cpp.preflight import Trial
 
 # All metadata of the built-in model lies in front of this.
 HEADER = 1_785_664

@@ -25,7 +25,7 @@ from glasschat.doctor.reading import open_tokenizer, read_facts, tried
 from glasschat.doctor.report import Report
 from glasschat.doctor.words import parted
 from glasschat.errors import ModelError
-from glasschat.models.llama_cpp.trial import Trial
+from glasschat.models.llama_cpp.preflight import Trial
 
 Say = Callable[[str], None]
 Subject = TypeVar("Subject")

@@ -14,8 +14,8 @@ from glasschat.models.base import Tokenizer
 from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.hf.folder import read_folder
 from glasschat.models.hf.tokenizer import HfTokenizer
+from glasschat.models.llama_cpp.preflight import Trial, try_gguf
 from glasschat.models.llama_cpp.tokenizer import open_vocabulary
-from glasschat.models.llama_cpp.trial import Trial, try_gguf
 
 _AGAIN = "get it again, and compare sizes and checksums with the publisher's"
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from glasschat.models.llama_cpp import trial
-from glasschat.models.llama_cpp.trial import Trial, try_gguf
+from glasschat.models.llama_cpp import preflight
+from glasschat.models.llama_cpp.preflight import Trial, try_gguf
 from tests.doctor.breaking import altered, number
 from tests.support import ggufs
 
@@ -53,5 +53,5 @@ def test_a_vocabulary_that_does_not_come_to_an_end(
     sleeping.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeping.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(sleeping))
-    monkeypatch.setattr(trial, "SECONDS", 0.1)
+    monkeypatch.setattr(preflight, "SECONDS", 0.1)
     assert "was not done" in try_gguf(tmp_path / "x.gguf", weights=True).vocabulary

@@ -11,7 +11,7 @@ from glasschat.config import ModelOptions
 from glasschat.errors import InvalidModel
 from glasschat.models.gguf.files import read_model
 from glasschat.models.llama_cpp import vouching
-from glasschat.models.llama_cpp.trial import Trial
+from glasschat.models.llama_cpp.preflight import Trial
 from glasschat.models.load import open_tokenizer, plan_model
 from tests.doctor.breaking import altered, number
 from tests.support import ggufs

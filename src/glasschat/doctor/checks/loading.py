@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from glasschat.doctor.finding import Finding, failed, passed
 from glasschat.doctor.words import parted
-from glasschat.models.llama_cpp.trial import Trial
+from glasschat.models.llama_cpp.preflight import Trial
 
 
 def loading(trial: Trial) -> Iterator[Finding]:

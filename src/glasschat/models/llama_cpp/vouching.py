@@ -14,7 +14,7 @@ from glasschat.folders import cache_folder
 from glasschat.models.gguf.files import files_of
 from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.llama_cpp.library import llama_cpp
-from glasschat.models.llama_cpp.trial import try_gguf
+from glasschat.models.llama_cpp.preflight import try_gguf
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,7 @@ class Trial:
 def try_gguf(path: Path, *, weights: bool) -> Trial:
     """Open the GGUF at `path` elsewhere; its vocabulary only, unless it has `weights`."""
     # Without -P a module in the folder that one happens to be in would be imported.
-    command = [sys.executable, "-P", "-m", "glasschat.models.llama_cpp.trial", str(path)]
+    command = [sys.executable, "-P", "-m", "glasschat.models.llama_cpp.preflight", str(path)]
     try:
         done = subprocess.run(
             [*command, "weights"] if weights else command,
