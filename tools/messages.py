@@ -7,7 +7,7 @@ What pages say is marked with `_`, `ngettext` and `N_`. What went wrong is not: 
 in plain English, `QueueFull(f"{waiting} requests are waiting ...")`, for the command line, the log
 and the store too. Their templates are read out of the source here, each with its values by name
 (`{waiting:,}` where it is a number), and a page finds the one that an error's line was made from
-(`web/explaining.py`).
+(`web/error_text.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from glasschat import errors
-from glasschat.web.explaining import ERROR
+from glasschat.web.error_text import ERROR
 from glasschat.web.language import LOCALE
 
 SOURCE = Path(errors.__file__).parent

@@ -15,7 +15,7 @@ from glasschat.chat.tree import Tree
 from glasschat.errors import GlasschatError, PromptTooLong, QueueFull
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
-from glasschat.web.explaining import LONGEST, explained
+from glasschat.web.error_text import LONGEST, explained
 from glasschat.web.language import Language, speaking
 
 

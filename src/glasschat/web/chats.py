@@ -10,12 +10,12 @@ from glasschat.chat import Conversation, ConversationInfo, Library
 from glasschat.chat.store import Hit
 from glasschat.errors import StoreError
 from glasschat.web.dialogs import ask_for_export, ask_for_import, ask_for_title
-from glasschat.web.explaining import explained
+from glasschat.web.error_text import explained
 from glasschat.web.language import N_, _
 from glasschat.web.notices import attempt, offer_undo, say, withdraw_undo
 from glasschat.web.plain import plain_label
+from glasschat.web.session import take
 from glasschat.web.settings import restore
-from glasschat.web.visit import take
 
 FIRST, MORE, FOUND = 12, 30, 30
 RENAME, PIN, UNPIN, EXPORT, DELETE = (

@@ -9,7 +9,7 @@ import streamlit as st
 from glasschat.chat import Conversation, Library
 from glasschat.chat.exchange import Imported, as_json, as_markdown, import_file
 from glasschat.errors import GlasschatError, InvalidImport
-from glasschat.web.explaining import explained
+from glasschat.web.error_text import explained
 from glasschat.web.language import _, ngettext
 from glasschat.web.notices import attempt
 from glasschat.web.plain import plain_label

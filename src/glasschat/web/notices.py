@@ -5,9 +5,9 @@ from collections.abc import Callable
 import streamlit as st
 
 from glasschat.errors import GlasschatError
-from glasschat.web.explaining import explained
+from glasschat.web.error_text import explained
 from glasschat.web.language import _
-from glasschat.web.visit import take
+from glasschat.web.session import take
 
 _NOTICE, _UNDO = "notice", "undo"
 

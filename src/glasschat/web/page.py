@@ -12,18 +12,18 @@ from glasschat.chat import Conversation
 from glasschat.errors import StoreError
 from glasschat.web import keys
 from glasschat.web.access import current_person, sign_out
+from glasschat.web.actions import Hand
 from glasschat.web.chats import Chats, delete_chat, new_chat
-from glasschat.web.choice import choose_as_before, chosen, draw_choice
-from glasschat.web.explaining import explained
-from glasschat.web.hand import Hand
+from glasschat.web.conversation_view import Room
+from glasschat.web.error_text import explained
 from glasschat.web.language import _
 from glasschat.web.language_switch import language_switch
+from glasschat.web.model_choice import choose_as_before, chosen, draw_choice
 from glasschat.web.notices import say
-from glasschat.web.room import Room
+from glasschat.web.session import take
 from glasschat.web.settings import SettingsPanel, restore
 from glasschat.web.site import Site, current_site
 from glasschat.web.style import STYLE
-from glasschat.web.visit import take
 
 log = logging.getLogger(__name__)
 

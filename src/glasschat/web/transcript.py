@@ -7,10 +7,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from glasschat.chat import Conversation, Ending, Node, Tree
 from glasschat.engine import Reply, State
+from glasschat.web.actions import Hand
 from glasschat.web.blocks import BlockSplitter
-from glasschat.web.explaining import explained
+from glasschat.web.error_text import explained
 from glasschat.web.figures import figures, progress
-from glasschat.web.hand import Hand
 from glasschat.web.language import _
 from glasschat.web.live import live_text
 from glasschat.web.markup import literal_lines, to_markdown

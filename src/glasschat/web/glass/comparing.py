@@ -9,8 +9,7 @@ from glasschat.chat import Node
 from glasschat.chat.presets import TASTE, built_in
 from glasschat.errors import InvalidMessage
 from glasschat.sampling import SamplingParams
-from glasschat.web.choice import shown_name
-from glasschat.web.explaining import explained
+from glasschat.web.error_text import explained
 from glasschat.web.glass.boxes import Subject
 from glasschat.web.glass.changing import ALLOWED, KNOBS, described_knob
 from glasschat.web.glass.elsewhere import name_of
@@ -18,6 +17,7 @@ from glasschat.web.glass.names import Name
 from glasschat.web.glass.odds import cell, start_reading
 from glasschat.web.glass.questions import state
 from glasschat.web.glass.reply import ReplyUnderGlass
+from glasschat.web.model_choice import shown_name
 from glasschat.web.settings.fields import label, written
 from glasschat.web.settings.preset_choice import shown_name as preset_name
 

@@ -10,7 +10,7 @@ from glasschat.backends import LocalBackend, Readiness
 from glasschat.chat import as_read_by
 from glasschat.glass import Trace, odds_under
 from glasschat.sampling import SamplingParams
-from glasschat.web.explaining import explained
+from glasschat.web.error_text import explained
 from glasschat.web.glass.reply import ReplyUnderGlass
 from glasschat.web.language import N_, _
 

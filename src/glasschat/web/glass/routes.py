@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from glasschat.chat.exchange import TraceFile, pieces_of, trace_lines
 from glasschat.errors import GlasschatError, InvalidMessage, StoreError
-from glasschat.web.explaining import explained
+from glasschat.web.error_text import explained
 from glasschat.web.glass import questions
 from glasschat.web.glass.boxes import Subject
 from glasschat.web.glass.comparing import read_each_other, siblings, side_by_side

@@ -10,7 +10,7 @@ import streamlit as st
 
 from glasschat.sampling import NO_STAGES, OwnStage, StageClass, StageClasses
 from glasschat.sampling.own.asked import Value
-from glasschat.web.visit import take
+from glasschat.web.session import take
 
 _CLASSES, _PUT, _ABSENT = "own_classes", "own_put", "own_absent"
 

@@ -9,9 +9,9 @@ from glasschat.chat.presets import CREATIVE, MODELS_OWN, ORIGINAL, PRECISE, Pres
 from glasschat.errors import StoreError
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.plain import plain_label
+from glasschat.web.session import take
 from glasschat.web.settings import state
 from glasschat.web.settings.preset_dialog import PresetDialog
-from glasschat.web.visit import take
 
 _NAMES = {
     ORIGINAL.name: N_("Original"),

@@ -14,13 +14,13 @@ from glasschat.chat.presets_file import (
     presets_from_file,
 )
 from glasschat.errors import GlasschatError, StoreError
-from glasschat.web.explaining import explained
+from glasschat.web.error_text import explained
 from glasschat.web.language import _, ngettext
 from glasschat.web.notices import attempt, offer_undo
 from glasschat.web.plain import plain_label
+from glasschat.web.session import take
 from glasschat.web.settings import state
 from glasschat.web.settings.fields import summary
-from glasschat.web.visit import take
 
 _DONE, _TROUBLE, _FILE, _REPORT = (
     "presets_done",

@@ -9,19 +9,19 @@ from glasschat.backends import Description, Readiness
 from glasschat.chat import ContextUse, Conversation, Node
 from glasschat.errors import GlasschatError
 from glasschat.prompt import ContextPolicy
+from glasschat.web.actions import Hand, end_editing
 from glasschat.web.dialogs import ask_to_delete_branch
 from glasschat.web.end import show_end
 from glasschat.web.glass.beginning import pauses
 from glasschat.web.glass.boxes import Subject
 from glasschat.web.glass.panel import draw_box
-from glasschat.web.hand import Hand, end_editing
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.meter import draw_meter
 from glasschat.web.notices import draw_undo, forget, told
+from glasschat.web.session import take
 from glasschat.web.settings import policy, settings
 from glasschat.web.site import Site
 from glasschat.web.transcript import draw_elsewhere, draw_question, draw_reply, watch
-from glasschat.web.visit import take
 
 RECENT, MORE = 30, 60
 EXAMPLES = (

@@ -15,9 +15,9 @@ from glasschat.web.glass.beginning import begin_with, beginning_of, first
 from glasschat.web.glass.changing import changed
 from glasschat.web.language import _
 from glasschat.web.notices import attempt, forget, offer_undo, told, withdraw_undo
+from glasschat.web.session import take
 from glasschat.web.settings import settings
 from glasschat.web.site import Site
-from glasschat.web.visit import take
 
 
 class Hand:
