@@ -11,8 +11,8 @@ from glasschat.backends import Backend
 from glasschat.chat import Conversation, Settings
 from glasschat.engine import Beginning
 from glasschat.web.chats import new_chat
-from glasschat.web.glass.beginning import begin_with, beginning_of, first
-from glasschat.web.glass.changing import changed
+from glasschat.web.glass.params_patch import changed
+from glasschat.web.glass.start_options import begin_with, beginning_of, first
 from glasschat.web.language import _
 from glasschat.web.notices import attempt, forget, offer_undo, told, withdraw_undo
 from glasschat.web.session import take

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from glasschat.backends import Backend
 from glasschat.chat import Library, Node, wrote_last
 from glasschat.chat.own_presets import OwnPresets
-from glasschat.web.glass.boxes import Boxes
-from glasschat.web.glass.readings import Readings
+from glasschat.web.glass.box_keys import Boxes
+from glasschat.web.glass.cross_scoring import Readings
 
 
 @dataclass(frozen=True, slots=True)

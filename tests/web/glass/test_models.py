@@ -24,7 +24,7 @@ from glasschat.models.load import load_model, plan_model
 from glasschat.models.scripted import scripted_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
-from glasschat.web.glass.boxes import Subject
+from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.routes import routes
 from glasschat.web.site import Site, open_site
 from tests.support.models import real_model

@@ -16,7 +16,7 @@ from glasschat.chat.exchange import lines_of, read_trace
 from glasschat.chat.own_presets import OwnPresets
 from glasschat.engine import Beginning
 from glasschat.sampling import SamplingParams, StageClasses
-from glasschat.web.glass.boxes import Boxes, Subject
+from glasschat.web.glass.box_keys import Boxes, Subject
 from glasschat.web.glass.routes import VERSION, routes
 from glasschat.web.site import Site, open_site
 from tests.support.models import real_model

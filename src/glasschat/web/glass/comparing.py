@@ -10,13 +10,13 @@ from glasschat.chat.presets import TASTE, built_in
 from glasschat.errors import InvalidMessage
 from glasschat.sampling import SamplingParams
 from glasschat.web.error_text import explained
-from glasschat.web.glass.boxes import Subject
-from glasschat.web.glass.changing import ALLOWED, KNOBS, described_knob
-from glasschat.web.glass.elsewhere import name_of
-from glasschat.web.glass.names import Name
+from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.odds import cell, start_reading
-from glasschat.web.glass.questions import state
+from glasschat.web.glass.params_patch import ALLOWED, KNOBS, described_knob
+from glasschat.web.glass.queries import state
+from glasschat.web.glass.remote_reply import name_of
 from glasschat.web.glass.reply import ReplyUnderGlass
+from glasschat.web.glass.token_text import Name
 from glasschat.web.model_choice import shown_name
 from glasschat.web.settings.fields import label, written
 from glasschat.web.settings.preset_choice import shown_name as preset_name

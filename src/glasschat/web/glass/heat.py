@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.glass import values
-from glasschat.web.glass.elsewhere import told_numbers
+from glasschat.web.glass.remote_reply import told_numbers
 from glasschat.web.glass.reply import ReplyUnderGlass
 
 _NUMBERS = ("probability", "surprise", "entropy", "change", "drawn")

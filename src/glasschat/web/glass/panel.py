@@ -8,10 +8,10 @@ import streamlit as st
 
 from glasschat.backends.base import Capability
 from glasschat.chat import Node
-from glasschat.web.glass.beginning import chosen, pauses
-from glasschat.web.glass.boxes import Subject
+from glasschat.web.glass.box_keys import Subject
+from glasschat.web.glass.labels import words
 from glasschat.web.glass.routes import PATH, VERSION
-from glasschat.web.glass.words import words
+from glasschat.web.glass.start_options import chosen, pauses
 from glasschat.web.language import _, current_language
 from glasschat.web.site import Site
 

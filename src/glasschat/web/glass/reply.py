@@ -8,8 +8,8 @@ from glasschat.chat import Conversation, Node
 from glasschat.engine import Generation, Reply
 from glasschat.errors import InvalidMessage
 from glasschat.glass import Told, ToldStep, Trace
-from glasschat.web.glass.boxes import Subject
-from glasschat.web.glass.names import Names
+from glasschat.web.glass.box_keys import Subject
+from glasschat.web.glass.token_text import Names
 from glasschat.web.site import Site
 
 

@@ -19,11 +19,11 @@ from starlette.routing import Route
 from glasschat.chat.exchange import TraceFile, pieces_of, trace_lines
 from glasschat.errors import GlasschatError, InvalidMessage, StoreError
 from glasschat.web.error_text import explained
-from glasschat.web.glass import questions
-from glasschat.web.glass.boxes import Subject
+from glasschat.web.glass import queries
+from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.comparing import read_each_other, siblings, side_by_side
+from glasschat.web.glass.debugger import standing, steer
 from glasschat.web.glass.reply import ReplyUnderGlass
-from glasschat.web.glass.steering import standing, steer
 from glasschat.web.language import COOKIE, _, speaking, translator
 from glasschat.web.site import Site, current_site
 
@@ -145,12 +145,12 @@ routes = [
     *(
         Route(f"/{PATH}/box/{{key}}/{name}", _answering(ask))
         for name, ask in {
-            "tokens": questions.tokens,
-            "waterfall": questions.waterfall,
-            "what-if": questions.what_if,
-            "settings": questions.settings,
-            "knobs": questions.audit,
-            "prompt": questions.prompt,
+            "tokens": queries.tokens,
+            "waterfall": queries.waterfall,
+            "what-if": queries.what_if,
+            "settings": queries.settings,
+            "knobs": queries.audit,
+            "prompt": queries.prompt,
             "siblings": lambda reply, _: siblings(reply),
             "compare": side_by_side,
             "standing": lambda reply, _: standing(reply),

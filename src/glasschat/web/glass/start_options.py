@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from glasschat.engine import AT_ONCE, Beginning
-from glasschat.web.glass.steering import breakpoints
+from glasschat.web.glass.debugger import breakpoints
 
 _KEY = "beginning"
 

@@ -17,8 +17,8 @@ from glasschat.glass import (
     waterfall,
 )
 from glasschat.sampling import Columns, StepRecord
-from glasschat.web.glass.falls import before, told
 from glasschat.web.glass.reply import ReplyUnderGlass
+from glasschat.web.glass.waterfall import before, told
 from glasschat.web.language import _
 
 PATIENCE_S = 2.0

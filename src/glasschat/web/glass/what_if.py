@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from glasschat.glass import Divergence, Knob, Sentence, audit, what_if
-from glasschat.web.glass.changing import KNOBS, changed, described_knob
-from glasschat.web.glass.falls import sentence
-from glasschat.web.glass.names import spoken
+from glasschat.web.glass.params_patch import KNOBS, changed, described_knob
 from glasschat.web.glass.reply import ReplyUnderGlass, Stretch
+from glasschat.web.glass.token_text import spoken
+from glasschat.web.glass.waterfall import sentence
 from glasschat.web.language import _, current_language, ngettext
 from glasschat.web.settings.fields import label, written
 

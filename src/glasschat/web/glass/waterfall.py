@@ -6,10 +6,10 @@ from typing import Any
 
 from glasschat.glass import Candidate, Column, Sentence, Trace, Waterfall, waterfall
 from glasschat.sampling import SamplingParams
-from glasschat.web.glass.changing import changed
 from glasschat.web.glass.lessons import lesson
-from glasschat.web.glass.names import Names, spoken
+from glasschat.web.glass.params_patch import changed
 from glasschat.web.glass.reply import ReplyUnderGlass
+from glasschat.web.glass.token_text import Names, spoken
 from glasschat.web.language import _, ngettext
 
 BEFORE = 24

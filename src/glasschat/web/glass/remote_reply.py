@@ -5,7 +5,7 @@ from typing import Any
 
 from glasschat.glass import Told, ToldCandidate, ToldStep
 from glasschat.web.glass.lessons import lesson
-from glasschat.web.glass.names import Name, spoken
+from glasschat.web.glass.token_text import Name, spoken
 from glasschat.web.language import N_, _
 
 WHY = N_(

@@ -5,13 +5,13 @@ from typing import Any
 
 from glasschat.engine import Reply, State
 from glasschat.errors import InvalidMessage
-from glasschat.web.glass.changing import read_changes
-from glasschat.web.glass.elsewhere import WHY, told_fall
-from glasschat.web.glass.falls import fall
 from glasschat.web.glass.heat import heat
-from glasschat.web.glass.other_settings import asked as asked_of
-from glasschat.web.glass.other_settings import audited, knobs
+from glasschat.web.glass.params_patch import read_changes
+from glasschat.web.glass.remote_reply import WHY, told_fall
 from glasschat.web.glass.reply import ReplyUnderGlass
+from glasschat.web.glass.waterfall import fall
+from glasschat.web.glass.what_if import asked as asked_of
+from glasschat.web.glass.what_if import audited, knobs
 from glasschat.web.glass.xray import xray
 from glasschat.web.language import _
 
