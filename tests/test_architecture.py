@@ -11,7 +11,7 @@ import glasschat
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(glasschat.__file__).parent
-LINES = 250
+LINES = 400
 SLOW_TO_IMPORT = (
     "streamlit",
     "llama_cpp",
