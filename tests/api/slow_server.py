@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from glasschat.api import Api, ApiOptions, Desk, connection
-from glasschat.api.alone import api_alone
+from glasschat.api.app import api_alone
 from glasschat.api.server import run
 from glasschat.backends import LocalBackend
 from glasschat.config import WebOptions

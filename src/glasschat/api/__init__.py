@@ -5,11 +5,10 @@ One request in a straight line: `guard` (id, key), `parse` (the body against its
 `wire` (JSON or events). `desk` is what all requests share.
 """
 
-from glasschat.api.admission import Desk
+from glasschat.api.admission import Desk, Presence
 from glasschat.api.app import Api, BesidePages
 from glasschat.api.keys import Key, Keyring
 from glasschat.api.options import ApiOptions
-from glasschat.api.presence import Presence
 from glasschat.api.remote_stub import Elsewhere, Front
 
 __all__ = [

@@ -5,8 +5,8 @@ from typing import Literal
 
 from starlette.types import Receive, Scope, Send
 
+from glasschat.api.admission import Presence
 from glasschat.api.errors import ApiError
-from glasschat.api.presence import Presence
 from glasschat.api.responses import Answer
 from glasschat.api.sse import send_json
 from glasschat.backends import Readiness

@@ -1,7 +1,10 @@
 """The API as one ASGI app, and its place in front of the pages' app."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -15,11 +18,13 @@ from glasschat.api.completions import CompletionFormat
 from glasschat.api.document import document
 from glasschat.api.endpoint import ReplyEndpoint
 from glasschat.api.errors import ApiError
+from glasschat.api.hosts import HostCheck, names_served
 from glasschat.api.metrics import CONTENT_TYPE, Metrics
 from glasschat.api.remote_stub import Elsewhere
 from glasschat.api.request_log import Note
 from glasschat.api.sse import send_bytes, send_json
 from glasschat.api.tokenizing import Tokenizing
+from glasschat.config import WebOptions
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -107,3 +112,22 @@ class BesidePages:
         """Pass a request on."""
         mine = scope["type"] == "http" and self._api.owns(scope["path"])
         await (self._api if mine else self._app)(scope, receive, send)
+
+
+def api_alone(api: Api, where: WebOptions) -> Starlette:
+    """The ASGI app. It starts to load the model when the server starts, and closes the backend."""
+    backend = api.desk.backend
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        backend.load_in_background()
+        try:
+            yield
+        finally:
+            backend.close()
+
+    by_number = not where.is_loopback
+    names = Middleware(HostCheck, names_served(where), by_number=by_number)
+    app = Starlette(lifespan=lifespan, middleware=[names])
+    app.router.default = api
+    return app

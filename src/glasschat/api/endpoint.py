@@ -14,12 +14,12 @@ from glasschat.api.admission import Desk
 from glasschat.api.chat_request import ChatRequest
 from glasschat.api.completion_request import CompletionRequest
 from glasschat.api.errors import ApiError, as_api_error
+from glasschat.api.fields import params_of, seed_of
 from glasschat.api.format import Format, Header, Shown
 from glasschat.api.parse import read_body
 from glasschat.api.replies import Piece, Replies
 from glasschat.api.request_log import Note
 from glasschat.api.responses import Answer
-from glasschat.api.settings import params_of, seed_of
 from glasschat.api.sse import EventStream, send_json
 from glasschat.backends import Description
 from glasschat.errors import PromptError

@@ -5,10 +5,10 @@ from dataclasses import replace
 from starlette.types import Receive, Scope, Send
 
 from glasschat.api.about import About
+from glasschat.api.admission import Presence
 from glasschat.api.auth import Guard
 from glasschat.api.errors import ApiError
 from glasschat.api.options import ApiOptions
-from glasschat.api.presence import Presence
 from glasschat.backends import Description
 
 _OTHERS = ("/tokenize", "/detokenize", "/metrics", "/openapi.json")

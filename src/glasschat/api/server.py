@@ -10,8 +10,8 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
+from glasschat.api.admission import Presence
 from glasschat.api.connection import Connection, make_room
-from glasschat.api.presence import Presence
 from glasschat.errors import ServerError
 
 # What is left of connections after draining: they only have to be told.

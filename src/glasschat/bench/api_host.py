@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean
 
 from glasschat.api import Api, ApiOptions, Desk
-from glasschat.api.alone import api_alone
+from glasschat.api.app import api_alone
 from glasschat.api.server import run
 from glasschat.backends import LocalBackend, Readiness
 from glasschat.bench.setting import QUESTIONS, decode_tps, reply_of

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from glasschat.api import Api, ApiOptions, Desk
-from glasschat.api.alone import api_alone
+from glasschat.api.app import api_alone
 from glasschat.api.server import check_free, run
 from glasschat.cli.api_arguments import api_options
 from glasschat.cli.arguments import web_options
