@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from glasschat.backends import LocalBackend, Readiness
-from glasschat.backends.restarts import Restarts
+from glasschat.backends.host import Restarts
 from glasschat.config import ModelOptions
 from glasschat.engine import FinishReason, Generation
 from glasschat.errors import EngineStopped, InvalidModel, ReplyFailed

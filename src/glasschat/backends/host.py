@@ -2,21 +2,116 @@
 
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from glasschat.backends.base import Description, Loader, Readiness
 from glasschat.backends.provenance import provenance
-from glasschat.backends.recommended import usable
-from glasschat.backends.restarts import Restarts
-from glasschat.backends.serving import Serving
-from glasschat.engine import Engine, Generation
-from glasschat.errors import EngineStopped, GlasschatError
+from glasschat.backends.vocabulary import Vocabulary
+from glasschat.engine import Engine, Generation, revive
+from glasschat.errors import EngineStopped, GlasschatError, ParameterError
 from glasschat.models.base import Model
 from glasschat.models.memory import spare_bytes
-from glasschat.prompt import ChatTemplate, PlainText, with_turn_end
-from glasschat.sampling import NO_STAGES, StageClasses
+from glasschat.prompt import ChatTemplate, PlainText, PromptFitter, with_turn_end
+from glasschat.sampling import NO_STAGES, SamplingParams, StageClasses
+
+
+class Serving:
+    """Owns the model from now on, and the engine on it, which is replaced when it has failed."""
+
+    def __init__(
+        self,
+        model: Model,
+        template: ChatTemplate | PlainText,
+        start_engine: Callable[[Model], Engine],
+    ) -> None:
+        self._model = model
+        self._start_engine = start_engine
+        self._lock = threading.Lock()
+        self._closed = False
+        self._prompts = PromptFitter(template)
+        self.vocabulary = Vocabulary(model.tokenizer, self.prompts)
+        self.engine = start_engine(model)
+
+    @contextmanager
+    def prompts(self) -> Iterator[PromptFitter]:
+        """How prompts are made; meanwhile the tokenizer stays. Raises EngineStopped once closed."""
+        with self._lock:
+            if self._closed:
+                raise EngineStopped("the engine has been closed")
+            yield self._prompts
+
+    def start_again(self) -> None:
+        """Put a fresh engine in the place of one that has failed, on the model as it is.
+
+        Raises whatever the runner raises where it cannot be used any more.
+        """
+        self.engine.stop()
+        with self.prompts():
+            revive(self._model.runner)
+            self.engine = self._start_engine(self._model)
+
+    def close(self) -> None:
+        """End what is running, and give the model's memory back."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self.engine.stop()
+        # Nobody reads the vocabulary any more when its memory is freed.
+        self.vocabulary.close()
+        self._model.runner.close()
+
+
+def usable(recommended: Mapping[str, float]) -> dict[str, float]:
+    """The recommendations that a reply can be made with; a stranger wrote them."""
+    usable: dict[str, float] = {}
+    for name, value in recommended.items():
+        # A whole number is often written as a float.
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        setting: dict[str, Any] = {name: number}
+        with suppress(ParameterError):
+            usable[name] = getattr(SamplingParams(**setting), name)
+    return usable
+
+
+MOST = 3
+WITHIN_S = 600.0
+
+
+class Restarts:
+    """At most `most` within `within_s` seconds: what fails more often is not mended that way.
+
+    `count` is how many there have been. For one caller at a time.
+    """
+
+    def __init__(
+        self,
+        most: int = MOST,
+        within_s: float = WITHIN_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.most = most
+        self.within_s = within_s
+        self.count = 0
+        self._clock = clock
+        self._moments: deque[float] = deque()
+
+    def allow(self) -> bool:
+        """Whether it may be started again now; if so, that counts as done."""
+        now = self._clock()
+        while self._moments and now - self._moments[0] > self.within_s:
+            self._moments.popleft()
+        if len(self._moments) >= self.most:
+            return False
+        self._moments.append(now)
+        self.count += 1
+        return True
+
 
 log = logging.getLogger(__name__)
 
