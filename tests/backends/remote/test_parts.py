@@ -9,13 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glasschat.backends.remote import DIALECTS, Address, RemoteOptions
-from glasschat.backends.remote.counting import TokenCounts
 from glasschat.backends.remote.errors import Refusal
-from glasschat.backends.remote.events import LONGEST, EventReader
 from glasschat.backends.remote.reply import RemotePrompt, RemoteReply, steps_of
 from glasschat.backends.remote.request import Manners, request_body, settled
-from glasschat.backends.remote.sse import Chunk, ToldToken, read_chunk
-from glasschat.backends.remote.token_counts import RemoteFitter
+from glasschat.backends.remote.sse import LONGEST, Chunk, EventReader, ToldToken, read_chunk
+from glasschat.backends.remote.token_counts import RemoteFitter, TokenCounts
 from glasschat.engine import FinishReason
 from glasschat.errors import (
     GlasschatError,

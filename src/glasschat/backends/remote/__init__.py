@@ -1,10 +1,9 @@
 """Replies that a server elsewhere writes: any that speaks OpenAI's interface."""
 
-from glasschat.backends.remote.address import Address
 from glasschat.backends.remote.backend import RemoteBackend
 from glasschat.backends.remote.client import Patience
 from glasschat.backends.remote.dialect import DIALECTS
-from glasschat.backends.remote.options import RemoteOptions
+from glasschat.backends.remote.options import Address, RemoteOptions
 from glasschat.backends.remote.reply import RemoteReply
 
 __all__ = [

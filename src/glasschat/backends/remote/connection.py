@@ -8,13 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from glasschat.backends.remote.asking import count_tokens
-from glasschat.backends.remote.client import Client, Patience
-from glasschat.backends.remote.counting import TokenCounts
+from glasschat.backends.remote.client import Client, LoopThread, Patience
 from glasschat.backends.remote.discovery import Found, discover
-from glasschat.backends.remote.loop import LoopThread
 from glasschat.backends.remote.options import RemoteOptions
-from glasschat.backends.remote.token_counts import RemoteFitter
+from glasschat.backends.remote.token_counts import RemoteFitter, TokenCounts, count_tokens
 from glasschat.errors import EngineStopped, GlasschatError, RemoteError
 from glasschat.prompt import ChatMessage
 

@@ -1,10 +1,91 @@
 """Which server elsewhere writes the replies, as it was asked for."""
 
+import ipaddress
 from dataclasses import dataclass, field
+from urllib.parse import SplitResult, urlsplit
 
-from glasschat.backends.remote.address import Address
 from glasschat.backends.remote.dialect import DIALECTS
+from glasschat.config import LOOPBACK_HOSTS
 from glasschat.errors import ServerError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """OpenAI's interface of a server, whose paths begin at `base`."""
+
+    base: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Address":
+        """The address that was typed; one without a path is that of a server's root.
+
+        Raises ServerError, which repeats no password.
+        """
+        try:
+            parts = urlsplit(text.strip())
+            port = parts.port
+        except ValueError:
+            raise _no_address(text) from None
+        if parts.username is not None or parts.password is not None:
+            raise ServerError(
+                "the address of --remote has a name or a key in it, which others on this machine "
+                "see in the list of processes: give the key with --remote-key-file"
+            )
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _plain(text.strip()):
+            raise _no_address(text)
+        if parts.query or parts.fragment:
+            raise _no_address(text)
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        place = host if port is None else f"{host}:{port}"
+        path = parts.path.rstrip("/") or "/v1"
+        return cls(f"{parts.scheme}://{place}{path}")
+
+    def path(self, path: str) -> str:
+        """A path of OpenAI's interface, as in /chat/completions."""
+        return self.base + path
+
+    def own(self, path: str) -> str:
+        """A path of the server's own, beside that interface, as in /tokenize."""
+        return self.base.removesuffix("/v1") + path
+
+    @property
+    def host(self) -> str:
+        """The host's name or number."""
+        return self._parts.hostname or ""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether what is sent there stays on this machine."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host in LOOPBACK_HOSTS or self.host.endswith(".localhost")
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether nobody on the way can read along."""
+        return self._parts.scheme == "https"
+
+    @property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.base)
+
+    def __str__(self) -> str:
+        return self.base.removesuffix("/v1")
+
+
+def _no_address(text: str) -> ServerError:
+    # What stands before an @ may be a password.
+    shown = f"{text[:200]!r}" if "@" not in text else "this"
+    return ServerError(
+        "--remote is an http or https address without ? and #, as in http://127.0.0.1:8000/v1, "
+        f"and not {shown}"
+    )
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text and "\\" not in text
+
 
 LONGEST_KEY = 8192
 

@@ -10,11 +10,10 @@ from typing import Any
 import httpx2
 
 from glasschat.backends.remote.client import MOST_SAID, MOST_WHOLE, Client, bounded
-from glasschat.backends.remote.events import EventReader
-from glasschat.backends.remote.failures import broke_off, silent, unreachable
+from glasschat.backends.remote.errors import broke_off, silent, unreachable
 from glasschat.backends.remote.reply import RemoteReply
 from glasschat.backends.remote.request import Manners
-from glasschat.backends.remote.sse import DONE, Chunk, read_chunk
+from glasschat.backends.remote.sse import DONE, Chunk, EventReader, read_chunk
 from glasschat.engine import FinishReason
 from glasschat.errors import GlasschatError, RemoteError, RemoteRefused
 

@@ -1,14 +1,111 @@
 """What of a conversation a server is given to read, and how much it may write."""
 
-from collections.abc import Sequence
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
-from glasschat.backends.remote.counting import Count, TokenCounts
+from glasschat.backends.remote.client import Client
+from glasschat.backends.remote.dialect import Counting
+from glasschat.backends.remote.discovery import Found
 from glasschat.backends.remote.reply import RemotePrompt
+from glasschat.backends.remote.request import wire_messages
 from glasschat.prompt import ChatMessage, ContextPolicy, conversation, room_for_reply
 from glasschat.prompt.fitting import KEPT_SHARE, REPLY_SHARE, first_kept, turn_starts
 from glasschat.prompt.sizes import TurnSize
 from glasschat.sampling import SamplingParams
+
+Key = tuple[tuple[str, str], ...]
+Ask = Callable[[Sequence[ChatMessage]], int | None]
+"""Has the server count; None where it does not, or not in time."""
+
+MOST_KEPT = 512
+ASK_AGAIN_S = 10.0
+
+# Where nothing was counted yet. Templates write some tokens around every turn.
+_BYTES_A_TOKEN = 3.6
+_AROUND_A_TURN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many tokens, counted or estimated."""
+
+    tokens: int
+    counted: bool
+
+
+class TokenCounts:
+    """Counts prompts for what comes after some messages. Safe to use from any thread."""
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._known: OrderedDict[Key, Count] = OrderedDict()
+        self._bytes_a_token = _BYTES_A_TOKEN
+        self._asks_from = 0.0
+
+    def of(self, messages: Sequence[ChatMessage]) -> Count:
+        """That of a prompt; quick where it was counted before."""
+        key = _key(messages)
+        with self._lock:
+            if (found := self._known.get(key)) is not None and found.counted:
+                self._known.move_to_end(key)
+                return found
+            asks = time.monotonic() >= self._asks_from
+        if asks:
+            if (tokens := self._ask(messages)) is not None:
+                count = Count(tokens, True)
+                self._keep(key, count)
+                return count
+            self._asks_from = time.monotonic() + ASK_AGAIN_S
+        return Count(self._estimated(key), False)
+
+    def size(self, message: ChatMessage) -> int:
+        """About how many tokens one turn takes of a prompt."""
+        return self._size(message.text)
+
+    def learn(
+        self, messages: Sequence[ChatMessage], prompt: int | None, reply: str, completion: int
+    ) -> None:
+        """What a reply to `messages` has told."""
+        if not prompt:
+            return
+        key = _key(messages)
+        self._keep(key, Count(prompt, True))
+        inside = prompt - _AROUND_A_TURN * len(key)
+        if inside > 0:
+            size = sum(len(text.encode()) for _, text in key)
+            self._bytes_a_token = min(8.0, max(1.0, size / inside))
+        if key[-1][0] == "assistant":
+            key, reply = key[:-1], key[-1][1] + reply
+        # Whoever asks on has the reply in the prompt too.
+        self._keep((*key, ("assistant", reply)), Count(prompt + completion, False))
+
+    def _estimated(self, key: Key) -> int:
+        with self._lock:
+            ends = (n for n in range(len(key), 0, -1) if key[:n] in self._known)
+            known = next(ends, 0)
+            base = self._known[key[:known]].tokens if known else _AROUND_A_TURN
+        return base + sum(self._size(text) for _, text in key[known:])
+
+    def _size(self, text: str) -> int:
+        return int(len(text.encode()) / self._bytes_a_token) + _AROUND_A_TURN
+
+    def _keep(self, key: Key, count: Count) -> None:
+        with self._lock:
+            self._known[key] = count
+            self._known.move_to_end(key)
+            while len(self._known) > MOST_KEPT:
+                self._known.popitem(last=False)
+
+
+def _key(messages: Sequence[ChatMessage]) -> Key:
+    return tuple((message.role, message.text) for message in messages)
+
 
 # An estimate is not to fill the context to its last token: the server would refuse.
 _MARGIN = 1.1
@@ -76,3 +173,33 @@ class RemoteFitter:
             if rest.tokens <= most or kept == len(starts) - 1:
                 return start, starts[kept], rest
             kept += 1
+
+
+async def count_tokens(client: Client, found: Found, messages: Sequence[ChatMessage]) -> int | None:
+    """The tokens of the prompt for what comes after `messages`, None where nobody says.
+
+    Raises RemoteError.
+    """
+    counting, address = found.dialect.counting, client.address
+    if counting is Counting.NOWHERE:
+        return None
+    body: dict[str, Any] = {"messages": wire_messages(messages)}
+    goes_on = messages[-1].role == "assistant"
+    if counting is not Counting.MESSAGES:
+        body |= {"add_generation_prompt": not goes_on, "continue_final_message": goes_on}
+    if counting is Counting.TEMPLATE:
+        _, made = await client.post(address.own("/apply-template"), body)
+        prompt = made.get("prompt") if isinstance(made, dict) else None
+        if not isinstance(prompt, str):
+            return None
+        text = {"content": prompt, "add_special": True, "parse_special": True}
+        _, told = await client.post(address.own("/tokenize"), text)
+        tokens = told.get("tokens") if isinstance(told, dict) else None
+        return len(tokens) if isinstance(tokens, list) else None
+    _, told = await client.post(address.own("/tokenize"), {"model": found.model, **body})
+    return _count(told)
+
+
+def _count(told: Any) -> int | None:
+    count = told.get("count") if isinstance(told, Mapping) else None
+    return count if type(count) is int and count > 0 else None
