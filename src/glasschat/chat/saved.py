@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from secrets import token_urlsafe
 
 from glasschat.chat.tree import Tree
+from glasschat.prompt import ContextPolicy
 from glasschat.sampling import SamplingParams
 
 
@@ -39,3 +40,18 @@ class ConversationInfo:
     updated: int
     deleted: int | None
     revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Sampling, the system prompt, and what becomes of a full context and of an unwatched reply.
+
+    Frozen: a reply is made with what was set when it was asked for. `policy` decides about a
+    conversation that the context does not hold. With `stop_unwatched` a reply is stopped a few
+    seconds after its last page was closed; else it goes on and is found later.
+    """
+
+    params: SamplingParams
+    system: str = ""
+    stop_unwatched: bool = False
+    policy: ContextPolicy = ContextPolicy.REFUSE
