@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from glasschat.chat.store import open_store
-from glasschat.chat.store.migrating import MIGRATIONS
+from glasschat.chat.store.opening import MIGRATIONS
 from glasschat.chat.store.schema import HEAD, VERSION_TABLE, metadata
 
 

@@ -8,9 +8,8 @@ from alembic.config import Config
 
 from glasschat.chat.presets import Preset, preset_of
 from glasschat.chat.store import Store, open_store
-from glasschat.chat.store.database import Database
-from glasschat.chat.store.location import store_url
-from glasschat.chat.store.migrating import MIGRATIONS
+from glasschat.chat.store.database import Database, store_url
+from glasschat.chat.store.opening import MIGRATIONS
 from glasschat.errors import StoreDamaged
 from glasschat.sampling import SamplingParams
 from tests.chat.store.conftest import ME, asked

@@ -1,6 +1,6 @@
 """Conversations in a database: SQLite in a file, or PostgreSQL. The only room that knows SQL."""
 
-from glasschat.chat.store.location import store_url
+from glasschat.chat.store.database import store_url
 from glasschat.chat.store.opening import open_store
 from glasschat.chat.store.reading import Cursor, Page
 from glasschat.chat.store.replies import StoredReply

@@ -5,6 +5,7 @@ a conversation that is not the owner's. A method that changes one thing changes 
 that two pages, or two processes on one database, lose nothing of each other's.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,9 +13,11 @@ from secrets import token_urlsafe
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from glasschat.chat.node import Node, now_ms
 from glasschat.chat.presets import Preset
+from glasschat.chat.presets_file import preset_as_json, preset_from_json
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import replies, turns
 from glasschat.chat.store.adding import NO_TRACES, Traces, add_conversation, taken
@@ -22,17 +25,52 @@ from glasschat.chat.store.database import Database
 from glasschat.chat.store.indexing import index_title, unindex_titles, unindex_turns
 from glasschat.chat.store.liveness import given_up, writer_name
 from glasschat.chat.store.packing import packed_params
-from glasschat.chat.store.presets import presets_of, put_preset, remove_preset
 from glasschat.chat.store.reading import Cursor, Page, info_of, listed, loaded, owned
-from glasschat.chat.store.recorded import told_of, traces_of
 from glasschat.chat.store.replies import StoredReply
-from glasschat.chat.store.schema import conversations
+from glasschat.chat.store.schema import conversations, presets
 from glasschat.chat.store.schema import turns as turns_table
 from glasschat.chat.store.searching import Hit, found
-from glasschat.errors import StoreError
+from glasschat.chat.store.tracing import told_of, traces_of
+from glasschat.errors import StoreDamaged, StoreError
 from glasschat.glass import Told, Trace
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
+
+
+def presets_of(connection: Connection, owner: str) -> tuple[Preset, ...]:
+    """All presets of the owner, by name. Raises StoreDamaged."""
+    found = []
+    for row in connection.execute(select(presets).where(presets.c.owner == owner)):
+        try:
+            found.append(preset_from_json(row.name, json.loads(row.params)))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise StoreDamaged(
+                f"the preset {row.name!r} is damaged, what is stored of it makes no sense "
+                f"({error}): save another under that name"
+            ) from error
+    return tuple(sorted(found, key=lambda preset: preset.name.casefold()))
+
+
+def put_preset(connection: Connection, owner: str, preset: Preset) -> None:
+    """Add the preset, or change the one of that name."""
+    values: sqlite.Insert | postgresql.Insert = (
+        sqlite.insert(presets)
+        if connection.dialect.name == "sqlite"
+        else postgresql.insert(presets)
+    )
+    text = json.dumps(preset_as_json(preset), separators=(",", ":"))
+    connection.execute(
+        values.values(owner=owner, name=preset.name, params=text).on_conflict_do_update(
+            index_elements=[presets.c.owner, presets.c.name], set_={"params": text}
+        )
+    )
+
+
+def remove_preset(connection: Connection, owner: str, name: str) -> None:
+    """Delete the preset of that name, if there is one."""
+    here = presets.c.owner == owner, presets.c.name == name
+    connection.execute(delete(presets).where(*here))
+
 
 LOCAL_OWNER = "local"
 """Who conversations belong to where nobody logs in."""

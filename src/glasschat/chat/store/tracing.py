@@ -8,19 +8,87 @@ some 370 bytes a token, where plain numbers would be 750.
 import json
 import struct
 import zlib
-from collections.abc import Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, literal, select
+from sqlalchemy import Connection, Row, insert, literal, select
 
+from glasschat.chat.node import Run
+from glasschat.chat.store.packing import unpacked_run
 from glasschat.chat.store.schema import NUMBER, prompts, runs, traces, turns
+from glasschat.chat.store.turns import turn_row
 from glasschat.engine import Generation, Token
-from glasschat.glass import Trace
-from glasschat.prompt import PromptEncoding
+from glasschat.errors import StoreDamaged
+from glasschat.glass import Told, ToldCandidate, ToldStep, Trace
+from glasschat.prompt import OpenReply, PromptEncoding, Span
 from glasschat.sampling import TEMPERATURES, TOP_CANDIDATES, Columns
+
+FORM = 2
+"""The first byte; a trace of ours begins with another."""
+
+_TOKENS_HEAD = struct.Struct("<BI")
+
+
+def packed_told(steps: Sequence[ToldStep]) -> bytes:
+    """What was told of them."""
+    rows = [
+        [
+            step.text,
+            None if step.chosen is None else _plain(step.chosen),
+            [_plain(candidate) for candidate in step.top],
+        ]
+        for step in steps
+    ]
+    body = json.dumps(rows, separators=(",", ":")).encode()
+    return _TOKENS_HEAD.pack(FORM, len(rows)) + zlib.compress(body, _LEVEL)
+
+
+def is_told(data: bytes | memoryview) -> bool:
+    """Whether these bytes are of `packed_told`."""
+    return bytes(data[:1]) == bytes([FORM])
+
+
+def unpacked_told(data: bytes | memoryview) -> tuple[ToldStep, ...]:
+    """The steps again. Raises ValueError for other bytes."""
+    data = bytes(data)
+    try:
+        form, count = _TOKENS_HEAD.unpack_from(data)
+        rows = json.loads(zlib.decompress(data[_TOKENS_HEAD.size :]))
+        if form != FORM or len(rows) != count:
+            raise ValueError(f"form {form} with {len(rows)} of {count} tokens is not known")
+        return tuple(_step(*row) for row in rows)
+    except (struct.error, zlib.error, TypeError, AttributeError) as error:
+        raise ValueError(f"what a server told is damaged: {error}") from error
+
+
+def joined(parts: Sequence[bytes]) -> Told:
+    """What was told of a run, from all of its parts. Raises ValueError."""
+    return Told(tuple(step for part in parts for step in unpacked_told(part)))
+
+
+def _plain(candidate: ToldCandidate) -> list[Any]:
+    """Its bytes are left out where they are its text's."""
+    data = candidate.data
+    if data is not None and data == candidate.written.encode(errors="surrogatepass"):
+        return [candidate.written, candidate.logprob]
+    told = None if data is None else b64encode(data).decode()
+    return [candidate.written, candidate.logprob, told]
+
+
+def _step(text: str, chosen: list[Any] | None, top: list[list[Any]]) -> ToldStep:
+    own = None if chosen is None else _candidate(*chosen)
+    return ToldStep(text, own, tuple(_candidate(*plain) for plain in top))
+
+
+def _candidate(written: str, logprob: float, data: str | None = "") -> ToldCandidate:
+    own = None if data is None else b64decode(data) if data else written.encode()
+    return ToldCandidate(written, own, logprob)
+
 
 _LEVEL = 1  # of zlib: 6 takes three times as long to save two parts of a hundred
 _HEAD = struct.Struct("<BIHI")
@@ -222,3 +290,82 @@ def _first_of(data: bytes, tokens: int) -> tuple[bytes, int]:
         return data, count
     columns, texts = unpacked_steps(data)
     return _packed(columns.part(slice(0, tokens)), texts[:tokens]), tokens
+
+
+def traces_of(
+    connection: Connection, conversation: Row[Any], turn_id: str
+) -> tuple[Trace | None, ...]:
+    """One for each run of the turn, None where nothing was recorded.
+
+    Raises StoreDamaged, StoreConflict.
+    """
+    turn = turn_row(connection, conversation.number, turn_id)
+    query = (
+        select(runs, prompts.c.ids.label("prompt"), prompts.c.layout)
+        .join(prompts, prompts.c.run == runs.c.number, isouter=True)
+        .where(runs.c.turn == turn.number)
+        .order_by(runs.c.place)
+    )
+    found = connection.execute(query).all()
+    parts = {run: some for run, some in _parts(connection, turn).items() if not is_told(some[0])}
+    with _damage_told():
+        return tuple(
+            _trace(row, unpacked_run(row), parts[row.number]) if row.number in parts else None
+            for row in found
+        )
+
+
+def told_of(
+    connection: Connection, conversation: Row[Any], turn_id: str
+) -> tuple[Told | None, ...]:
+    """One for each run of the turn, None where no server told of it.
+
+    Raises StoreDamaged, StoreConflict.
+    """
+    turn = turn_row(connection, conversation.number, turn_id)
+    here = select(runs.c.number).where(runs.c.turn == turn.number).order_by(runs.c.place)
+    numbers = connection.execute(here).scalars().all()
+    parts = {run: some for run, some in _parts(connection, turn).items() if is_told(some[0])}
+    with _damage_told():
+        return tuple(joined(parts[run]) if run in parts else None for run in numbers)
+
+
+def _parts(connection: Connection, turn: Row[Any]) -> dict[int, list[bytes]]:
+    """What was appended to each run of the turn."""
+    parts: dict[int, list[bytes]] = {}
+    here = select(runs.c.number).where(runs.c.turn == turn.number)
+    chunks = select(traces).where(traces.c.run.in_(here)).order_by(traces.c.run, traces.c.place)
+    for part in connection.execute(chunks):
+        parts.setdefault(part.run, []).append(part.steps)
+    return parts
+
+
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        raise StoreDamaged(
+            f"what is stored of how this reply was chosen is damaged ({error}): its text is not, "
+            "and a backup of the store has it"
+        ) from error
+
+
+def _trace(row: Row[Any], run: Run, parts: Sequence[bytes]) -> Trace:
+    layout = json.loads(row.layout)
+    again = layout["open_reply"]
+    read = [unpacked_steps(part) for part in parts]
+    return Trace(
+        prompt=PromptEncoding(
+            ids=unpacked_prompt(row.prompt),
+            spans=tuple(Span(*span) for span in layout["spans"]),
+            open_reply=None if again is None else OpenReply(*again),
+            left_out=tuple(layout["left_out"]),
+        ),
+        params=run.params,
+        seed=layout["seed"],
+        end_ids=frozenset(layout["end_ids"]),
+        vocab_size=layout["vocab_size"],
+        columns=Columns.joined([columns for columns, _ in read]),
+        texts=tuple(text for _, texts in read for text in texts),
+    )

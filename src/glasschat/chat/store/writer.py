@@ -16,8 +16,7 @@ from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
 from glasschat.chat.store.replies import Chunk, StoredReply
 from glasschat.chat.store.store import Store
-from glasschat.chat.store.telling import packed_told
-from glasschat.chat.store.tracing import append_traces, packed_steps, put_prompt
+from glasschat.chat.store.tracing import append_traces, packed_steps, packed_told, put_prompt
 from glasschat.engine import Generation, Reply, Token
 from glasschat.errors import StoreError
 from glasschat.glass import recorded, told_steps
