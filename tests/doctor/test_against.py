@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 from glasschat.doctor import Finding, Mark, Report, examine
 from glasschat.doctor.against import measuring, tokens
-from glasschat.doctor.against.bounds import bounds_for
-from glasschat.doctor.against.distance import judged
+from glasschat.doctor.against.distance import bounds_for, judged
 from glasschat.doctor.against.measuring import Distance, Parting, compare, passages_for
 from glasschat.doctor.against.pair import Pair
 from glasschat.doctor.against.scoring import (
