@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from glasschat.doctor.facts import Facts, TensorPlace
 from glasschat.doctor.finding import Finding, failed, passed, warned
-from glasschat.doctor.words import plural, size, some
+from glasschat.doctor.words import parted, plural, size, some
 from glasschat.models.gguf.types import TENSOR_TYPES
+from glasschat.models.llama_cpp.preflight import Trial
 
 # Of each tensor so many places are read, each of so many bytes: a quarter of a megabyte in all.
 PLACES = 16
@@ -132,3 +133,13 @@ def _numbers(kind: str, data: bytes) -> NDArray[np.floating]:
     rows = np.frombuffer(data[: len(data) // block * block], dtype=np.uint8).reshape(-1, block)
     scales = [np.ascontiguousarray(rows[:, at : at + 2]).view("<f2") for at in places]
     return np.concatenate(scales) if scales else np.empty(0, dtype=np.float16)
+
+
+def loading(trial: Trial) -> Iterator[Finding]:
+    """What llama.cpp says of figures and shapes, before it reads a weight."""
+    if trial.model:
+        yield failed(
+            "loading", *parted(trial.model, "get another conversion, from a current converter")
+        )
+    else:
+        yield passed("loading", "llama.cpp takes its figures and the shapes of all its tensors")
