@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glasschat.engine import Engine, FinishReason, State
-from glasschat.engine.pacing import ChunkPacer
+from glasschat.engine.scheduler import ChunkPacer
 from glasschat.errors import (
     EngineStopped,
     ParameterError,

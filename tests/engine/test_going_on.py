@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from glasschat.engine import Engine, FinishReason, Generation
-from glasschat.engine.stopping import StopStrings
+from glasschat.engine.output_text import StopStrings
 from glasschat.models.base import Logits
 from glasschat.models.scripted import END, HEADER, HEADER_END, scripted_model
 from glasschat.prompt import ChatMessage, PromptEncoding, Span

@@ -2,7 +2,7 @@
 
 import pytest
 
-from glasschat.engine.pacing import ChunkPacer
+from glasschat.engine.scheduler import ChunkPacer
 
 
 @pytest.mark.parametrize("tokens_per_s", [20, 200, 400, 5000])

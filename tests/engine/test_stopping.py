@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from glasschat.engine.stopping import StopStrings
+from glasschat.engine.output_text import StopStrings
 
 LETTERS = st.text(alphabet="ab\n", max_size=6)
 

@@ -1,12 +1,163 @@
 """The handle on one reply: watch it, steer it, wait for its end."""
 
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
+from glasschat.engine.reply import Reply
 from glasschat.engine.request import GenerationRequest
-from glasschat.engine.signals import AT_ONCE, Beginning
 from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Usage
-from glasschat.engine.steering import Steering
+from glasschat.errors import ParameterError
 from glasschat.prompt import ChatMessage, PromptEncoding
+from glasschat.sampling import StepRecord
+
+
+class Breakpoint(Protocol):
+    """Where a reply shall pause by itself.
+
+    It is the engine's thread that asks, between two steps, and every reply waits meanwhile.
+    """
+
+    def before(self, coming: StepRecord) -> bool:
+        """Whether to pause before this choice falls; `coming` is as if it had fallen."""
+
+    def after(self, text: str, new: int) -> bool:
+        """Whether to pause behind a token: `text` is the reply's, its last `new` characters are
+        the token's.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """How a reply begins; it is there before the engine sees the reply.
+
+    Its first tokens are `forced`, taken by hand instead of drawn. With `paused` it waits behind
+    them, before the first token that is chosen, whose candidates can be seen. It pauses by itself
+    at `breakpoints`.
+    """
+
+    paused: bool = False
+    breakpoints: tuple[Breakpoint, ...] = ()
+    forced: tuple[int, ...] = ()
+
+
+AT_ONCE = Beginning()
+"""Nothing by hand, and no waiting."""
+
+
+class Signals:
+    """What watchers ask of a reply; the engine takes it at the next step."""
+
+    def __init__(self, beginning: Beginning = AT_ONCE) -> None:
+        self.cancelled = False
+        self.paused = beginning.paused
+        self.steps_allowed = len(beginning.forced) if beginning.paused else 0
+        self.forced = deque(beginning.forced)
+        self.breakpoints = beginning.breakpoints
+
+
+class Steering(Reply):
+    """The signals to one reply, and what is to be seen of it while it is paused.
+
+    Safe to use from any thread. The engine alone calls the methods whose names begin with an
+    underscore.
+    """
+
+    def __init__(
+        self, vocab_size: int, wake_engine: Callable[[], None], beginning: Beginning
+    ) -> None:
+        """Raises ParameterError for a forced id outside the vocabulary."""
+        super().__init__()
+        self._vocab_size = vocab_size
+        self._wake_engine = wake_engine
+        for token_id in beginning.forced:
+            self._check(token_id)
+        self._signals = Signals(beginning)
+        self._coming: StepRecord | None = None
+        self._hit: Breakpoint | None = None
+
+    # --- the signals ----------------------------------------------------------------------
+
+    def cancel(self) -> None:
+        """End the reply at the next step; what is there stays."""
+        self._signals.cancelled = True
+        self._wake_engine()
+
+    def pause(self) -> None:
+        """Choose no further token until `step` or `resume`."""
+        with self._changed:
+            self._signals.paused = True
+        self._wake_engine()
+
+    def step(self, count: int = 1) -> None:
+        """Choose `count` tokens of a paused reply; nothing for one that is not paused."""
+        if count < 1:
+            raise ParameterError("count", "at least 1", count)
+        with self._changed:
+            if self._signals.paused:
+                self._signals.steps_allowed += count
+        self._wake_engine()
+
+    def resume(self) -> None:
+        """Go on after a pause, to the next breakpoint if there is one."""
+        with self._changed:
+            self._signals.steps_allowed = 0
+            self._signals.paused = False
+        self._wake_engine()
+
+    def force(self, token_id: int) -> None:
+        """Take `token_id` as the next token instead of drawing one.
+
+        Raises ParameterError for an id outside the vocabulary.
+        """
+        self._check(token_id)
+        self._signals.forced.append(token_id)
+        self._wake_engine()
+
+    def break_on(self, *breakpoints: Breakpoint) -> None:
+        """Pause by itself at these, instead of those named before; none for none."""
+        self._signals.breakpoints = breakpoints
+
+    # --- while it is paused ---------------------------------------------------------------
+
+    @property
+    def coming(self) -> StepRecord | None:
+        """While paused: the next token's candidates, and what the draw would choose.
+
+        None until the model has come that far, while the reply runs and when it has ended. A
+        token that is forced instead leaves its draw unused.
+        """
+        return self._coming
+
+    @property
+    def hit(self) -> Breakpoint | None:
+        """The breakpoint at which the reply has paused; None when it was paused by hand."""
+        return self._hit
+
+    # --- the engine's side ----------------------------------------------------------------
+
+    def _break(self, hit: Breakpoint) -> None:
+        """Pause at a breakpoint; steps that were still to go are not gone."""
+        with self._changed:
+            self._signals.paused = True
+            self._signals.steps_allowed = 0
+            self._hit = hit
+            self._publish()
+
+    def _show_coming(self, coming: StepRecord) -> None:
+        with self._changed:
+            self._coming = coming
+            self._publish()
+
+    def _check(self, token_id: int) -> None:
+        if not 0 <= token_id < self._vocab_size:
+            allowed = f"a token id below {self._vocab_size:,}"
+            raise ParameterError("token_id", allowed, token_id)
+
+    def _spend_step(self) -> None:
+        if self._signals.paused and self._signals.steps_allowed > 0:
+            self._signals.steps_allowed -= 1
 
 
 class Generation(Steering):

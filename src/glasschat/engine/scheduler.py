@@ -1,11 +1,45 @@
 """Which sequences take part in the next step, and with how many tokens."""
 
 from collections import deque
+from dataclasses import dataclass
 
-from glasschat.engine.pacing import ChunkPacer
 from glasschat.engine.prefix_cache import WORTH_MOVING, as_ids, common_prefix
 from glasschat.engine.sequence import Sequence
 from glasschat.engine.slots import SlotPool
+
+EXACT_CHUNK = 128
+"""Tokens of a prompt in each chunk of an exact engine."""
+
+
+class ChunkPacer:
+    """Sizes prefill chunks by time, from the speed that was measured.
+
+    While others decode, a chunk is their delay, so it is kept short. Alone, it only bounds how
+    long a cancel waits and how often progress shows. A fixed size (exact mode) makes the same
+    prompt take the same steps every time.
+    """
+
+    BESIDE_OTHERS_S = 0.1
+    ALONE_S = 0.5
+    SMALLEST = 16
+    LARGEST = 512
+
+    def __init__(self, fixed: int | None = None) -> None:
+        self._fixed = fixed
+        self._tokens_per_s = 320.0
+
+    def chunk(self, *, alone: bool) -> int:
+        """The most prompt tokens that the next step may compute."""
+        if self._fixed is not None:
+            return self._fixed
+        wanted = self._tokens_per_s * (self.ALONE_S if alone else self.BESIDE_OTHERS_S)
+        return max(self.SMALLEST, min(self.LARGEST, int(wanted)))
+
+    def measured(self, prompt_tokens: int, seconds: float) -> None:
+        """Learn from a step that computed `prompt_tokens` of prompts in `seconds`."""
+        if prompt_tokens >= self.SMALLEST and seconds > 0:
+            self._tokens_per_s += 0.3 * (prompt_tokens / seconds - self._tokens_per_s)
+
 
 ScheduledBatch = dict[Sequence, int]
 """How many tokens each sequence computes in a step: one to decode, more to prefill."""
@@ -114,3 +148,38 @@ class Scheduler:
         )
         self._fall_in(sequence)
         return sequence in self._behind
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """What the engine is doing.
+
+    `cache_used` is the share, 0 to 1, of the KV cache's positions that running replies hold;
+    `shelf_bytes` is the main memory that conversations without a slot take;
+    `repairs` counts slots that the idle check had to empty.
+    """
+
+    running: int
+    waiting: int
+    free_slots: int
+    slots: int
+    cache_used: float
+    shelf_bytes: int
+    repairs: int
+    failed: str | None
+
+    @classmethod
+    def of(
+        cls, scheduler: Scheduler, slots: SlotPool, arrived: int, failed: str | None
+    ) -> "EngineStats":
+        """With so many requests that have `arrived` and are not scheduled yet."""
+        return cls(
+            running=len(scheduler.running),
+            waiting=len(scheduler.waiting) + arrived,
+            free_slots=slots.free,
+            slots=len(slots.slots),
+            cache_used=slots.used,
+            shelf_bytes=slots.shelf.bytes,
+            repairs=slots.repairs,
+            failed=failed,
+        )
