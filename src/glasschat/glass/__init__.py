@@ -3,10 +3,9 @@
 from glasschat.glass.ablation import Knob, audit, in_use
 from glasschat.glass.breakpoints import BestChanges, EntropyAbove, ProbabilityBelow, TextAppears
 from glasschat.glass.diff import Diff, Side, diff
-from glasschat.glass.odds import Odds, odds_under
 from glasschat.glass.remote_trace import Told, ToldCandidate, ToldStep, told_steps
 from glasschat.glass.trace import Trace, recorded
-from glasschat.glass.values import Values, values
+from glasschat.glass.values import Odds, Values, odds_under, values
 from glasschat.glass.waterfall import Candidate, Cell, Column, Waterfall, waterfall
 from glasschat.glass.what_if import Divergence, WhatIf, what_if
 from glasschat.glass.words import Sentence

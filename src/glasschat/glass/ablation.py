@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from glasschat.glass.aligned import distance, parted
 from glasschat.glass.rebuild import Rebuilt, rebuild
 from glasschat.glass.trace import Trace
+from glasschat.glass.values import distance, parted
 from glasschat.glass.what_if import compare
 from glasschat.glass.words import N_, Sentence
 from glasschat.sampling import DEFAULT_ORDER, OwnStage, SamplingParams

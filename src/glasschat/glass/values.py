@@ -5,11 +5,62 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.aligned import distance
-from glasschat.glass.candidates import Mask
+from glasschat.glass.candidates import Layer, Mask
 from glasschat.glass.rebuild import rebuild
 from glasschat.glass.tail_bounds import Wide
 from glasschat.glass.trace import Trace
+from glasschat.sampling import SamplingParams
+
+
+def by_id(layer: Layer) -> NDArray[np.intp]:
+    """Where the candidates stand when they are put in the order of their ids, [n, 64]."""
+    return np.argsort(layer.ids, axis=1, kind="stable")
+
+
+def shares(layer: Layer) -> Wide:
+    """The probabilities in the order of the ids, [n, 64]; the middle of what is known."""
+    found = layer.weights / np.maximum(layer.middle, 1e-300)[:, None]
+    return np.take_along_axis(found, by_id(layer), axis=1)
+
+
+def left(layer: Layer) -> Mask:
+    """Which candidates are left, in the order of their ids, [n, 64]."""
+    return np.take_along_axis(layer.scores > -np.inf, by_id(layer), axis=1)
+
+
+def parted(one: Layer, two: Layer) -> Mask:
+    """Where a listed candidate is certainly left in one and certainly gone in the other, [n]."""
+    kept, gone = surely_left(one), ~left(one)
+    found: Mask = np.any((kept & ~left(two)) | (gone & surely_left(two)), axis=1)
+    return found & ~(one.guessed | two.guessed)
+
+
+def surely_left(layer: Layer) -> Mask:
+    """Which candidates certainly are left, in the order of their ids, [n, 64]."""
+    kept = (layer.scores > -np.inf) & ~layer.maybe
+    return np.take_along_axis(kept, by_id(layer), axis=1)
+
+
+def distance(one: Layer, two: Layer) -> tuple[Wide, Wide]:
+    """Between what and what the total variation of two distributions lies, [n] in [0, 1].
+
+    Half the sum of all differences of probabilities: the share of draws that fall elsewhere, if
+    the candidates are laid out to differ as little as may be. The tokens that are not listed count
+    as one at least, and as wholly other tokens at most. It means nothing where it is not certain
+    who is left in both.
+    """
+    before, after = shares(one), shares(two)
+    rest_before = np.clip(1.0 - before.sum(axis=1), 0.0, 1.0)
+    rest_after = np.clip(1.0 - after.sum(axis=1), 0.0, 1.0)
+    more = np.maximum(after - before, 0.0).sum(axis=1)
+    less = np.maximum(before - after, 0.0).sum(axis=1)
+    least = np.maximum(
+        more + np.maximum(rest_after - rest_before, 0.0),
+        less + np.maximum(rest_before - rest_after, 0.0),
+    )
+    most = np.minimum(np.minimum(more + rest_after, less + rest_before), 1.0)
+    return np.minimum(least, most), most
+
 
 # A heat map shows no finer differences.
 _EXACT = 0.005
@@ -71,3 +122,29 @@ def _best_share(trace: Trace) -> tuple[Wide, Wide]:
     low = np.where(found, np.exp(logit - columns.logsumexp), 0.0)
     last = np.exp(columns.logits[:, -1].astype(np.float64) - columns.logsumexp)
     return low, np.where(found, low, last)
+
+
+@dataclass(frozen=True, eq=False)
+class Odds:
+    """For each of `n` tokens the probability that the settings leave it; 0 for one they remove.
+
+    Where it is not `known` the token is not among the recorded candidates, or they do not suffice
+    to say whether it would be left.
+    """
+
+    probability: Wide
+    known: Mask
+
+
+def odds_under(trace: Trace, params: SamplingParams) -> Odds:
+    """The odds of the tokens of `trace` under `params`, each behind the text as it was."""
+    last = rebuild(trace, params).last
+    chosen = last.ids == trace.columns.token_id[:, None]
+    at = np.argmax(chosen, axis=1)[:, None]
+    listed = np.take_along_axis(chosen, at, axis=1)[:, 0]
+    weight = np.take_along_axis(last.weights, at, axis=1)[:, 0]
+    doubtful = np.take_along_axis(last.maybe, at, axis=1)[:, 0]
+    return Odds(
+        probability=np.where(listed, weight / last.middle, 0.0),
+        known=listed & ~doubtful & ~last.guessed,
+    )
