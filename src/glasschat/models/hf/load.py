@@ -11,8 +11,7 @@ from glasschat.errors import MissingExtra, ParameterError
 from glasschat.models.base import Model, ModelInfo
 from glasschat.models.hf.folder import HfFolder, read_folder
 from glasschat.models.hf.support import check_supported, is_tested
-from glasschat.models.memory import usable_cores
-from glasschat.models.sizes import settle_sizes
+from glasschat.models.memory import settle_sizes, usable_cores
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
 

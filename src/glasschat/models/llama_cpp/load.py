@@ -17,8 +17,13 @@ from glasschat.models.llama_cpp.library import llama_cpp
 from glasschat.models.llama_cpp.runner import LlamaCppRunner
 from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
 from glasschat.models.llama_cpp.vouching import vouch
-from glasschat.models.memory import MemoryNeed, available_bytes, memory_need, usable_cores
-from glasschat.models.sizes import settle_sizes
+from glasschat.models.memory import (
+    MemoryNeed,
+    available_bytes,
+    memory_need,
+    settle_sizes,
+    usable_cores,
+)
 
 
 @dataclass(frozen=True, slots=True)
