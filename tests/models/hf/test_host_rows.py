@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from glasschat.models.base import ForwardRow
-from glasschat.models.hf.host_rows import HostRows
+from glasschat.models.hf.runner import HostRows
 from tests.support.hf_families import TOLERANCE, VOCAB, ours, stock
 
 WIDTH = 50
