@@ -76,8 +76,8 @@ def open_tokenizer(path: Path) -> Iterator[Tokenizer]:
         yield HfTokenizer(path, vocab_size=folder.vocab_size)
     else:
         from glasschat.models.gguf.files import read_model
+        from glasschat.models.llama_cpp.preflight import vouch
         from glasschat.models.llama_cpp.tokenizer import open_vocabulary
-        from glasschat.models.llama_cpp.vouching import vouch
 
         vouch(read_model(path), weights=False)
         with open_vocabulary(path) as tokenizer:

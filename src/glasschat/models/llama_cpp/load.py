@@ -14,9 +14,9 @@ from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.llama_cpp import log
 from glasschat.models.llama_cpp.library import llama_cpp
+from glasschat.models.llama_cpp.preflight import vouch
 from glasschat.models.llama_cpp.runner import LlamaCppRunner
 from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
-from glasschat.models.llama_cpp.vouching import vouch
 from glasschat.models.memory import (
     MemoryNeed,
     available_bytes,
