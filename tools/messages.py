@@ -55,7 +55,7 @@ ALSO = {
         "{fault}: the server's log says where",
     ),
     "engine/engine.py": ("internal error: {name}: {error}",),
-    "sampling/recording.py": (
+    "sampling/trace.py": (
         "the model's logits",
         "try again, or load another file of this model",
         "set it milder or turn it off",

@@ -8,7 +8,7 @@ from glasschat.api.errors import SERVER, ApiError, invalid, loading
 from glasschat.api.responses import FinishedBecause, PromptDetails, Usage
 from glasschat.engine import FinishReason, Generation, Snapshot, Step
 from glasschat.sampling import DEFAULT_ORDER
-from glasschat.sampling.recording import STAGE_REMEDY
+from glasschat.sampling.trace import STAGE_REMEDY
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Logits to a token id. NumPy only."""
 
-from glasschat.sampling.arithmetic import quiet_arithmetic
 from glasschat.sampling.columns import Columns
 from glasschat.sampling.distribution import TEMPERATURES, Distribution
 from glasschat.sampling.draw import draw, seeded_draws
@@ -41,6 +40,7 @@ from glasschat.sampling.warpers import (
     apply_top_k,
     apply_top_p,
 )
+from glasschat.sampling.workspace import quiet_arithmetic
 
 __all__ = [
     "DEFAULT_ORDER",

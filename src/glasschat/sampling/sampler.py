@@ -8,19 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import ParameterError, ReplyFailed
-from glasschat.sampling.arithmetic import is_quiet, quiet_arithmetic
 from glasschat.sampling.distribution import Distribution, Ids
 from glasschat.sampling.draw import probability_of
 from glasschat.sampling.history import TokenHistory
 from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.pipeline import build_stages
-from glasschat.sampling.recording import MODEL, MODEL_REMEDY, check_peak, make_record
 from glasschat.sampling.short_row import ShortRow, run_short_row
 from glasschat.sampling.shortlist import make_shortlist
 from glasschat.sampling.stages import ShortStage, Stage, StageContext
-from glasschat.sampling.trace import TOP_CANDIDATES, StepRecord
+from glasschat.sampling.trace import (
+    MODEL,
+    MODEL_REMEDY,
+    TOP_CANDIDATES,
+    StepRecord,
+    check_peak,
+    make_record,
+)
 from glasschat.sampling.whole_row import WholeRow, run_whole_row
-from glasschat.sampling.workspace import Row
+from glasschat.sampling.workspace import Row, is_quiet, quiet_arithmetic
 
 # A script on a page reads integers up to 2**53 exactly, and the seed is there to be copied.
 _FRESH_SEED_BITS = 53

@@ -6,10 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glasschat.sampling.recording import STAGE_REMEDY, check_peak
 from glasschat.sampling.shortlist import LOG2_E, Shortlist
 from glasschat.sampling.stages import ShortStage, StageContext
-from glasschat.sampling.trace import StageRecord
+from glasschat.sampling.trace import STAGE_REMEDY, StageRecord, check_peak
 
 # A difference from the total keeps enough digits while this share of it is left.
 _DIGITS_LEFT = 1e-2

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from glasschat.sampling.distribution import Distribution, Ids
 from glasschat.sampling.draw import FEW, draw, probability_of
-from glasschat.sampling.recording import STAGE_REMEDY, check_peak
 from glasschat.sampling.stages import Stage, StageContext
-from glasschat.sampling.trace import StageRecord
+from glasschat.sampling.trace import STAGE_REMEDY, StageRecord, check_peak
 from glasschat.sampling.workspace import Row
 
 # A difference from the total keeps enough digits while this share of it is left.

@@ -1,6 +1,9 @@
 """Scratch memory for a step, so that it allocates no rows."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,3 +62,26 @@ def workspace_for(size: int) -> Workspace:
     if space is None or space.size != size:
         space = _local.space = Workspace(size)
     return space
+
+
+_quiet = ContextVar("quiet", default=False)
+
+
+@contextmanager
+def quiet_arithmetic() -> Iterator[None]:
+    """Compute without NumPy's warnings in this thread.
+
+    The sampler does so by itself. Who samples in a loop enters this once around it: in a loop
+    with a model, entering it for every row would cost more than what it is for.
+    """
+    token = _quiet.set(True)
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    finally:
+        _quiet.reset(token)
+
+
+def is_quiet() -> bool:
+    """Whether this thread is inside `quiet_arithmetic`."""
+    return _quiet.get()
