@@ -12,8 +12,8 @@ from glasschat.errors import StoreError
 from glasschat.web.dialogs import ask_for_export, ask_for_import, ask_for_title
 from glasschat.web.error_text import explained
 from glasschat.web.language import N_, _
+from glasschat.web.markup import plain_label
 from glasschat.web.notices import attempt, offer_undo, say, withdraw_undo
-from glasschat.web.plain import plain_label
 from glasschat.web.session import take
 from glasschat.web.settings import restore
 

@@ -12,11 +12,11 @@ from glasschat.prompt import ContextPolicy
 from glasschat.web.actions import Hand, end_editing
 from glasschat.web.dialogs import ask_to_delete_branch
 from glasschat.web.end import show_end
+from glasschat.web.figures import draw_meter
 from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.panel import draw_box
 from glasschat.web.glass.start_options import pauses
 from glasschat.web.language import N_, _, ngettext
-from glasschat.web.meter import draw_meter
 from glasschat.web.notices import draw_undo, forget, told
 from glasschat.web.session import take
 from glasschat.web.settings import policy, settings

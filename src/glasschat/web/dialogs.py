@@ -11,8 +11,8 @@ from glasschat.chat.exchange import Imported, as_json, as_markdown, import_file
 from glasschat.errors import GlasschatError, InvalidImport
 from glasschat.web.error_text import explained
 from glasschat.web.language import _, ngettext
+from glasschat.web.markup import plain_label
 from glasschat.web.notices import attempt
-from glasschat.web.plain import plain_label
 
 MOST_IMPORT_MB = 200
 MOST_REPORTED = 20

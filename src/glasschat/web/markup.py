@@ -79,3 +79,11 @@ def _outside(
         parts += [change(text[end : match.start()]), inside(match[0])]
         end = match.end()
     return "".join([*parts, change(text[end:])])
+
+
+_SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|:~$&^=@])")
+
+
+def plain_label(text: str) -> str:
+    """`text` as it stands, for widgets whose labels are read as Markdown."""
+    return _SIGNS.sub(r"\\\1", " ".join(text.split()))

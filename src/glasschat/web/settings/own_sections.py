@@ -13,7 +13,7 @@ from glasschat.chat.presets import Preset
 from glasschat.sampling import StageClass, StageClasses, StageSetting
 from glasschat.sampling.own.asked import LONGEST_TEXT, Value
 from glasschat.web.language import _
-from glasschat.web.plain import plain_label
+from glasschat.web.markup import plain_label
 from glasschat.web.settings import own_state
 from glasschat.web.settings.preset_choice import shown_name
 from glasschat.web.settings.row import draw_back, row

@@ -11,7 +11,7 @@ from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import DEFAULTS, Preset
 from glasschat.prompt import ContextPolicy
 from glasschat.web.language import N_, _, current_language
-from glasschat.web.plain import plain_label
+from glasschat.web.markup import plain_label
 from glasschat.web.settings import own_state, state
 from glasschat.web.settings.fields import (
     LEAST_REPLY,

@@ -8,7 +8,7 @@ from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import CREATIVE, MODELS_OWN, ORIGINAL, PRECISE, Preset, built_in
 from glasschat.errors import StoreError
 from glasschat.web.language import N_, _, ngettext
-from glasschat.web.plain import plain_label
+from glasschat.web.markup import plain_label
 from glasschat.web.session import take
 from glasschat.web.settings import state
 from glasschat.web.settings.preset_dialog import PresetDialog

@@ -16,8 +16,8 @@ from glasschat.chat.presets_file import (
 from glasschat.errors import GlasschatError, StoreError
 from glasschat.web.error_text import explained
 from glasschat.web.language import _, ngettext
+from glasschat.web.markup import plain_label
 from glasschat.web.notices import attempt, offer_undo
-from glasschat.web.plain import plain_label
 from glasschat.web.session import take
 from glasschat.web.settings import state
 from glasschat.web.settings.fields import summary

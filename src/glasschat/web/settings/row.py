@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from glasschat.web.plain import plain_label
+from glasschat.web.markup import plain_label
 from glasschat.web.settings.fields import written
 
 
