@@ -25,8 +25,7 @@ from glasschat.web.settings.fields import (
 )
 from glasschat.web.settings.own_sections import draw_own_stages
 from glasschat.web.settings.preset_choice import PresetChoice, shown_name
-from glasschat.web.settings.row import draw_back, row
-from glasschat.web.settings.style import STYLE
+from glasschat.web.settings.row import STYLE, draw_back, row
 
 SHORTEST = 8
 """Tokens of the least Max Length, as the original has it."""
