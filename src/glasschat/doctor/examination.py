@@ -13,7 +13,6 @@ from glasschat.doctor.checks import (
     about,
     content,
     ends,
-    loading,
     memory,
     template,
     vocabulary,
@@ -153,7 +152,7 @@ def _opened(stack: ExitStack, chart: _Chart, facts: Facts) -> Case | None:
     """Let the libraries near the model, after a trial elsewhere."""
     trial = tried(facts)
     if facts.kind == "GGUF" and facts.tensors:
-        chart.make([("loading", loading.loading)], None if trial.vocabulary else trial)
+        chart.make([("loading", weights.loading)], None if trial.vocabulary else trial)
     return chart.open(stack, facts, trial)
 
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from glasschat.chat.node import Ending, Node
-from glasschat.chat.store import Store, location, open_store
+from glasschat.chat.store import Store, database, open_store
 from glasschat.chat.store.schema import HEAD
 from glasschat.errors import (
     StoreDamaged,
@@ -254,13 +254,13 @@ def test_the_file_is_in_the_users_data_folder_for_their_eyes_alone(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     monkeypatch.setattr("sys.platform", "linux")
-    assert location.data_folder() == tmp_path / ".local/share/glasschat"
+    assert database.data_folder() == tmp_path / ".local/share/glasschat"
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
-    assert location.data_folder() == tmp_path / ".local/share/glasschat"
+    assert database.data_folder() == tmp_path / ".local/share/glasschat"
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
-    assert location.data_folder() == tmp_path / "xdg" / "glasschat"
+    assert database.data_folder() == tmp_path / "xdg" / "glasschat"
     monkeypatch.setattr("sys.platform", "darwin")
-    assert location.data_folder() == tmp_path / "Library/Application Support/glasschat"
+    assert database.data_folder() == tmp_path / "Library/Application Support/glasschat"
     monkeypatch.setenv("GLASSCHAT_DATA", str(tmp_path / "mine"))
     store = open_store()
     assert store.place == str(tmp_path / "mine" / "conversations.db")

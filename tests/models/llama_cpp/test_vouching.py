@@ -10,7 +10,7 @@ import pytest
 from glasschat.config import ModelOptions
 from glasschat.errors import InvalidModel
 from glasschat.models.gguf.files import read_model
-from glasschat.models.llama_cpp import vouching
+from glasschat.models.llama_cpp import preflight
 from glasschat.models.llama_cpp.preflight import Trial
 from glasschat.models.load import open_tokenizer, plan_model
 from tests.doctor.breaking import altered, number
@@ -28,7 +28,7 @@ def tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trials:
         trials.append((path.name, weights))
         return Trial()
 
-    monkeypatch.setattr(vouching, "try_gguf", record)
+    monkeypatch.setattr(preflight, "try_gguf", record)
     monkeypatch.setenv("GLASSCHAT_CACHE", str(tmp_path / "cache"))
     return trials
 
@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def vouch(path: Path, *, weights: bool = True) -> None:
-    vouching.vouch(read_model(path), weights=weights)
+    preflight.vouch(read_model(path), weights=weights)
 
 
 def test_a_file_is_tried_once(file: Path, tried: Trials) -> None:
@@ -82,7 +82,7 @@ def test_another_release_of_llama_cpp_tries_anew(
     file: Path, tried: Trials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vouch(file)
-    monkeypatch.setattr(vouching.llama_cpp, "__version__", "99.0")
+    monkeypatch.setattr(preflight.llama_cpp, "__version__", "99.0")
     vouch(file)
     assert len(tried) == 2
 
