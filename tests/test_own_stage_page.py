@@ -15,7 +15,7 @@ import pytest
 from glasschat.chat.exchange import lines_of, read_trace
 from glasschat.cli import main
 from glasschat.errors import InvalidStage
-from glasschat.glass import audit, waterfall
+from glasschat.glass import ablate, waterfall
 from glasschat.glass.rebuild import rebuild
 from glasschat.sampling import load_stages
 from tests.support.browser import free_port
@@ -101,7 +101,7 @@ def test_the_real_model_writes_with_it_and_the_glass_box_knows_what_it_did(trace
     assert any(c.removed_by == "eta" for c in found.candidates)
     clear = np.count_nonzero(rebuild(read).last.sure)
     assert clear >= len(read) // 2, "where few tokens are likely, none is left to guess at"
-    assert "eta" in [knob.setting for knob in audit(read)]
+    assert "eta" in [knob.setting for knob in ablate(read)]
 
 
 def test_it_replays_with_the_class_and_not_without(

@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import uvicorn
 
-from glasschat.api import Api, ApiOptions, Desk
+from glasschat.api import AdmissionControl, Api, ApiOptions
 from glasschat.api.connection import Connection
 from glasschat.backends import LocalBackend
 from glasschat.models.base import Logits, Model
@@ -32,7 +32,7 @@ class Served:
 
     url: str
     backend: LocalBackend
-    desk: Desk
+    desk: AdmissionControl
     client: httpx.Client
 
     def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
@@ -75,7 +75,7 @@ def served(
         stage_classes=stage_classes,
     )
     backend.load_in_background() if loader else backend.load()
-    desk = Desk(backend, options or ApiOptions())
+    desk = AdmissionControl(backend, options or ApiOptions())
     # With the protocol named, asyncio turns off Nagle's algorithm, as on a server's own port.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))

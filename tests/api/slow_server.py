@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Sequence
 
-from glasschat.api import Api, ApiOptions, Desk, connection
+from glasschat.api import AdmissionControl, Api, ApiOptions, connection
 from glasschat.api.app import api_alone
 from glasschat.api.server import run
 from glasschat.backends import LocalBackend
@@ -33,7 +33,7 @@ def main() -> None:
 
     model = scripted_model(slowly, context=options.context)
     backend = LocalBackend(lambda _: model, name="scripted")
-    desk = Desk(backend, ApiOptions(drain_s=options.drain))
+    desk = AdmissionControl(backend, ApiOptions(drain_s=options.drain))
     where = WebOptions(port=options.port)
     run(api_alone(Api(desk), where), desk, host=where.host, port=where.port)
 

@@ -6,16 +6,16 @@ from typing import Any
 import httpx
 import pytest
 
-from glasschat.api import Elsewhere, Front
+from glasschat.api import RemoteState, RemoteStub
 from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions
 from glasschat.errors import RemoteError
 from tests.support.browser import free_port
 from tests.support.fake_remote import fake_remote
 
 
-def get(front: Front, path: str, method: str = "GET") -> httpx.Response:
+def get(front: RemoteState, path: str, method: str = "GET") -> httpx.Response:
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(Elsewhere(front))
+        transport = httpx.ASGITransport(RemoteStub(front))
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             return await client.request(method, path)
 
@@ -28,7 +28,7 @@ def test_health_and_ready_are_this_servers() -> None:
         RemoteBackend(RemoteOptions(address=Address.parse(remote.url))) as backend,
     ):
         backend.load()
-        front = Front(backend)
+        front = RemoteState(backend)
         assert get(front, "/health").json()["status"] == "ok"
         assert get(front, "/ready").json() == {"status": "ready", "model": "tiny"}
         front.draining = True
@@ -41,8 +41,8 @@ def test_health_and_ready_are_this_servers() -> None:
 def test_the_rest_is_the_other_servers(path: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with RemoteBackend(RemoteOptions(address=Address.parse(url))) as backend:
-        front = Front(backend)
-        assert Elsewhere(front).owns(path)
+        front = RemoteState(backend)
+        assert RemoteStub(front).owns(path)
         for method in ("GET", "POST"):
             answer = get(front, path, method)
             error: dict[str, Any] = answer.json()["error"]
@@ -56,7 +56,7 @@ def test_where_that_server_is_is_not_told_to_everybody() -> None:
     with RemoteBackend(RemoteOptions(address=Address.parse(f"http://127.0.0.1:{port}"))) as backend:
         with pytest.raises(RemoteError):
             backend.load()
-        front = Front(backend)
+        front = RemoteState(backend)
         for path in ("/health", "/ready"):
             text = get(front, path).text
             assert "cannot be asked now" in text and str(port) not in text

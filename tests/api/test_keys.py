@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from glasschat.api import Api, ApiOptions, BesidePages, Desk, Key, Keyring
+from glasschat.api import AdmissionControl, Api, ApiOptions, BesidePages, Key, Keyring
 from glasschat.backends import LocalBackend
 from glasschat.cli import build_parser, main
 from glasschat.cli.api_arguments import api_options
@@ -130,7 +130,7 @@ def test_a_key_has_a_limit_of_its_own() -> None:
 def beside_password(options: ApiOptions) -> TestClient:
     backend = LocalBackend(lambda _: scripted_model("Hello"), name="scripted")
     gate = SharedAccess(Password("a long enough password"), 8501).gate(PlainTextResponse("page"))
-    return TestClient(BesidePages(gate, Api(Desk(backend, options))))
+    return TestClient(BesidePages(gate, Api(AdmissionControl(backend, options))))
 
 
 def test_behind_a_password_programs_need_a_key_and_no_form() -> None:

@@ -17,7 +17,7 @@ from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import LOCAL_OWNER
 from glasschat.chat.tree import Tree
 from glasschat.config import ModelOptions
-from glasschat.engine import Beginning, Generation, State
+from glasschat.engine import Generation, StartOptions, State
 from glasschat.errors import EngineError, GlasschatError, InvalidMessage, ParameterError
 from glasschat.glass import Trace, what_if
 from glasschat.models.base import Logits
@@ -133,7 +133,7 @@ def test_a_token_taken_by_hand_is_that_of_a_fresh_reply_forced_along_the_same_id
             fresh = babbling.start(
                 [conversation.tree.path[0].message()],
                 replace(params, seed=seed),
-                beginning=Beginning(forced=node.ids[: place + 1]),
+                beginning=StartOptions(forced=node.ids[: place + 1]),
             )
             fresh.result(TIMEOUT_S)
             assert chosen(branched) == chosen(fresh)[place:]
@@ -233,7 +233,7 @@ def test_a_branch_may_start_paused_behind_the_token_that_was_taken(
 ) -> None:
     conversation, reply = asked(babbling, Settings(replace(FREE.params, ignore_eos=True)))
     generation = conversation.branch(
-        babbling, reply.id, 3, FREE, token_id=97, beginning=Beginning(paused=True)
+        babbling, reply.id, 3, FREE, token_id=97, beginning=StartOptions(paused=True)
     )
     wait_until(generation, lambda: generation.coming is not None)
     assert [step.token_id for step in generation.steps()] == [97]
@@ -244,7 +244,7 @@ def test_a_branch_may_start_paused_behind_the_token_that_was_taken(
 
 def test_a_question_may_be_answered_paused(make_backend: MakeBackend) -> None:
     backend, conversation = make_backend(), alone()
-    paused = Beginning(paused=True, forced=(65,))
+    paused = StartOptions(paused=True, forced=(65,))
     actions: tuple[Callable[[], Generation], ...] = (
         lambda: conversation.ask(backend, "go", DEFAULTS, beginning=paused),
         lambda: conversation.edit(
@@ -254,7 +254,7 @@ def test_a_question_may_be_answered_paused(make_backend: MakeBackend) -> None:
             backend, conversation.tree.path[1].id, DEFAULTS, beginning=paused
         ),
         lambda: conversation.go_on(
-            backend, conversation.tree.path[1].id, DEFAULTS, beginning=Beginning(paused=True)
+            backend, conversation.tree.path[1].id, DEFAULTS, beginning=StartOptions(paused=True)
         ),
     )
     for action in actions:
@@ -425,7 +425,7 @@ def test_the_real_model_goes_where_what_if_said(builtin_model_path: Path) -> Non
         fresh = backend.start(
             [ChatMessage("user", "Tell me of a lighthouse.")],
             replace(params, seed=3, max_new_tokens=40),
-            beginning=Beginning(forced=(*trace.token_ids[:10], second)),
+            beginning=StartOptions(forced=(*trace.token_ids[:10], second)),
         )
         fresh.result(REAL_S)
         assert chosen(branched) == chosen(fresh)[10:]

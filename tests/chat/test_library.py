@@ -104,7 +104,7 @@ def test_what_another_process_did_is_taken_in(tmp_path: Path, make_backend: Make
     assert texts(mine) == ["first", "an answer", "second", "an answer"]
     mine.ask(backend, "third", DEFAULTS)
     answered(mine)
-    assert mine.keeper.trouble is None
+    assert mine.outbox.trouble is None
     here.close()
     there.close()
 
@@ -167,13 +167,13 @@ def test_what_could_not_be_kept_is_kept_later(tmp_path: Path, make_backend: Make
         conversation.ask(backend, text, DEFAULTS)
         answered(conversation)
     conversation.rename("Unlucky")
-    assert isinstance(conversation.keeper.trouble, StoreFull)
+    assert isinstance(conversation.outbox.trouble, StoreFull)
     assert texts(conversation) == ["one", "an answer", "two", "an answer"]
     listed = library.page(ME, 10).items
     assert [(info.id, info.title) for info in listed] == [(conversation.id, "Unlucky")]
     store.full = False
     library.look_after()
-    assert conversation.keeper.trouble is None
+    assert conversation.outbox.trouble is None
     library.close()
     again = open_store(tmp_path / "kept.db")
     kept = again.load(ME, conversation.id)

@@ -10,11 +10,11 @@ from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import (
     CREATIVE,
     DEFAULTS,
+    LIMIT_FIELDS,
     ORIGINAL,
     PRECISE,
-    PURPOSE,
     RESERVED,
-    TASTE,
+    SAMPLING_FIELDS,
     Preset,
     built_in,
     preset_of,
@@ -61,7 +61,7 @@ Values = dict[str, Any]
 
 
 def values_of(given: SamplingParams) -> Values:
-    return {name: getattr(given, name) for name in (*TASTE, *PURPOSE)}
+    return {name: getattr(given, name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS)}
 
 
 def applied(preset: Preset, before: Values, instead_of: Preset | None = None) -> Values:
@@ -174,5 +174,5 @@ def test_there_is_an_end_of_them() -> None:
 
 
 def test_every_setting_is_of_one_kind_or_of_neither() -> None:
-    assert not set(TASTE) & set(PURPOSE)
-    assert all(hasattr(DEFAULTS, name) for name in (*TASTE, *PURPOSE))
+    assert not set(SAMPLING_FIELDS) & set(LIMIT_FIELDS)
+    assert all(hasattr(DEFAULTS, name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS))

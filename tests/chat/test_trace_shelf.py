@@ -14,7 +14,7 @@ from glasschat.chat import Conversation, Ending, Library, Node, Settings
 from glasschat.chat.exchange import as_json, import_file
 from glasschat.chat.node import Run
 from glasschat.chat.store import Store, open_store
-from glasschat.chat.trace_cache import TraceShelf
+from glasschat.chat.trace_cache import TraceCache
 from glasschat.errors import InvalidMessage, StoreError, StoreUnavailable
 from glasschat.glass import Trace
 from glasschat.models.base import Logits
@@ -188,7 +188,7 @@ def test_a_trace_that_another_process_has_added_to_is_read_anew(
     """What is in memory is a reply's as it was: its turn says how many tokens there are now."""
     conversation, reply = written(kept, make_backend(babble), runs=2)
     whole = conversation.traces(reply.id)
-    shelf = TraceShelf(store)
+    shelf = TraceCache(store)
     asked = store.asked
     assert reply.ids is not None
     first = Run(reply.runs[0].params, ending=Ending.INTERRUPTED)
@@ -203,7 +203,7 @@ def test_the_newest_tokens_stay_in_memory_where_there_is_no_store(
 ) -> None:
     backend = make_backend(babble)
     library = Library()
-    library._shelf = TraceShelf(most=24)
+    library._shelf = TraceCache(most=24)
     several = [written(library, backend) for _ in range(5)]
     there = [told(conversation.traces(reply.id)) for conversation, reply in several]
     assert there == [[None], [None], *[[reply.ids] for _, reply in several[2:]]]
@@ -217,7 +217,7 @@ def test_the_newest_tokens_stay_in_memory_where_there_is_no_store(
 def test_one_trace_stays_however_long_it_is(make_backend: MakeBackend) -> None:
     backend = make_backend(babble)
     library = Library()
-    library._shelf = TraceShelf(most=2)
+    library._shelf = TraceCache(most=2)
     (old, first), (new, second) = (written(library, backend) for _ in range(2))
     assert told(old.traces(first.id)) == [None]
     assert told(new.traces(second.id)) == [second.ids]

@@ -9,7 +9,7 @@ import pytest
 
 from glasschat.backends import LocalBackend
 from glasschat.config import ModelOptions
-from glasschat.engine import Beginning, Engine, FinishReason, Generation, State
+from glasschat.engine import Engine, FinishReason, Generation, StartOptions, State
 from glasschat.errors import ParameterError
 from glasschat.glass import EntropyAbove, ProbabilityBelow, TextAppears
 from glasschat.models.base import Logits
@@ -20,7 +20,7 @@ from glasschat.sampling import SamplingParams, StepRecord
 from tests.engine.test_engine import GREEDY, PROMPT, TIMEOUT_S, engine_for, wait_until
 
 SETTINGS = SamplingParams(seed=7, temperature=1.0, max_new_tokens=20, ignore_eos=True)
-PAUSED = Beginning(paused=True)
+PAUSED = StartOptions(paused=True)
 
 
 def babble(ids: Sequence[int]) -> Logits:
@@ -103,7 +103,7 @@ def test_a_reply_may_begin_with_tokens_taken_by_hand(engine: Engine) -> None:
     plain = engine.submit(PROMPT, SETTINGS)
     plain.result(TIMEOUT_S)
     first = int(shown(engine.submit(PROMPT, SETTINGS, beginning=PAUSED)).top_ids[3])
-    generation = engine.submit(PROMPT, SETTINGS, beginning=Beginning(forced=(first, 98)))
+    generation = engine.submit(PROMPT, SETTINGS, beginning=StartOptions(forced=(first, 98)))
     assert generation.result(TIMEOUT_S).finish_reason is FinishReason.LENGTH
     assert ids(generation)[:2] == [first, 98]
     records = [step.record for step in generation.steps()]
@@ -114,7 +114,7 @@ def test_a_reply_may_begin_with_tokens_taken_by_hand(engine: Engine) -> None:
 
 
 def test_a_reply_that_starts_paused_waits_behind_what_was_taken_by_hand(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, beginning=Beginning(True, forced=(100, 101)))
+    generation = engine.submit(PROMPT, SETTINGS, beginning=StartOptions(True, forced=(100, 101)))
     coming = shown(generation)
     assert ids(generation) == [100, 101]
     row = babble([*PROMPT, 100, 101])[97:123]
@@ -125,7 +125,7 @@ def test_a_reply_that_starts_paused_waits_behind_what_was_taken_by_hand(engine: 
 
 def test_an_end_taken_by_hand_ends_the_reply() -> None:
     with engine_for(scripted_model("more and more")) as engine:
-        begun = Beginning(forced=(97, END, 98))
+        begun = StartOptions(forced=(97, END, 98))
         generation = engine.submit([*b"Hi", HEADER_END], GREEDY, beginning=begun)
         result = generation.result(TIMEOUT_S)
         assert (result.text, result.finish_reason) == ("a", FinishReason.STOP)
@@ -135,7 +135,7 @@ def test_an_end_taken_by_hand_ends_the_reply() -> None:
 @pytest.mark.parametrize("wrong", [-1, 260])
 def test_a_wrong_id_is_refused_before_anything_is_queued(engine: Engine, wrong: int) -> None:
     with pytest.raises(ParameterError, match="token_id must be a token id below 260"):
-        engine.submit(PROMPT, SETTINGS, beginning=Beginning(forced=(97, wrong)))
+        engine.submit(PROMPT, SETTINGS, beginning=StartOptions(forced=(97, wrong)))
     assert engine.stats().waiting == engine.stats().running == 0
 
 
@@ -175,7 +175,7 @@ def test_a_breakpoint_pauses_before_the_choice(engine: Engine) -> None:
     chances = [np.exp(s.record.logprob) for s in plain.steps() if s.record is not None]
     limit = ProbabilityBelow(float(sorted(chances)[3]) * 1.0001)
     expected = [place for place, chance in enumerate(chances) if chance < limit.limit]
-    generation = engine.submit(PROMPT, SETTINGS, beginning=Beginning(breakpoints=(limit,)))
+    generation = engine.submit(PROMPT, SETTINGS, beginning=StartOptions(breakpoints=(limit,)))
     for place in expected:
         coming = shown(generation)
         assert len(generation.steps()) == place
@@ -193,7 +193,9 @@ def test_a_breakpoint_on_a_text_pauses_behind_it() -> None:
     with engine_for(model) as engine:
         two = TextAppears("two")
         generation = engine.submit(
-            [*b"Hi", HEADER_END], GREEDY, beginning=Beginning(breakpoints=(EntropyAbove(7.9), two))
+            [*b"Hi", HEADER_END],
+            GREEDY,
+            beginning=StartOptions(breakpoints=(EntropyAbove(7.9), two)),
         )
         wait_until(lambda: generation.hit is two and generation.coming is not None)
         assert generation.snapshot().text == "one two"
@@ -208,7 +210,7 @@ def test_a_breakpoint_on_a_text_pauses_behind_it() -> None:
 
 def test_steps_stop_at_a_breakpoint_too(engine: Engine) -> None:
     always = EntropyAbove(0.0)
-    generation = engine.submit(PROMPT, SETTINGS, beginning=Beginning(True, (always,)))
+    generation = engine.submit(PROMPT, SETTINGS, beginning=StartOptions(True, (always,)))
     shown(generation)
     generation.step(5)
     wait_until(lambda: generation.hit is always and generation.coming is not None)

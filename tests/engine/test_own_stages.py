@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from glasschat.engine import Beginning, Engine, FinishReason
+from glasschat.engine import Engine, FinishReason, StartOptions
 from glasschat.errors import ParameterError, StageNotHere
 from glasschat.glass import BestChanges
 from glasschat.models.scripted import HEADER_END, scripted_model
@@ -69,8 +69,8 @@ def test_what_it_does_wrong_ends_its_own_reply_and_nobody_else_notices(
 def test_one_that_fails_while_candidates_are_shown_ends_its_reply_too(
     engine: Engine, seen: str
 ) -> None:
-    paused = Beginning(paused=True)
-    beginning = paused if seen == "paused" else Beginning(breakpoints=(BestChanges(),))
+    paused = StartOptions(paused=True)
+    beginning = paused if seen == "paused" else StartOptions(breakpoints=(BestChanges(),))
     generation = engine.submit(PROMPT, params({"wrong": {}}), beginning=beginning)
     assert generation.wait_for_end(TIMEOUT_S)
     assert "KeyError" in (generation.snapshot().error or "")

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.engine.prefix_cache import Shelf, as_ids
+from glasschat.engine.prefix_cache import HostPrefixCache, as_ids
 from glasschat.engine.slots import SlotPool
 from glasschat.models.base import ForwardRow
 from glasschat.models.scripted import ScriptedRunner
@@ -159,7 +159,7 @@ def test_the_shelf_keeps_to_its_size_and_gives_up_the_oldest() -> None:
 
 
 def test_a_longer_past_takes_the_place_of_its_beginning() -> None:
-    shelf = Shelf(10_000)
+    shelf = HostPrefixCache(10_000)
     shelf.put(as_ids(long(1)), np.zeros(100))
     shelf.put(as_ids([*long(1), 5]), np.zeros(101))
     assert len(shelf) == 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from glasschat.errors import ReplyFailed
-from glasschat.glass import Knob, audit, in_use
+from glasschat.glass import SettingEffect, ablate, in_use
 from glasschat.glass.ablation import NEUTRAL
 from glasschat.sampling import DEFAULT_ORDER, SamplingParams
 from tests.glass.recordings import RECORDINGS, Recording, record
@@ -16,8 +16,8 @@ from tests.sampling.rows import make_row, softmax
 ROWS = [make_row(seed, 400, "peaked", 2.0, 0.0) for seed in range(30)]
 
 
-def knob(params: SamplingParams, name: str) -> Knob:
-    return next(k for k in audit(record(ROWS, params).trace) if k.setting == name)
+def knob(params: SamplingParams, name: str) -> SettingEffect:
+    return next(k for k in ablate(record(ROWS, params).trace) if k.setting == name)
 
 
 def test_a_top_k_that_top_p_makes_idle_is_said_to_do_nothing() -> None:
@@ -52,7 +52,7 @@ def test_every_setting_has_a_value_at_which_it_does_nothing() -> None:
 @given(RECORDINGS)
 def test_the_counts_are_those_of_the_rows(recording: Recording) -> None:
     trace = recording.trace
-    for found in audit(trace):
+    for found in ablate(trace):
         without = replace(trace.params, **{found.setting: NEUTRAL[found.setting]})
         if without.greedy != trace.params.greedy:
             continue

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from glasschat.errors import ReplyFailed
-from glasschat.glass import Trace, audit, values, waterfall, what_if
+from glasschat.glass import Trace, ablate, values, waterfall, what_if
 from glasschat.glass.choosing import UNLISTED, choose
 from glasschat.glass.rebuild import rebuild
 from glasschat.sampling import (
@@ -329,13 +329,13 @@ def test_a_stage_can_be_put_on_or_left_out_afterwards() -> None:
 
 def test_the_audit_asks_for_a_stage_of_ones_own_too() -> None:
     trace = spoken("lifts", "tops").trace
-    knobs = {knob.setting: knob for knob in audit(trace)}
+    knobs = {knob.setting: knob for knob in ablate(trace)}
     assert list(knobs) == ["repetition_penalty", "lifts", "temperature", "top_p", "tops"]
     lifts, tops = knobs["lifts"], knobs["tops"]
     assert str(lifts.sentence).startswith(f"lifts by 1.5 changed {lifts.choices} of 40 choices")
     assert tops.choices and not tops.open
     absent = replace(trace, stage_classes=NO_STAGES)
-    assert {k.setting: k.open for k in audit(absent)}["temperature"] > 20
+    assert {k.setting: k.open for k in ablate(absent)}["temperature"] > 20
 
 
 def test_who_was_removed_by_ones_own_stage_is_told_so() -> None:

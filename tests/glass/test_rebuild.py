@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from glasschat.errors import ReplyFailed
-from glasschat.glass.candidates import Layer
+from glasschat.glass.candidates import CandidateSet
 from glasschat.glass.choosing import UNLISTED, choose
 from glasschat.glass.rebuild import rebuild
 from glasschat.sampling import SamplingParams
@@ -17,7 +17,7 @@ from tests.sampling.rows import Row, softmax
 
 
 def assert_layer_is_true(
-    layer: Layer, place: int, truth: Row, listed: set[int], *, exactly: bool = True
+    layer: CandidateSet, place: int, truth: Row, listed: set[int], *, exactly: bool = True
 ) -> None:
     ids, scores = layer.ids[place], layer.scores[place]
     left = {int(i) for i, s in zip(ids, scores, strict=True) if s > -np.inf}

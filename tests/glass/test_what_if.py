@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from glasschat.backends import LocalBackend
 from glasschat.config import ModelOptions
-from glasschat.engine import Beginning, Engine, FinishReason
+from glasschat.engine import Engine, FinishReason, StartOptions
 from glasschat.glass import Trace, what_if
 from glasschat.models.base import Logits
 from glasschat.models.load import load_model, plan_model
@@ -102,7 +102,7 @@ def test_another_seed_draws_otherwise(engine: Engine) -> None:
 
 def test_a_token_chosen_by_hand_stays(engine: Engine) -> None:
     params = SamplingParams(seed=1, max_new_tokens=5)
-    generation = engine.submit(PROMPT, params, beginning=Beginning(forced=(200,)))
+    generation = engine.submit(PROMPT, params, beginning=StartOptions(forced=(200,)))
     generation.wait_for_end(TIMEOUT_S)
     trace = Trace.of(generation)
     assert trace is not None

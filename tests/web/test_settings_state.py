@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.chat.presets import PURPOSE, TASTE, Preset
+from glasschat.chat.presets import LIMIT_FIELDS, SAMPLING_FIELDS, Preset
 from glasschat.web.language import Language, speaking
 from glasschat.web.settings.fields import NUMBERS, SLIDERS, label, summary, written
 from glasschat.web.settings.state import lines_of, stops_of
@@ -54,8 +54,10 @@ def test_a_presets_line_tells_what_is_on() -> None:
 
 
 def test_every_setting_of_a_preset_has_a_name_for_people() -> None:
-    names = {label(name) for name in (*TASTE, *PURPOSE)}
-    assert len(names) == len((*TASTE, *PURPOSE)) and all(name[0].isupper() for name in names)
+    names = {label(name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS)}
+    assert len(names) == len((*SAMPLING_FIELDS, *LIMIT_FIELDS)) and all(
+        name[0].isupper() for name in names
+    )
 
 
 def test_a_widget_takes_every_value_that_a_reply_can_be_made_with() -> None:

@@ -5,20 +5,20 @@ One request in a straight line: `guard` (id, key), `parse` (the body against its
 `wire` (JSON or events). `desk` is what all requests share.
 """
 
-from glasschat.api.admission import Desk, Presence
+from glasschat.api.admission import AdmissionControl, ServerState
 from glasschat.api.app import Api, BesidePages
 from glasschat.api.keys import Key, Keyring
 from glasschat.api.options import ApiOptions
-from glasschat.api.remote_stub import Elsewhere, Front
+from glasschat.api.remote_stub import RemoteState, RemoteStub
 
 __all__ = [
+    "AdmissionControl",
     "Api",
     "ApiOptions",
     "BesidePages",
-    "Desk",
-    "Elsewhere",
-    "Front",
     "Key",
     "Keyring",
-    "Presence",
+    "RemoteState",
+    "RemoteStub",
+    "ServerState",
 ]

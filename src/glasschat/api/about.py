@@ -5,7 +5,7 @@ from typing import Literal
 
 from starlette.types import Receive, Scope, Send
 
-from glasschat.api.admission import Presence
+from glasschat.api.admission import ServerState
 from glasschat.api.errors import ApiError
 from glasschat.api.responses import Answer
 from glasschat.api.sse import send_json
@@ -56,7 +56,7 @@ class Ready(Answer):
 class About:
     """The endpoints."""
 
-    def __init__(self, presence: Presence) -> None:
+    def __init__(self, presence: ServerState) -> None:
         self._presence = presence
         self._created = int(time.time())
 

@@ -12,7 +12,7 @@ from glasschat.api.replies import Replies
 from glasschat.backends import Backend, Description, LocalBackend, Readiness
 
 
-class Presence:
+class ServerState:
     """What stands behind the server's paths, and whether it ends. For the event loop alone."""
 
     def __init__(self, backend: Backend) -> None:
@@ -48,7 +48,7 @@ class Presence:
         self.draining = True
 
 
-class Desk(Presence):
+class AdmissionControl(ServerState):
     """Admits requests to the backend. For the event loop alone."""
 
     backend: LocalBackend

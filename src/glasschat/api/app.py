@@ -9,8 +9,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from glasschat.api.about import MODELS, About, refuse_path
-from glasschat.api.admission import Desk
-from glasschat.api.auth import Guard
+from glasschat.api.admission import AdmissionControl
+from glasschat.api.auth import AuthMiddleware
 from glasschat.api.chat import ChatFormat
 from glasschat.api.chat_request import ChatRequest
 from glasschat.api.completion_request import CompletionRequest
@@ -20,8 +20,8 @@ from glasschat.api.endpoint import ReplyEndpoint
 from glasschat.api.errors import ApiError
 from glasschat.api.hosts import HostCheck, names_served
 from glasschat.api.metrics import CONTENT_TYPE, Metrics
-from glasschat.api.remote_stub import Elsewhere
-from glasschat.api.request_log import Note
+from glasschat.api.remote_stub import RemoteStub
+from glasschat.api.request_log import RequestLogEntry
 from glasschat.api.sse import send_bytes, send_json
 from glasschat.api.tokenizing import Tokenizing
 from glasschat.config import WebOptions
@@ -32,7 +32,7 @@ Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Api:
     """Answers every request for a path of its own. It has no sockets, and no lifespan."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: AdmissionControl) -> None:
         self.desk = desk
         about, tokenizing = About(desk), Tokenizing(desk)
         self._document = document()
@@ -49,7 +49,7 @@ class Api:
             "/openapi.json": {"GET": self._describe},
         }
         self._model = {"GET": about.model}
-        app: ASGIApp = Guard(self._dispatch, desk.options, self._over)
+        app: ASGIApp = AuthMiddleware(self._dispatch, desk.options, self._over)
         if desk.options.cors_origins:
             app = CORSMiddleware(
                 app,
@@ -89,7 +89,7 @@ class Api:
             )
         await handler(scope, receive, send)
 
-    def _over(self, note: Note) -> None:
+    def _over(self, note: RequestLogEntry) -> None:
         known = note.path if note.path in self._handlers else "other"
         self._metrics.request(known, note.status)
 
@@ -104,7 +104,7 @@ class Api:
 class BesidePages:
     """Middleware: the API's paths to the API, everything else to the pages."""
 
-    def __init__(self, app: ASGIApp, api: Api | Elsewhere) -> None:
+    def __init__(self, app: ASGIApp, api: Api | RemoteStub) -> None:
         self._app = app
         self._api = api
 

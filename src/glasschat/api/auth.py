@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from glasschat.api.errors import SERVER, ApiError, as_api_error
 from glasschat.api.keys import Key
 from glasschat.api.options import ApiOptions
-from glasschat.api.request_log import Note
+from glasschat.api.request_log import RequestLogEntry
 from glasschat.api.sse import send_error
 from glasschat.errors import GlasschatError
 
@@ -20,10 +20,12 @@ OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json"})
 """What needs no key: it tells nothing that a closed door would hide."""
 
 
-class Guard:
+class AuthMiddleware:
     """Stands before every path of the API."""
 
-    def __init__(self, app: ASGIApp, options: ApiOptions, over: Callable[[Note], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, options: ApiOptions, over: Callable[[RequestLogEntry], None]
+    ) -> None:
         """`over` is told of every request when it is."""
         self._app = app
         self._options = options
@@ -32,7 +34,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or say why not."""
         headers = Headers(scope=scope)
-        note = Note(scope["method"], scope["path"], headers.get("x-request-id"))
+        note = RequestLogEntry(scope["method"], scope["path"], headers.get("x-request-id"))
         scope["state"] = {**scope.get("state", {}), "note": note, "key": None}
 
         async def noted(message: Message) -> None:

@@ -10,7 +10,7 @@ from anyio import to_thread
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from glasschat.api.admission import Desk
+from glasschat.api.admission import AdmissionControl
 from glasschat.api.chat_request import ChatRequest
 from glasschat.api.completion_request import CompletionRequest
 from glasschat.api.errors import ApiError, as_api_error
@@ -18,7 +18,7 @@ from glasschat.api.fields import params_of, seed_of
 from glasschat.api.format import Format, Header, Shown
 from glasschat.api.parse import read_body
 from glasschat.api.replies import Piece, Replies
-from glasschat.api.request_log import Note
+from glasschat.api.request_log import RequestLogEntry
 from glasschat.api.responses import Answer
 from glasschat.api.sse import EventStream, send_json
 from glasschat.backends import Description
@@ -30,7 +30,9 @@ Body = TypeVar("Body", bound=ChatRequest | CompletionRequest)
 class ReplyEndpoint(Generic[Body]):
     """An ASGI app for POST requests of one format."""
 
-    def __init__(self, desk: Desk, model: type[Body], reader: Callable[[Body], Format]) -> None:
+    def __init__(
+        self, desk: AdmissionControl, model: type[Body], reader: Callable[[Body], Format]
+    ) -> None:
         self._desk = desk
         self._model = model
         self._reader = reader
@@ -43,7 +45,7 @@ class ReplyEndpoint(Generic[Body]):
         served = self._desk.ready()
         self._desk.check_model(body.model, served.name)
         wanted = self._reader(body)
-        note: Note = scope["state"]["note"]
+        note: RequestLogEntry = scope["state"]["note"]
         note.asked(body)
         count = wanted.prompts * (body.n or 1)
         room = self._desk.backend.most_at_once

@@ -5,8 +5,8 @@ from dataclasses import replace
 from starlette.types import Receive, Scope, Send
 
 from glasschat.api.about import About
-from glasschat.api.admission import Presence
-from glasschat.api.auth import Guard
+from glasschat.api.admission import ServerState
+from glasschat.api.auth import AuthMiddleware
 from glasschat.api.errors import ApiError
 from glasschat.api.options import ApiOptions
 from glasschat.backends import Description
@@ -14,7 +14,7 @@ from glasschat.backends import Description
 _OTHERS = ("/tokenize", "/detokenize", "/metrics", "/openapi.json")
 
 
-class Front(Presence):
+class RemoteState(ServerState):
     """Stands before a server that only its owner needs to know by its address."""
 
     def described(self) -> Description:
@@ -25,15 +25,15 @@ class Front(Presence):
         return replace(description, error="the server that writes the replies cannot be asked now")
 
 
-class Elsewhere:
+class RemoteStub:
     """/health and /ready, for whoever watches over this server; every other path of the API is
     said to be that server's.
     """
 
-    def __init__(self, presence: Front) -> None:
+    def __init__(self, presence: RemoteState) -> None:
         about = About(presence)
         self._handlers = {"/health": about.health, "/ready": about.ready}
-        self._app = Guard(self._dispatch, ApiOptions(), lambda _: None)
+        self._app = AuthMiddleware(self._dispatch, ApiOptions(), lambda _: None)
 
     def owns(self, path: str) -> bool:
         """Whether `path` would be the API's."""

@@ -16,7 +16,7 @@ log = logging.getLogger("glasschat.requests")
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
-class Note:
+class RequestLogEntry:
     """What the log will say of one request. Its texts only where that is asked for."""
 
     def __init__(self, method: str, path: str, given_id: str | None) -> None:

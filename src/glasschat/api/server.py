@@ -10,7 +10,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from glasschat.api.admission import Presence
+from glasschat.api.admission import ServerState
 from glasschat.api.connection import Connection, make_room
 from glasschat.errors import ServerError
 
@@ -35,7 +35,12 @@ def check_free(host: str, port: int) -> None:
 
 
 def run(
-    app: ASGIApp, desk: Presence, *, host: str, port: int, ending: Callable[[], None] | None = None
+    app: ASGIApp,
+    desk: ServerState,
+    *,
+    host: str,
+    port: int,
+    ending: Callable[[], None] | None = None,
 ) -> None:
     """Serve until the process is told to end, and then until the desk is drained.
 
@@ -65,7 +70,9 @@ def run(
 class _DrainingServer(uvicorn.Server):
     """The first signal drains, and the port stays open to say so; the second ends it at once."""
 
-    def __init__(self, config: uvicorn.Config, desk: Presence, ending: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, desk: ServerState, ending: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._desk = desk
         self._ending = ending

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from glasschat.api.admission import Desk
+from glasschat.api.admission import AdmissionControl
 from glasschat.api.chat_request import Message
 from glasschat.api.fields import Wire
 from glasschat.api.parse import read_body
@@ -65,7 +65,7 @@ class Detokenized(Answer):
 class Tokenizing:
     """The two endpoints."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: AdmissionControl) -> None:
         self._desk = desk
 
     async def tokenize(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from glasschat.backends.provenance import Provenance
-from glasschat.engine import AT_ONCE, Beginning, Reply, ReplyPrompt
+from glasschat.engine import DEFAULT_START, Reply, ReplyPrompt, StartOptions
 from glasschat.models.base import Model
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import NO_STAGES, SamplingParams, StageClasses
@@ -87,7 +87,7 @@ class Backend(Protocol):
         params: SamplingParams,
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
-        beginning: Beginning = AT_ONCE,
+        beginning: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Begin a reply to `messages`, or go on with the reply that is the last of them.
 

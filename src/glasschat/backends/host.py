@@ -12,7 +12,7 @@ from typing import Any, Self
 from glasschat.backends.base import Description, Loader, Readiness
 from glasschat.backends.provenance import provenance
 from glasschat.backends.vocabulary import Vocabulary
-from glasschat.engine import Engine, Generation, revive
+from glasschat.engine import Engine, Generation, reset_runner
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError
 from glasschat.models.base import Model
 from glasschat.models.memory import spare_bytes
@@ -52,7 +52,7 @@ class Serving:
         """
         self.engine.stop()
         with self.prompts():
-            revive(self._model.runner)
+            reset_runner(self._model.runner)
             self.engine = self._start_engine(self._model)
 
     def close(self) -> None:

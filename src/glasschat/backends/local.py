@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from glasschat.backends.host import ModelHost
 from glasschat.backends.vocabulary import Vocabulary
-from glasschat.engine import AT_ONCE, Beginning, EngineStats, Generation
+from glasschat.engine import DEFAULT_START, EngineStats, Generation, StartOptions
 from glasschat.prompt import ChatMessage, ContextPolicy, PromptEncoding
 from glasschat.sampling import SamplingParams, Stage
 
@@ -57,7 +57,7 @@ class LocalBackend(ModelHost):
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
         trace: bool = True,
-        beginning: Beginning = AT_ONCE,
+        beginning: StartOptions = DEFAULT_START,
         constraint: Stage | None = None,
     ) -> Generation:
         """See Backend.start; the rest is Engine.submit's."""

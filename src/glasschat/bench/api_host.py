@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 from statistics import mean
 
-from glasschat.api import Api, ApiOptions, Desk
+from glasschat.api import AdmissionControl, Api, ApiOptions
 from glasschat.api.app import api_alone
 from glasschat.api.server import run
 from glasschat.backends import LocalBackend, Readiness
@@ -54,7 +54,7 @@ def main() -> None:
     )
     backend = LocalBackend(lambda progress: load_model(plan, progress), name=plan.info.name)
     threading.Thread(target=steer, args=(backend,), daemon=True).start()
-    where, desk = WebOptions(port=port), Desk(backend, ApiOptions())
+    where, desk = WebOptions(port=port), AdmissionControl(backend, ApiOptions())
     run(api_alone(Api(desk), where), desk, host=where.host, port=port)
 
 

@@ -5,7 +5,7 @@ from glasschat.chat.library import Library
 from glasschat.chat.node import Ending, Node, Origin, Run, new_id
 from glasschat.chat.partial_reply import ReplyOnItsWay
 from glasschat.chat.saved import ConversationInfo, SavedConversation, Settings
-from glasschat.chat.token_reuse import as_read_by, wrote_last
+from glasschat.chat.token_reuse import is_last_writer, without_foreign_ids
 from glasschat.chat.tree import Tree, titled
 
 __all__ = [
@@ -21,8 +21,8 @@ __all__ = [
     "SavedConversation",
     "Settings",
     "Tree",
-    "as_read_by",
+    "is_last_writer",
     "new_id",
     "titled",
-    "wrote_last",
+    "without_foreign_ids",
 ]

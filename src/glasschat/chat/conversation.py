@@ -9,12 +9,12 @@ from glasschat.backends import Backend
 from glasschat.chat.branching import check_place, check_text, runs_before, seed_at
 from glasschat.chat.live_tree import OpenTree
 from glasschat.chat.node import Node, Origin, Run, new_id, now_ms
-from glasschat.chat.partial_reply import ended, grown
+from glasschat.chat.partial_reply import ended, merge_progress
 from glasschat.chat.saved import Settings
 from glasschat.chat.store import ReplyWriter, Store
-from glasschat.chat.token_reuse import as_read_by, check_ids
+from glasschat.chat.token_reuse import check_ids, without_foreign_ids
 from glasschat.chat.tree import Tree, titled
-from glasschat.engine import AT_ONCE, Beginning, Reply
+from glasschat.engine import DEFAULT_START, Reply, StartOptions
 from glasschat.errors import EngineError, InvalidMessage, ParameterError, PromptTooLong
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
@@ -34,7 +34,7 @@ class Started:
 
 def messages_for(backend: Backend, path: Sequence[Node]) -> list[ChatMessage]:
     """What the model of `backend` is given for those turns."""
-    return [as_read_by(backend, node).message() for node in path]
+    return [without_foreign_ids(backend, node).message() for node in path]
 
 
 def system_messages(system: str) -> list[ChatMessage]:
@@ -70,7 +70,7 @@ class Starting(OpenTree):
         if generation is None:
             return node
         snapshot = generation.snapshot()
-        node = grown(node, generation)
+        node = merge_progress(node, generation)
         return replace(node, runs=(*node.runs[:-1], ended(node.runs[-1], snapshot)))
 
     def _run(self, backend: Backend, params: SamplingParams) -> Run:
@@ -86,7 +86,7 @@ class Starting(OpenTree):
         backend: Backend,
         tree: Tree,
         settings: Settings,
-        beginning: Beginning,
+        beginning: StartOptions,
         *,
         to: Node | None = None,
     ) -> Reply:
@@ -104,7 +104,7 @@ class Starting(OpenTree):
         tree: Tree,
         reply: Node,
         settings: Settings,
-        beginning: Beginning = AT_ONCE,
+        beginning: StartOptions = DEFAULT_START,
     ) -> Started:
         """Have a reply of `tree` written: what the engine refuses has changed nothing here."""
         above = tree.path_to(reply.id if reply.text or reply.ids else reply.parent or "")
@@ -156,16 +156,16 @@ class Starting(OpenTree):
         # One by one: what has been kept is not tried again with what could not be.
         if new:
             empty = replace(self._saved, tree=Tree(), title="")
-            self.keeper.keep(lambda store, _: store.add(self.owner, empty))
+            self.outbox.enqueue(lambda store, _: store.add(self.owner, empty))
         elif (settings.system, settings.params) != (before.system, before.params):
-            self.keeper.keep(
+            self.outbox.enqueue(
                 lambda store, _: store.set_system(self.owner, self.id, settings.system)
             )
-            self.keeper.keep(
+            self.outbox.enqueue(
                 lambda store, _: store.set_params(self.owner, self.id, settings.params)
             )
         for one in started:
-            self.keeper.keep(partial(self._begin, one, asked, like))
+            self.outbox.enqueue(partial(self._begin, one, asked, like))
         return started[0].generation
 
     def _begin(
@@ -228,7 +228,12 @@ class Conversation(Starting):
         return ContextUse(used, frozenset(path[i - len(head)].id for i in dropped), estimated)
 
     def ask(
-        self, backend: Backend, text: str, settings: Settings, *, beginning: Beginning = AT_ONCE
+        self,
+        backend: Backend,
+        text: str,
+        settings: Settings,
+        *,
+        beginning: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Send a user turn behind the open path and begin its reply."""
         with self._changing():
@@ -243,7 +248,7 @@ class Conversation(Starting):
         text: str,
         settings: Settings,
         *,
-        beginning: Beginning = AT_ONCE,
+        beginning: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Ask in other words: a sibling of the user turn, and its reply."""
         with self._changing():
@@ -252,7 +257,12 @@ class Conversation(Starting):
             return self._reply(backend, tree, settings, beginning)
 
     def regenerate(
-        self, backend: Backend, node_id: str, settings: Settings, *, beginning: Beginning = AT_ONCE
+        self,
+        backend: Backend,
+        node_id: str,
+        settings: Settings,
+        *,
+        beginning: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Answer the user turn of that reply anew: a sibling of the reply."""
         with self._changing():
@@ -261,7 +271,12 @@ class Conversation(Starting):
             return self._reply(backend, tree, settings, beginning, to=asked)
 
     def go_on(
-        self, backend: Backend, node_id: str, settings: Settings, *, beginning: Beginning = AT_ONCE
+        self,
+        backend: Backend,
+        node_id: str,
+        settings: Settings,
+        *,
+        beginning: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Continue a reply that was cut."""
         with self._changing():
@@ -282,7 +297,7 @@ class Conversation(Starting):
         settings: Settings,
         *,
         token_id: int | None = None,
-        beginning: Beginning = AT_ONCE,
+        beginning: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Leave a reply at its token number `place`, from 0, for another: a sibling of the reply.
 
@@ -339,7 +354,7 @@ class Conversation(Starting):
             self._let_grow(tree, *started)
             first = started[0].reply.id
             self._put(self._saved.tree.select(first))
-            self.keeper.keep(lambda store, _: store.select(self.owner, self.id, first))
+            self.outbox.enqueue(lambda store, _: store.select(self.owner, self.id, first))
             return tuple((s.reply.id, s.generation) for s in started)
 
     def reread(self, backend: Backend, node_id: str, params: SamplingParams) -> Reply:
@@ -348,7 +363,7 @@ class Conversation(Starting):
         The handle's records say how likely each token was to it. Nothing of it is kept. Raises
         InvalidMessage where its tokens are not known or mean something else to that model.
         """
-        node = as_read_by(backend, self.tree[node_id])
+        node = without_foreign_ids(backend, self.tree[node_id])
         if not node.ids:
             raise InvalidMessage("this model cannot read the tokens of that reply")
         whole = replace(params, max_new_tokens=len(node.ids), stop=(), stop_token_ids=())
@@ -357,5 +372,5 @@ class Conversation(Starting):
             [*system_messages(self.saved.system), *above],
             whole,
             policy=ContextPolicy.LEAVE_OUT_OLDEST,
-            beginning=Beginning(forced=node.ids),
+            beginning=StartOptions(forced=node.ids),
         )

@@ -12,8 +12,8 @@ from glasschat.chat.node import now_ms
 from glasschat.chat.partial_reply import ReplyOnItsWay
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Cursor, Hit, Page, ReplyWriter, Store
-from glasschat.chat.store.outbox import Keeper
-from glasschat.chat.trace_cache import TraceShelf
+from glasschat.chat.store.outbox import Outbox
+from glasschat.chat.trace_cache import TraceCache
 from glasschat.errors import ConversationNotFound, StoreError
 from glasschat.glass import Trace
 
@@ -40,7 +40,7 @@ class Library:
     ) -> None:
         self._store = store
         self._writer = ReplyWriter(store) if store is not None else None
-        self._shelf = TraceShelf(store)
+        self._shelf = TraceCache(store)
         self._trouble = trouble
         self._most = most
         self._grace_s = grace_s
@@ -64,8 +64,8 @@ class Library:
 
     def new(self, owner: str) -> Conversation:
         """A new, empty conversation; it is kept from its first question on."""
-        keeper = Keeper(self._store, self._writer)
-        conversation = Conversation(owner, keeper, shelf=self._shelf)
+        outbox = Outbox(self._store, self._writer)
+        conversation = Conversation(owner, outbox, shelf=self._shelf)
         self._shelve(conversation)
         return conversation
 
@@ -97,8 +97,8 @@ class Library:
             if found is None:
                 raise
             return found
-        keeper = Keeper(self._store, self._writer)
-        found = Conversation(owner, keeper, saved, revision=info.revision, shelf=self._shelf)
+        outbox = Outbox(self._store, self._writer)
+        found = Conversation(owner, outbox, saved, revision=info.revision, shelf=self._shelf)
         return self._shelve(found)
 
     def add(
@@ -113,7 +113,7 @@ class Library:
             return self._store.add(owner, saved, traces).id
         for turn, trace in traces.items():
             self._shelf.put(saved.id, turn, trace)
-        conversation = Conversation(owner, Keeper(None, None), saved, shelf=self._shelf)
+        conversation = Conversation(owner, Outbox(None, None), saved, shelf=self._shelf)
         self._shelve(conversation)
         return conversation.id
 
@@ -143,7 +143,7 @@ class Library:
         page = self._store.conversations(owner, limit, after)
         if after is not None:
             return page
-        unkept = {c.id: c.info for c in mine if c.keeper.waiting}
+        unkept = {c.id: c.info for c in mine if c.outbox.waiting}
         kept = (info for info in page.items if info.id not in unkept)
         return replace(page, items=(*unkept.values(), *kept))
 
@@ -194,8 +194,8 @@ class Library:
             conversations = list(self._open.values())
         for conversation in conversations:
             conversation.stop_unwatched(before)
-            if conversation.keeper.waiting:
-                conversation.keeper.flush()
+            if conversation.outbox.waiting:
+                conversation.outbox.flush()
 
     def keep_watch(self, every_s: float = 0.5) -> None:
         """Look after all in the background, until `close`; clear up what was deleted long ago."""
@@ -223,7 +223,7 @@ class Library:
         with self._lock:
             conversations = list(self._open.values())
         for conversation in conversations:
-            conversation.keeper.flush()
+            conversation.outbox.flush()
         try:
             self._writer.close()
         except StoreError as error:
@@ -235,7 +235,7 @@ class Library:
         with self._lock:
             conversation = self._open.setdefault(conversation.id, conversation)
             if len(self._open) > self._most:
-                idle = [c for c in self._open.values() if not c.growing and not c.keeper.waiting]
+                idle = [c for c in self._open.values() if not c.growing and not c.outbox.waiting]
                 if idle:
                     del self._open[min(idle, key=lambda c: c.watched_at).id]
         return conversation

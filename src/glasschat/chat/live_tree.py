@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from glasschat.chat.node import now_ms
-from glasschat.chat.partial_reply import grown
+from glasschat.chat.partial_reply import merge_progress
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import ReplyWriter, Store
-from glasschat.chat.store.outbox import Keeper
-from glasschat.chat.trace_cache import TraceShelf
+from glasschat.chat.store.outbox import Outbox
+from glasschat.chat.trace_cache import TraceCache
 from glasschat.chat.tree import Tree
 from glasschat.engine import Reply
 from glasschat.errors import ConversationNotFound
-from glasschat.glass import Told, Trace
+from glasschat.glass import RemoteTrace, Trace
 
 
 class OpenTree:
@@ -27,15 +27,15 @@ class OpenTree:
     def __init__(
         self,
         owner: str,
-        keeper: Keeper,
+        outbox: Outbox,
         saved: SavedConversation | None = None,
         *,
         revision: int = 0,
-        shelf: TraceShelf | None = None,
+        shelf: TraceCache | None = None,
     ) -> None:
         self.owner = owner
-        self.keeper = keeper
-        self._shelf = shelf or TraceShelf()
+        self.outbox = outbox
+        self._shelf = shelf or TraceCache()
         self.watched_at = time.monotonic()
         self._lock = threading.RLock()
         self._new = saved is None
@@ -83,7 +83,7 @@ class OpenTree:
         with self._lock:
             tree = self.tree
             for node_id, generation in self._growing.items():
-                tree = tree.put(grown(tree[node_id], generation))
+                tree = tree.put(merge_progress(tree[node_id], generation))
             return replace(self._saved, tree=tree)
 
     @property
@@ -109,7 +109,7 @@ class OpenTree:
         ended = len(reply.runs) - len(live)
         return (*self._shelf.of(self.owner, self.id, reply, ended), *live)
 
-    def told(self, node_id: str) -> tuple[Told | None, ...]:
+    def told(self, node_id: str) -> tuple[RemoteTrace | None, ...]:
         """What another server told of the tokens of a reply, one for each of its runs.
 
         As `traces`; None for a run that was written here.
@@ -142,7 +142,7 @@ class OpenTree:
         """Lead the open path through that turn. Raises InvalidMessage."""
         with self._changing():
             self._put(self.tree.select(node_id))
-            self.keeper.keep(lambda store, _: store.select(self.owner, self.id, node_id))
+            self.outbox.enqueue(lambda store, _: store.select(self.owner, self.id, node_id))
 
     def delete_branch(self, node_id: str) -> None:
         """Hide a turn and what is below it, replies on their way included."""
@@ -151,33 +151,33 @@ class OpenTree:
                 if node_id in {node.id for node in self.tree.path_to(grown_id)}:
                     generation.cancel()
             self._put(self.tree.delete(node_id))
-            self.keeper.keep(lambda store, _: store.delete_branch(self.owner, self.id, node_id))
+            self.outbox.enqueue(lambda store, _: store.delete_branch(self.owner, self.id, node_id))
 
     def restore_branch(self, node_id: str) -> None:
         """Undo `delete_branch`."""
         with self._changing():
             self._put(self.tree.restore(node_id))
-            self.keeper.keep(lambda store, _: store.restore_branch(self.owner, self.id, node_id))
+            self.outbox.enqueue(lambda store, _: store.restore_branch(self.owner, self.id, node_id))
 
     def rename(self, title: str) -> None:
         """Give it another title."""
         title = " ".join(title.split())[:200]
         with self._changing():
             self._saved = replace(self._saved, title=title)
-            self.keeper.keep(lambda store, _: store.rename(self.owner, self.id, title))
+            self.outbox.enqueue(lambda store, _: store.rename(self.owner, self.id, title))
 
     def pin(self, pinned: bool) -> None:
         """Keep it at the head of the list, or no longer."""
         with self._changing():
             self._saved = replace(self._saved, pinned=pinned)
-            self.keeper.keep(lambda store, _: store.pin(self.owner, self.id, pinned))
+            self.outbox.enqueue(lambda store, _: store.pin(self.owner, self.id, pinned))
 
     def refresh(self, store: Store, writer: ReplyWriter) -> None:
         """Take in what another process has changed since. Raises StoreError."""
         with self._lock:
             self._settle()
             self._unkept = {g for g in self._unkept if writer.follows(g)}
-            if self._new or self.keeper.waiting or self._growing or self._unkept:
+            if self._new or self.outbox.waiting or self._growing or self._unkept:
                 return
             before = self._saved
         info = store.info(self.owner, self.id)
@@ -199,7 +199,7 @@ class OpenTree:
         """
         with self._lock:
             yield
-        self.keeper.flush()
+        self.outbox.flush()
 
     def _put(self, tree: Tree) -> None:
         self._saved = replace(self._saved, tree=tree)
@@ -209,7 +209,7 @@ class OpenTree:
         for node_id, generation in list(self._growing.items()):
             if generation.finished:
                 self._shelf.grown(self.id, self._saved.tree[node_id], generation)
-                node = grown(self._saved.tree[node_id], generation)
+                node = merge_progress(self._saved.tree[node_id], generation)
                 self._put(self._saved.tree.put(node))
                 del self._growing[node_id]
                 self._stop_unwatched.discard(node_id)

@@ -20,7 +20,7 @@ class ReplyOnItsWay:
         return self.node.text + self.generation.snapshot().text
 
 
-def grown(node: Node, generation: Reply) -> Node:
+def merge_progress(node: Node, generation: Reply) -> Node:
     """The turn with what its last run has written so far; with its ending, if it has ended."""
     # First of all: it may end while it is looked at.
     finished = generation.finished
@@ -35,17 +35,17 @@ def written(generation: Reply) -> tuple[str, tuple[int, ...] | None]:
     if generation.finished:
         message = generation.message()
         return message.text, message.ids
-    return said(released(generation, 0))
+    return text_and_ids(released_steps(generation, 0))
 
 
-def said(steps: Sequence[Token]) -> tuple[str, tuple[int, ...] | None]:
+def text_and_ids(steps: Sequence[Token]) -> tuple[str, tuple[int, ...] | None]:
     """What they say together, and their ids; None where any of them is not known."""
     ids = [step.token_id for step in steps if step.token_id is not None]
     whole = tuple(ids) if len(ids) == len(steps) else None
     return "".join(step.text for step in steps), whole
 
 
-def released(generation: Reply, start: int) -> list[Token]:
+def released_steps(generation: Reply, start: int) -> list[Token]:
     """The steps from `start` on, up to the last that released text.
 
     Those behind it wait for theirs: ids and text that are kept belong together.

@@ -11,7 +11,7 @@ from glasschat.sampling import SamplingParams
 
 LONGEST_NAME = 60
 
-TASTE = (
+SAMPLING_FIELDS = (
     "do_sample",
     "temperature",
     "top_p",
@@ -26,7 +26,7 @@ TASTE = (
 )
 """How tokens are chosen: every preset decides all of these."""
 
-PURPOSE = ("max_length", "max_new_tokens", "min_new_tokens", "stop", "seed")
+LIMIT_FIELDS = ("max_length", "max_new_tokens", "min_new_tokens", "stop", "seed")
 """What a reply is for: a preset decides those that it names, and leaves the others alone."""
 
 LENGTHS = ("max_length", "max_new_tokens", "min_new_tokens")
@@ -50,8 +50,8 @@ class Preset:
         if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
             allowed = f"1 to {LONGEST_NAME} printable characters"
             raise ParameterError("the preset's name", allowed, name[: LONGEST_NAME + 20])
-        for unknown in self.params.keys() - {*TASTE, *PURPOSE}:
-            allowed = f"settings among {', '.join((*TASTE, *PURPOSE))}"
+        for unknown in self.params.keys() - {*SAMPLING_FIELDS, *LIMIT_FIELDS}:
+            allowed = f"settings among {', '.join((*SAMPLING_FIELDS, *LIMIT_FIELDS))}"
             raise ParameterError("a preset", allowed, str(unknown)[:80])
         checked = SamplingParams(**self.params)
         object.__setattr__(self, "name", name)
@@ -60,14 +60,18 @@ class Preset:
             self,
             "params",
             MappingProxyType(
-                {n: getattr(checked, n) for n in (*TASTE, *PURPOSE) if n in self.params}
+                {
+                    n: getattr(checked, n)
+                    for n in (*SAMPLING_FIELDS, *LIMIT_FIELDS)
+                    if n in self.params
+                }
             ),
         )
 
     @property
     def decides(self) -> tuple[str, ...]:
         """The settings that it has a say in."""
-        return (*TASTE, *(name for name in PURPOSE if name in self.params))
+        return (*SAMPLING_FIELDS, *(name for name in LIMIT_FIELDS if name in self.params))
 
     def value(self, setting: str) -> Any:
         """What it sets, or the default of what it does not."""
@@ -109,8 +113,8 @@ def _same(one: Any, other: Any) -> bool:
 
 def preset_of(name: str, params: SamplingParams) -> Preset:
     """One's own: all of TASTE, and what else is not as it is by default. Raises ParameterError."""
-    kept = {setting: getattr(params, setting) for setting in TASTE}
-    for setting in PURPOSE:
+    kept = {setting: getattr(params, setting) for setting in SAMPLING_FIELDS}
+    for setting in LIMIT_FIELDS:
         if (value := getattr(params, setting)) != getattr(DEFAULTS, setting):
             kept[setting] = value
     return Preset(name, kept)
@@ -118,7 +122,7 @@ def preset_of(name: str, params: SamplingParams) -> Preset:
 
 ORIGINAL = Preset(
     "Original",
-    {name: getattr(DEFAULTS, name) for name in (*TASTE, "max_length")},
+    {name: getattr(DEFAULTS, name) for name in (*SAMPLING_FIELDS, "max_length")},
 )
 """What the demo sets that glasschat starts from; what it does not set is off."""
 
@@ -139,7 +143,7 @@ _UNNAMED = {"top_p": 1.0, "temperature": 1.0, "repetition_penalty": 1.0}
 
 def built_in(recommended: Mapping[str, float]) -> tuple[Preset, ...]:
     """The presets that are always there; the model's own where its makers `recommended` any."""
-    named = {name: value for name, value in recommended.items() if name in TASTE}
+    named = {name: value for name, value in recommended.items() if name in SAMPLING_FIELDS}
     own = (Preset(MODELS_OWN, {**_UNNAMED, **named}),) if named else ()
     return (ORIGINAL, *own, PRECISE, CREATIVE)
 

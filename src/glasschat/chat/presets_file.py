@@ -8,7 +8,7 @@ from typing import Any
 from glasschat.chat.exchange.plain import list_of, mapping_of, parsed, text_of, whole_of
 from glasschat.chat.exchange.report import Skipped, Skips
 from glasschat.chat.params_json import params_from_json, some_params_as_json
-from glasschat.chat.presets import PURPOSE, RESERVED, TASTE, Preset
+from glasschat.chat.presets import LIMIT_FIELDS, RESERVED, SAMPLING_FIELDS, Preset
 from glasschat.errors import GlasschatError, InvalidImport
 
 FORMAT = "glasschat presets"
@@ -65,7 +65,9 @@ def preset_as_json(preset: Preset) -> dict[str, Any]:
 
 def preset_from_json(name: str, plain: Mapping[str, Any]) -> Preset:
     """The preset; a setting that no preset has here is left out. Raises ParameterError."""
-    known = {setting: plain[setting] for setting in (*TASTE, *PURPOSE) if setting in plain}
+    known = {
+        setting: plain[setting] for setting in (*SAMPLING_FIELDS, *LIMIT_FIELDS) if setting in plain
+    }
     params = params_from_json(known)
     return Preset(name, {setting: getattr(params, setting) for setting in known})
 
@@ -76,6 +78,6 @@ def _read(plain: Mapping[str, Any], skips: Skips) -> Preset:
     preset = preset_from_json(name, settings)
     if preset.name.casefold() in RESERVED:
         raise InvalidImport("a preset that is built in has that name: give it another")
-    for unknown in settings.keys() - {*TASTE, *PURPOSE}:
+    for unknown in settings.keys() - {*SAMPLING_FIELDS, *LIMIT_FIELDS}:
         skips.note(preset.name, f"{unknown[:80]!r} is no setting of a preset")
     return preset

@@ -14,7 +14,7 @@ def _wrote(backend: Backend, node: Node) -> bool:
     return bool(now and node.runs) and all(r.origin.model_fingerprint == now for r in node.runs)
 
 
-def wrote_last(backend: Backend, node: Node) -> bool:
+def is_last_writer(backend: Backend, node: Node) -> bool:
     """Whether that model wrote the newest of it, as far as can be told: of another server there
     is only a name.
     """
@@ -26,7 +26,7 @@ def wrote_last(backend: Backend, node: Node) -> bool:
     return not about.provenance.model_fingerprint and origin.model == about.name
 
 
-def as_read_by(backend: Backend, node: Node) -> Node:
+def without_foreign_ids(backend: Backend, node: Node) -> Node:
     """The turn without its ids, where they mean something else to that model: the text counts.
 
     Two models of one vocabulary, such as two quantisations, read each other's ids.

@@ -8,7 +8,7 @@ from glasschat.chat.node import Node
 from glasschat.chat.store import Store
 from glasschat.engine import Generation, Reply
 from glasschat.errors import ConversationNotFound, StoreConflict
-from glasschat.glass import Told, Trace
+from glasschat.glass import RemoteTrace, Trace
 
 MOST_TOKENS = 50_000
 """Tokens whose records stay in memory, at some 800 bytes each: without a store all there are."""
@@ -19,7 +19,7 @@ PROMPT_SHARE = 20
 Key = tuple[str, str, int]
 
 
-class TraceShelf:
+class TraceCache:
     """Traces by conversation, reply and run. Safe to use from any thread.
 
     Those that were looked at or have grown last stay in memory, `most` tokens of them. There a
@@ -31,14 +31,14 @@ class TraceShelf:
         self._store = store
         self._most = most
         self._lock = threading.Lock()
-        self._held: OrderedDict[Key, Trace | Told] = OrderedDict()
+        self._held: OrderedDict[Key, Trace | RemoteTrace] = OrderedDict()
         self._tokens = 0
 
     def grown(self, conversation_id: str, reply: Node, generation: Reply) -> Trace | None:
         """That of a reply's last run, as far as it has come; costs what is new of it."""
         key = (conversation_id, reply.id, len(reply.runs) - 1)
         if not isinstance(generation, Generation):
-            if (told := Told.of(generation.steps())) is not None:
+            if (told := RemoteTrace.of(generation.steps())) is not None:
                 self._hold(key, told)
             return None
         known = self._trace(key)
@@ -84,11 +84,11 @@ class TraceShelf:
             if trace is not None and len(trace) >= tokens:
                 self._hold((conversation_id, branch.id, place), trace.part(0, tokens))
 
-    def told(self, owner: str, conversation_id: str, reply: Node) -> tuple[Told | None, ...]:
+    def told(self, owner: str, conversation_id: str, reply: Node) -> tuple[RemoteTrace | None, ...]:
         """What another server told of each run, None where none did. Raises StoreError."""
         places = range(len(reply.runs))
         held = [self._get((conversation_id, reply.id, place)) for place in places]
-        found = [told if isinstance(told, Told) else None for told in held]
+        found = [told if isinstance(told, RemoteTrace) else None for told in held]
         # A run of ours is held as a trace, and nothing was told of it.
         if self._store is None or all(held):
             return tuple(found)
@@ -103,13 +103,13 @@ class TraceShelf:
         found = self._get(key)
         return found if isinstance(found, Trace) else None
 
-    def _get(self, key: Key) -> Trace | Told | None:
+    def _get(self, key: Key) -> Trace | RemoteTrace | None:
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
             return self._held.get(key)
 
-    def _hold(self, key: Key, trace: Trace | Told) -> None:
+    def _hold(self, key: Key, trace: Trace | RemoteTrace) -> None:
         """Put it in front; the newest stays, however long it is."""
         with self._lock:
             old = self._held.pop(key, None)
@@ -130,8 +130,8 @@ def tokens_of(reply: Node, place: int) -> int:
     return (following or [len(reply.ids or ())])[0] - run.first_token
 
 
-def _size(trace: Trace | Told) -> int:
-    if isinstance(trace, Told):
+def _size(trace: Trace | RemoteTrace) -> int:
+    if isinstance(trace, RemoteTrace):
         # Twenty candidates as objects of their own take more than 64 in an array.
         return 4 * len(trace)
     return len(trace) + len(trace.prompt.ids) // PROMPT_SHARE

@@ -10,7 +10,7 @@ from glasschat.cli.own_stages import stage_classes
 from glasschat.cli.planning import planned
 from glasschat.cli.terminal import json_text, printable
 from glasschat.cli.traces import as_json, described, read_trace_file, told
-from glasschat.engine import Beginning, FinishReason, Generation
+from glasschat.engine import FinishReason, Generation, StartOptions
 from glasschat.errors import InvalidImport, ReplyFailed
 from glasschat.glass import Trace, diff
 from glasschat.models.load import load_model
@@ -49,7 +49,7 @@ def _written(backend: LocalBackend, trace: Trace) -> Trace:
     """The reply once more, up to the first token that is another one."""
     params = replace(trace.params, seed=trace.seed, max_new_tokens=len(trace))
     forced = trace.columns.forced.tolist()
-    generation = backend.engine.submit(trace.prompt, params, beginning=Beginning(any(forced)))
+    generation = backend.engine.submit(trace.prompt, params, beginning=StartOptions(any(forced)))
     seen, same = 0, True
     while same and not generation.finished:
         if any(forced) and seen < len(trace):

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from glasschat.api import Api, ApiOptions, Desk
+from glasschat.api import AdmissionControl, Api, ApiOptions
 from glasschat.api.app import api_alone
 from glasschat.api.server import check_free, run
 from glasschat.cli.api_arguments import api_options
@@ -30,7 +30,7 @@ def serve(options: argparse.Namespace) -> int:
         file=sys.stderr,
         flush=True,
     )
-    desk = Desk(backend, api)
+    desk = AdmissionControl(backend, api)
     run(api_alone(Api(desk), where), desk, host=where.host, port=where.port)
     return 0
 

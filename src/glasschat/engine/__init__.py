@@ -1,7 +1,7 @@
 """Ids in, events out: the token loop and the handles on what it generates."""
 
-from glasschat.engine.engine import Engine, revive
-from glasschat.engine.generation import AT_ONCE, Beginning, Breakpoint, Generation
+from glasschat.engine.engine import Engine, reset_runner
+from glasschat.engine.generation import DEFAULT_START, Breakpoint, Generation, StartOptions
 from glasschat.engine.output_text import IncrementalDetokenizer
 from glasschat.engine.reply import Reply, ReplyPrompt
 from glasschat.engine.request import GenerationRequest
@@ -9,8 +9,7 @@ from glasschat.engine.scheduler import EngineStats
 from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Token, Usage
 
 __all__ = [
-    "AT_ONCE",
-    "Beginning",
+    "DEFAULT_START",
     "Breakpoint",
     "Engine",
     "EngineStats",
@@ -21,10 +20,11 @@ __all__ = [
     "Reply",
     "ReplyPrompt",
     "Snapshot",
+    "StartOptions",
     "State",
     "Step",
     "Timings",
     "Token",
     "Usage",
-    "revive",
+    "reset_runner",
 ]

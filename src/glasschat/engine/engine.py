@@ -7,7 +7,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Items
 from contextlib import suppress
 
-from glasschat.engine.generation import AT_ONCE, Beginning, Generation
+from glasschat.engine.generation import DEFAULT_START, Generation, StartOptions
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.scheduler import (
     EXACT_CHUNK,
@@ -55,7 +55,7 @@ def compute(runner: ModelRunner, batch: ScheduledBatch) -> list[tuple[Sequence, 
     return list(zip(wanting, logits, strict=True))
 
 
-def prove(runner: ModelRunner, slot: int) -> None:
+def self_test(runner: ModelRunner, slot: int) -> None:
     """Compute one token in `slot`, which is emptied before and after.
 
     Raises what the runner raises, or EngineError where the slot does not hold what it should.
@@ -69,15 +69,15 @@ def prove(runner: ModelRunner, slot: int) -> None:
         raise EngineError(f"slot {slot} held {held[0]} positions of 1, and {held[1]} once emptied")
 
 
-def revive(runner: ModelRunner) -> None:
+def reset_runner(runner: ModelRunner) -> None:
     """Make a runner as good as new whose engine has ended: no slot holds anything, and it computes.
 
-    For the one thread that has the runner then. Raises as `prove` does; the model has to be
+    For the one thread that has the runner then. Raises as `self_test` does; the model has to be
     loaded again in that case.
     """
     for slot in range(runner.slots):
         runner.truncate(slot, 0)
-        prove(runner, slot)
+        self_test(runner, slot)
 
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ class Engine:
         *,
         trace: bool = True,
         constraint: Stage | None = None,
-        beginning: Beginning = AT_ONCE,
+        beginning: StartOptions = DEFAULT_START,
     ) -> Generation:
         """Queue a request and return the handle on its reply at once.
 
@@ -281,7 +281,7 @@ class Engine:
             # A fault of this reply leaves the rest at work. One of the device's, or of a runner
             # that is broken, would fail every reply that comes, one by one and for ever. Which of
             # them it is, is known before anybody is told.
-            prove(self.model.runner, sequence.slot.index)
+            self_test(self.model.runner, sequence.slot.index)
         self._fail(sequence, error)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:

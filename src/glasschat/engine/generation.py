@@ -29,7 +29,7 @@ class Breakpoint(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class StartOptions:
     """How a reply begins; it is there before the engine sees the reply.
 
     Its first tokens are `forced`, taken by hand instead of drawn. With `paused` it waits behind
@@ -42,14 +42,14 @@ class Beginning:
     forced: tuple[int, ...] = ()
 
 
-AT_ONCE = Beginning()
+DEFAULT_START = StartOptions()
 """Nothing by hand, and no waiting."""
 
 
 class Signals:
     """What watchers ask of a reply; the engine takes it at the next step."""
 
-    def __init__(self, beginning: Beginning = AT_ONCE) -> None:
+    def __init__(self, beginning: StartOptions = DEFAULT_START) -> None:
         self.cancelled = False
         self.paused = beginning.paused
         self.steps_allowed = len(beginning.forced) if beginning.paused else 0
@@ -65,7 +65,7 @@ class Steering(Reply):
     """
 
     def __init__(
-        self, vocab_size: int, wake_engine: Callable[[], None], beginning: Beginning
+        self, vocab_size: int, wake_engine: Callable[[], None], beginning: StartOptions
     ) -> None:
         """Raises ParameterError for a forced id outside the vocabulary."""
         super().__init__()
@@ -171,7 +171,7 @@ class Generation(Steering):
         self,
         request: GenerationRequest,
         wake_engine: Callable[[], None],
-        beginning: Beginning = AT_ONCE,
+        beginning: StartOptions = DEFAULT_START,
     ) -> None:
         super().__init__(request.vocab_size, wake_engine, beginning)
         self.request = request

@@ -15,14 +15,14 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(eq=False, frozen=True, slots=True)
-class Shelved:
+class CachedPrefix:
     """The KV cache of some leading tokens of a conversation, int64 [length]."""
 
     ids: Ids
     saved: SavedCache
 
 
-class Shelf:
+class HostPrefixCache:
     """At most `most_bytes` of such caches; those that nobody has asked for longest give way.
 
     Of two caches, one of which begins with all of the other, only the longer is kept.
@@ -32,7 +32,7 @@ class Shelf:
         self.most_bytes = most_bytes
         self.bytes = 0
         # The one used last is the last.
-        self._items: list[Shelved] = []
+        self._items: list[CachedPrefix] = []
 
     def __len__(self) -> int:
         return len(self._items)
@@ -48,12 +48,12 @@ class Shelf:
         for item in list(self._items):
             if common_prefix(item.ids, ids) == len(item.ids):
                 self.take(item)
-        self._items.append(Shelved(ids, saved))
+        self._items.append(CachedPrefix(ids, saved))
         self.bytes += saved.nbytes
         while self.bytes > self.most_bytes:
             self.take(self._items[0])
 
-    def best(self, wanted: Ids) -> tuple[Shelved | None, int]:
+    def best(self, wanted: Ids) -> tuple[CachedPrefix | None, int]:
         """The one that shares most leading ids with `wanted`, and how many; None if none does."""
         found, longest = None, 0
         for item in self._items:
@@ -62,12 +62,12 @@ class Shelf:
                 found, longest = item, length
         return found, longest
 
-    def use(self, item: Shelved) -> None:
+    def use(self, item: CachedPrefix) -> None:
         """Somebody has asked for it."""
         self._items.remove(item)
         self._items.append(item)
 
-    def take(self, item: Shelved) -> None:
+    def take(self, item: CachedPrefix) -> None:
         """Keep it no longer."""
         self._items.remove(item)
         self.bytes -= item.saved.nbytes

@@ -4,7 +4,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from glasschat.engine.prefix_cache import WORTH_MOVING, Ids, Shelf, Shelved, as_ids, common_prefix
+from glasschat.engine.prefix_cache import (
+    WORTH_MOVING,
+    CachedPrefix,
+    HostPrefixCache,
+    Ids,
+    as_ids,
+    common_prefix,
+)
 from glasschat.models.base import ModelRunner
 
 log = logging.getLogger(__name__)
@@ -34,7 +41,7 @@ class SlotPool:
         self._reuse = reuse
         self._clock = 0
         self.slots = [Slot(index) for index in range(runner.slots)]
-        self.shelf = Shelf(shelf_bytes if reuse else 0)
+        self.shelf = HostPrefixCache(shelf_bytes if reuse else 0)
         self.repairs = 0
 
     @property
@@ -66,7 +73,7 @@ class SlotPool:
         same_prompt = source.ids[: len(prompt)] == list(prompt)
         item, on_shelf = self.shelf.best(wanted)
         if item is not None and on_shelf - length >= max(WORTH_MOVING, len(item.ids) // 8):
-            length = self._take_down(item, target, on_shelf)
+            length = self._load(item, target, on_shelf)
         else:
             if not source.busy and (same_prompt or 2 * length >= len(source.ids) > 0):
                 # Most of it is this prompt's own past, or its reply is asked for anew: go on in
@@ -74,7 +81,7 @@ class SlotPool:
                 # recently used one gives way.
                 target = source
             else:
-                self._put_by(target)
+                self._store(target)
             length = self._prepare(source, target, length)
         target.busy = True
         self._clock += 1
@@ -128,7 +135,7 @@ class SlotPool:
             return [0] * len(self.slots)
         return [common_prefix(as_ids(slot.ids), wanted) for slot in self.slots]
 
-    def _put_by(self, slot: Slot) -> None:
+    def _store(self, slot: Slot) -> None:
         """Have the shelf keep what a slot holds before it is gone."""
         ids = as_ids(slot.ids)
         if self.shelf.most_bytes == 0 or len(ids) < WORTH_MOVING or self.shelf.holds(ids):
@@ -137,14 +144,14 @@ class SlotPool:
         if saved is not None:
             self.shelf.put(ids, saved)
 
-    def _take_down(self, item: Shelved, target: Slot, length: int) -> int:
+    def _load(self, item: CachedPrefix, target: Slot, length: int) -> int:
         """Put the first `length` tokens of it into a slot; how many came."""
         if 2 * length >= len(item.ids):
             self.shelf.take(item)
         else:
             # Another conversation that begins alike.
             self.shelf.use(item)
-        self._put_by(target)
+        self._store(target)
         restored = self._runner.restore(target.index, item.saved)
         kept = restored and self._runner.truncate(target.index, length)
         target.ids = item.ids[:length].tolist() if kept else []
@@ -155,7 +162,7 @@ class SlotPool:
             return
         for slot in self.slots:
             if not slot.busy and slot.ids:
-                self._put_by(slot)
+                self._store(slot)
                 slot.ids = []
                 self._runner.truncate(slot.index, 0)
 

@@ -1,9 +1,9 @@
 """The glass box: questions asked of what was recorded of a reply. No model, no pages."""
 
-from glasschat.glass.ablation import Knob, audit, in_use
+from glasschat.glass.ablation import SettingEffect, ablate, in_use
 from glasschat.glass.breakpoints import BestChanges, EntropyAbove, ProbabilityBelow, TextAppears
 from glasschat.glass.diff import Diff, Side, diff
-from glasschat.glass.remote_trace import Told, ToldCandidate, ToldStep, told_steps
+from glasschat.glass.remote_trace import RemoteCandidate, RemoteToken, RemoteTrace, told_steps
 from glasschat.glass.trace import Trace, recorded
 from glasschat.glass.values import Odds, Values, odds_under, values
 from glasschat.glass.waterfall import Candidate, Cell, Column, Waterfall, waterfall
@@ -18,20 +18,20 @@ __all__ = [
     "Diff",
     "Divergence",
     "EntropyAbove",
-    "Knob",
     "Odds",
     "ProbabilityBelow",
+    "RemoteCandidate",
+    "RemoteToken",
+    "RemoteTrace",
     "Sentence",
+    "SettingEffect",
     "Side",
     "TextAppears",
-    "Told",
-    "ToldCandidate",
-    "ToldStep",
     "Trace",
     "Values",
     "Waterfall",
     "WhatIf",
-    "audit",
+    "ablate",
     "diff",
     "in_use",
     "odds_under",

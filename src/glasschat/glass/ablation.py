@@ -50,7 +50,7 @@ _OPEN = N_(
 
 
 @dataclass(frozen=True, slots=True)
-class Knob:
+class SettingEffect:
     """What a setting did at `tokens` tokens, with all others as they were.
 
     A stage of one's own is a setting by its name, and its value is what it was set to, in words.
@@ -125,13 +125,13 @@ def _value(params: SamplingParams, name: str) -> Any:
     return ", ".join(f"{field} {value}" for field, value in own.settings) or "on"
 
 
-def audit(trace: Trace) -> tuple[Knob, ...]:
+def ablate(trace: Trace) -> tuple[SettingEffect, ...]:
     """What every setting in use did in this reply."""
     own = rebuild(trace)
     return tuple(_knob(trace, own, name) for name in in_use(trace.params))
 
 
-def _knob(trace: Trace, own: Rebuilt, name: str) -> Knob:
+def _knob(trace: Trace, own: Rebuilt, name: str) -> SettingEffect:
     params = trace.params
     without = _without(params, name)
     found = compare(trace, without)
@@ -148,7 +148,7 @@ def _knob(trace: Trace, own: Rebuilt, name: str) -> Knob:
     if params.greedy != without.greedy:
         # Without a draw all the others have no chance at all.
         sets = odds = np.ones(len(trace), np.bool_)
-    return Knob(
+    return SettingEffect(
         setting=name,
         value=_value(params, name),
         tokens=len(trace),

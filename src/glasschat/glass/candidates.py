@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.tail_bounds import Others, Wide
+from glasschat.glass.tail_bounds import TailBounds, Wide
 
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -18,7 +18,7 @@ _ROUNDING = 3e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class CandidateSet:
     """The listed candidates of `n` tokens, likeliest first and of equals the lower id.
 
     `ids` (int32) and `scores` (float32; -inf for removed ones, which come last) are [n, 64].
@@ -31,7 +31,7 @@ class Layer:
     ids: NDArray[np.int32]
     scores: Scores
     maybe: Mask
-    others: Others
+    others: TailBounds
     told: Wide
     guessed: Mask
 
@@ -94,10 +94,10 @@ class Layer:
         low, high = self.total
         return np.maximum((low + high) / 2, 1e-300)
 
-    def with_scores(self, scores: Scores, maybe: Mask, others: Others) -> "Layer":
+    def with_scores(self, scores: Scores, maybe: Mask, others: TailBounds) -> "CandidateSet":
         """The same candidates with other scores, in order again."""
         order = np.lexsort((self.ids, -scores), axis=-1)
-        return Layer(
+        return CandidateSet(
             ids=np.take_along_axis(self.ids, order, axis=1),
             scores=np.take_along_axis(scores, order, axis=1),
             maybe=np.take_along_axis(maybe & (scores > -np.inf), order, axis=1),
@@ -106,23 +106,23 @@ class Layer:
             guessed=self.guessed,
         )
 
-    def tempered(self, temperature: float) -> "Layer":
+    def tempered(self, temperature: float) -> "CandidateSet":
         """All divided by a temperature: the order stays, but of those that became equal."""
         scores = self.scores / np.float32(temperature)
         return self.with_scores(scores, self.maybe, self.others.temper(temperature))
 
-    def keep(self, kept: Mask, maybe: Mask, others: Others) -> "Layer":
+    def keep(self, kept: Mask, maybe: Mask, others: TailBounds) -> "CandidateSet":
         """After a cut that left `kept` of the listed, and perhaps the `maybe` among them."""
         scores = np.where(kept, self.scores, np.float32(-np.inf))
         return self.with_scores(scores, self.maybe | maybe, others)
 
-    def doubted(self, *, masked: bool) -> "Layer":
+    def doubted(self, *, masked: bool) -> "CandidateSet":
         """After a stage of which it is not known what it did, or whom it removed (`masked`)."""
         alive = self.scores > -np.inf
         others = self.others.some(self.others.count)
         after = self.with_scores(self.scores, alive, others)
         return after if masked else replace(after, guessed=np.ones(len(alive), np.bool_))
 
-    def confirmed(self, others: Others, told: Wide) -> "Layer":
+    def confirmed(self, others: TailBounds, told: Wide) -> "CandidateSet":
         """With what the sampler wrote down here."""
         return replace(self, others=others, told=told)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.candidates import Layer, Mask
+from glasschat.glass.candidates import CandidateSet, Mask
 from glasschat.glass.tail_bounds import Wide
 
 UNLISTED = -1
@@ -28,7 +28,7 @@ class Choices:
     sure: Mask
 
 
-def choose(layer: Layer, draws: Wide | None) -> Choices:
+def choose(layer: CandidateSet, draws: Wide | None) -> Choices:
     """The choices for these draws in [0, 1), or the likeliest tokens where there are none."""
     low, high = (total[:, None] for total in layer.total)
     certain = layer.above & ~layer.maybe & (layer.scores > -np.inf)

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import GlasschatError
-from glasschat.glass.candidates import Layer
-from glasschat.glass.cuts import Told
+from glasschat.glass.candidates import CandidateSet
+from glasschat.glass.cuts import RecordedStage
 from glasschat.glass.trace import Trace
 from glasschat.sampling import Stage, StageContext, TokenHistory
 from glasschat.sampling.workspace import Row
@@ -57,7 +57,9 @@ class _Verdict(NamedTuple):
     ceiling: float | None
 
 
-def run_own(layer: Layer, stage: Stage, trace: Trace, told: Told | None) -> Layer:
+def rerun_custom_stage(
+    layer: CandidateSet, stage: Stage, trace: Trace, told: RecordedStage | None
+) -> CandidateSet:
     """The layer behind the stage; rows in which it is not certain what it did are guessed."""
     scores = layer.scores.copy()
     sure = np.zeros(len(scores), np.bool_)
@@ -97,7 +99,7 @@ class _Place:
     """One token of the reply."""
 
     def __init__(
-        self, layer: Layer, at: int, size: int, stage: Stage, context: StageContext
+        self, layer: CandidateSet, at: int, size: int, stage: Stage, context: StageContext
     ) -> None:
         known = layer.ids[at] >= 0
         self._ids: NDArray[np.int32] = layer.ids[at][known]
@@ -114,7 +116,7 @@ class _Place:
         most = top + math.log(rest + _DOUBT * middle)
         self._ceiling = min(float(layer.others.ceiling[at]), most)
 
-    def judged(self, told: Told | None) -> _Verdict | None:
+    def judged(self, told: RecordedStage | None) -> _Verdict | None:
         """What the stage makes of the candidates; None where it fails."""
         if self._alone:
             whole = self._run(np.full(self._size, -np.inf, np.float32))
@@ -151,7 +153,7 @@ class _Place:
         row[first[:number]] = each
         return row
 
-    def _cut_between(self, one: _Run, two: _Run, told: Told) -> _Run | None:
+    def _cut_between(self, one: _Run, two: _Run, told: RecordedStage) -> _Run | None:
         """A run that removed all others, and left of the listed just what was recorded.
 
         Whom a cut leaves may depend on how many share the others' weight, as an entropy does: that
@@ -175,7 +177,7 @@ class _Place:
                 high = middle
         return None
 
-    def _is_cut(self, run: _Run, told: Told) -> bool:
+    def _is_cut(self, run: _Run, told: RecordedStage) -> bool:
         still = np.where(run.listed > -np.inf, self._scores, np.float32(-np.inf))
         return not run.number and np.array_equal(still, run.listed) and self._is_whole(run, told)
 
@@ -195,13 +197,13 @@ class _Place:
         moved[self._ids] = np.inf
         return _Run(after[self._ids], number, float(moved.min()), most)
 
-    def _is_whole(self, run: _Run, told: Told) -> bool:
+    def _is_whole(self, run: _Run, told: RecordedStage) -> bool:
         """Whether it is what the sampler wrote down, where no others are left."""
         weight = float(np.exp(run.listed.astype(np.float64) - told.after[0]).sum())
         same = int(np.count_nonzero(run.listed > -np.inf)) == told.kept[0]
         return same and abs(weight - 1.0) < _DOUBT and self._is_best(run, told, -math.inf)
 
-    def _compared(self, one: _Run, two: _Run, told: Told) -> _Verdict:
+    def _compared(self, one: _Run, two: _Run, told: RecordedStage) -> _Verdict:
         """Held against what the sampler wrote down, with others that are not known one by one."""
         after = float(told.after[0])
         share = float(np.exp(one.listed.astype(np.float64) - after).sum())
@@ -225,7 +227,7 @@ class _Place:
         still = alike and free == self._others and one.least == one.most == 0.0
         return _Verdict(one.listed, sure, None if still else ceiling)
 
-    def _is_best(self, run: _Run, told: Told, ceiling: float) -> bool:
+    def _is_best(self, run: _Run, told: RecordedStage, ceiling: float) -> bool:
         """Whether the best one can be the one that was; others score at most `ceiling`."""
         first = np.lexsort((self._ids, -run.listed))[0]
         if self._ids[first] == told.best[0]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.candidates import Layer, Mask
+from glasschat.glass.candidates import CandidateSet, Mask
 from glasschat.glass.tail_bounds import Wide
 from glasschat.sampling import MinP, TopK, TopP, TypicalP
 
@@ -21,7 +21,7 @@ Cut = TopK | TopP | MinP | TypicalP
 _DOUBT = 1e-5
 
 
-class Told(NamedTuple):
+class RecordedStage(NamedTuple):
     """What the sampler wrote down of a stage: how many it left, their log-sum-exp, the best one.
 
     `left` ([n, k]) are ids that certainly were left, -1 for none.
@@ -32,13 +32,15 @@ class Told(NamedTuple):
     best: NDArray[np.int32]
     left: NDArray[np.int32]
 
-    def at(self, place: int) -> "Told":
+    def at(self, place: int) -> "RecordedStage":
         """Of one token alone."""
         row = slice(place, place + 1)
-        return Told(self.kept[row], self.after[row], self.best[row], self.left[row])
+        return RecordedStage(self.kept[row], self.after[row], self.best[row], self.left[row])
 
 
-def cut(layer: Layer, stage: Cut, vocab_size: int, told: Told | None) -> Layer:
+def cut(
+    layer: CandidateSet, stage: Cut, vocab_size: int, told: RecordedStage | None
+) -> CandidateSet:
     """The layer after a stage that cuts; `told` is what is known of this very stage."""
     if told is not None:
         return _window(layer, told) if isinstance(stage, TypicalP) else _settled(layer, told)
@@ -53,7 +55,7 @@ def cut(layer: Layer, stage: Cut, vocab_size: int, told: Told | None) -> Layer:
             return _typical_p(layer, stage.typical_p)
 
 
-def _top_k(layer: Layer, k: int, vocab_size: int) -> Layer:
+def _top_k(layer: CandidateSet, k: int, vocab_size: int) -> CandidateSet:
     if k >= vocab_size:
         return layer
     alive = layer.scores > -np.inf
@@ -71,7 +73,7 @@ def _top_k(layer: Layer, k: int, vocab_size: int) -> Layer:
     return layer.keep(possible, ~surely, layer.others.some(left, all_stay))
 
 
-def _before(mask: Mask, layer: Layer) -> NDArray[np.int64]:
+def _before(mask: Mask, layer: CandidateSet) -> NDArray[np.int64]:
     """How many of `mask` score higher than each one, [n, 64]."""
     counts: NDArray[np.int64] = np.cumsum(mask, axis=1) - mask
     # Equals take the number of the first of them.
@@ -82,13 +84,13 @@ def _before(mask: Mask, layer: Layer) -> NDArray[np.int64]:
     return found
 
 
-def _reached(layer: Layer) -> Mask:
+def _reached(layer: CandidateSet) -> Mask:
     """Which of the listed no other scores higher than, [n, 64]."""
     ceiling = np.where(layer.alone, -np.inf, layer.others.ceiling)[:, None]
     return layer.scores >= ceiling.astype(np.float32)
 
 
-def _top_p(layer: Layer, p: float) -> Layer:
+def _top_p(layer: CandidateSet, p: float) -> CandidateSet:
     limit = float(np.float32(1.0 - p))
     low, high = (np.maximum(total, 1e-300)[:, None] for total in layer.total)
     alive = layer.scores > -np.inf
@@ -117,7 +119,7 @@ def _top_p(layer: Layer, p: float) -> Layer:
     return layer.keep(kept, ~exact & ~surely, layer.others.some(left))
 
 
-def _min_p(layer: Layer, p: float) -> Layer:
+def _min_p(layer: CandidateSet, p: float) -> CandidateSet:
     alive = layer.scores > -np.inf
     # The best one of all may be a little better than the best one listed, or be gone.
     sure_top = (layer.above & ~layer.maybe)[:, :1]
@@ -130,7 +132,7 @@ def _min_p(layer: Layer, p: float) -> Layer:
     return layer.keep(possible, ~surely, layer.others.some(left))
 
 
-def _typical_p(layer: Layer, mass: float) -> Layer:
+def _typical_p(layer: CandidateSet, mass: float) -> CandidateSet:
     total = layer.middle[:, None]
     alive = layer.scores > -np.inf
     shares = np.where(alive, layer.weights / total, 0.0)
@@ -152,7 +154,7 @@ def _typical_p(layer: Layer, mass: float) -> Layer:
     return layer.keep(np.where(doubtful, alive, kept), doubtful & alive, layer.others.some(nothing))
 
 
-def _window(layer: Layer, told: Told) -> Layer:
+def _window(layer: CandidateSet, told: RecordedStage) -> CandidateSet:
     """What typical-p left: of all so many in a row the ones that weigh what the sampler wrote."""
     size = layer.scores.shape[1]
     keep = np.minimum(told.kept, size)[:, None]
@@ -170,7 +172,7 @@ def _window(layer: Layer, told: Told) -> Layer:
     return layer.keep(np.where(one, kept, alive), ~one & alive, layer.others.some(left))
 
 
-def _settled(layer: Layer, told: Told) -> Layer:
+def _settled(layer: CandidateSet, told: RecordedStage) -> CandidateSet:
     """After a cut that left the best `told.kept` of each row, the others' best among them."""
     above = np.count_nonzero(layer.above, axis=1)
     # Either so many of those that certainly are the best, or all of them and some others.
@@ -186,7 +188,7 @@ def _settled(layer: Layer, told: Told) -> Layer:
     return layer.keep(_best(layer, keep), maybe, layer.others.some(left, all_stay & layer.sure))
 
 
-def _best(layer: Layer, keep: NDArray[np.int64]) -> Mask:
+def _best(layer: CandidateSet, keep: NDArray[np.int64]) -> Mask:
     """The first `keep` of each row, but of those that equal the last one the highest ids."""
     size = layer.scores.shape[1]
     kept = np.arange(size) < keep[:, None]
@@ -205,7 +207,9 @@ def _best(layer: Layer, keep: NDArray[np.int64]) -> Mask:
 _ROUNDS = 4
 
 
-def settled(layer: Layer, told: Told, before: Layer | None) -> Layer:
+def propagate_constraints(
+    layer: CandidateSet, told: RecordedStage, before: CandidateSet | None
+) -> CandidateSet:
     """The layer behind a recorded stage, with all that is certain of who was left.
 
     `before` is the layer before it where the stage was a cut, which takes the worst ones of those
@@ -226,7 +230,7 @@ def settled(layer: Layer, told: Told, before: Layer | None) -> Layer:
     return replace(after, told=layer.told, guessed=layer.guessed | (rows & ~fits))
 
 
-def _single(layer: Layer, told: Told) -> Layer:
+def _single(layer: CandidateSet, told: RecordedStage) -> CandidateSet:
     """Where one alone was left, it is the best one, and what all weigh is its score."""
     rows = layer.guessed & (told.kept == 1)
     if not rows.any():
@@ -246,7 +250,9 @@ def _single(layer: Layer, told: Told) -> Layer:
 class _Search:
     """Those of the listed who certainly are left, `inside`, and who certainly are `gone`."""
 
-    def __init__(self, layer: Layer, told: Told, before: Layer | None) -> None:
+    def __init__(
+        self, layer: CandidateSet, told: RecordedStage, before: CandidateSet | None
+    ) -> None:
         self._layer = layer
         self._kept = told.kept[:, None]
         self._alive: Mask = layer.scores > -np.inf

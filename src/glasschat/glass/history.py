@@ -14,7 +14,7 @@ Counts = NDArray[np.int64]
 _NEVER = np.iinfo(np.int64).max
 
 
-class Past:
+class BatchedHistory:
     """The ids before each of the `n` tokens of a run.
 
     What is asked takes `ids` (int32 [n, k], -1 for none) and answers for each of them whether it,
@@ -113,7 +113,7 @@ class Past:
 class Pairs:
     """Some ids for each token, others for each."""
 
-    def __init__(self, past: Past, rows: list[int], ids: list[int]) -> None:
+    def __init__(self, past: BatchedHistory, rows: list[int], ids: list[int]) -> None:
         self._size = past.vocab_size + 1
         inside = [(row, i) for row, i in zip(rows, ids, strict=True) if i < past.vocab_size]
         pairs = np.array(inside, np.int64).reshape(-1, 2)

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glasschat.glass.candidates import Layer, Mask, Scores
-from glasschat.glass.history import Counts, Pairs, Past
-from glasschat.glass.tail_bounds import Others, Wide
+from glasschat.glass.candidates import CandidateSet, Mask, Scores
+from glasschat.glass.history import BatchedHistory, Counts, Pairs
+from glasschat.glass.tail_bounds import TailBounds, Wide
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
     FrequencyPenalty,
@@ -34,7 +34,7 @@ class Change(NamedTuple):
     seen: bool
 
 
-def changed(layer: Layer, stage: Stage, past: Past, trace: Trace) -> Layer:
+def changed(layer: CandidateSet, stage: Stage, past: BatchedHistory, trace: Trace) -> CandidateSet:
     """The layer behind a processor. Raises TypeError for one that did not come with glasschat."""
     change = _change(layer, stage, past, trace)
     listed = np.count_nonzero(change.touched & (layer.ids >= 0), axis=1)
@@ -42,7 +42,7 @@ def changed(layer: Layer, stage: Stage, past: Past, trace: Trace) -> Layer:
     return layer.with_scores(change.scores, layer.maybe, others)
 
 
-def _change(layer: Layer, stage: Stage, past: Past, trace: Trace) -> Change:
+def _change(layer: CandidateSet, stage: Stage, past: BatchedHistory, trace: Trace) -> Change:
     """What a processor does to the listed, and at most to a token that is not."""
     others = layer.others
     match stage:
@@ -82,14 +82,14 @@ def _penalized(scores: Scores, penalty: float) -> Scores:
     return np.where(scores < 0, scores * factor, scores / factor)
 
 
-def _shifted(others: Others, scores: Scores, seen: Mask, count: Counts, by: Scores) -> Change:
+def _shifted(others: TailBounds, scores: Scores, seen: Mask, count: Counts, by: Scores) -> Change:
     """By what is at most subtracted from a touched token."""
     low, high = others.low - by, others.high - by
     return _bounded(others, scores, seen, count, low, high, seen_only=True)
 
 
 def _bounded(
-    others: Others,
+    others: TailBounds,
     scores: Scores,
     seen: Mask,
     count: Wide | Counts,
@@ -103,7 +103,7 @@ def _bounded(
     return Change(scores, seen, count.astype(np.float64), low, high, seen_only)
 
 
-def _biased(layer: Layer, stage: LogitBias, past: Past) -> Change:
+def _biased(layer: CandidateSet, stage: LogitBias, past: BatchedHistory) -> Change:
     dense = np.zeros(past.vocab_size + 1, np.float32)
     named = np.zeros(past.vocab_size + 1, np.bool_)
     inside = {i: value for i, value in stage.bias.items() if i < past.vocab_size}
@@ -116,7 +116,7 @@ def _biased(layer: Layer, stage: LogitBias, past: Past) -> Change:
     return _bounded(layer.others, scores, named[layer.ids], count, low, high)
 
 
-def _banned(layer: Layer, *pairs: Pairs) -> Change:
+def _banned(layer: CandidateSet, *pairs: Pairs) -> Change:
     banned = np.zeros(layer.ids.shape, np.bool_)
     count = np.zeros(len(layer.ids))
     for some in pairs:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from glasschat.errors import GlasschatError
-from glasschat.glass.candidates import Layer
-from glasschat.glass.custom_stage import run_own
-from glasschat.glass.cuts import Told, cut, settled
-from glasschat.glass.history import Past
+from glasschat.glass.candidates import CandidateSet
+from glasschat.glass.custom_stage import rerun_custom_stage
+from glasschat.glass.cuts import RecordedStage, cut, propagate_constraints
+from glasschat.glass.history import BatchedHistory
 from glasschat.glass.processors import changed
-from glasschat.glass.tail_bounds import Others
+from glasschat.glass.tail_bounds import TailBounds
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
     Grammar,
@@ -26,7 +26,7 @@ from glasschat.sampling import (
     TypicalP,
     build_stages,
 )
-from glasschat.sampling.own.fence import Fenced
+from glasschat.sampling.own.fence import GuardedStage
 from glasschat.sampling.workspace import Row
 
 
@@ -97,11 +97,11 @@ class Rebuilt:
     """
 
     stages: tuple[Stage, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[CandidateSet, ...]
     known: int
 
     @property
-    def last(self) -> Layer:
+    def last(self) -> CandidateSet:
         """What is drawn from."""
         return self.layers[-1]
 
@@ -114,11 +114,11 @@ def rebuild(trace: Trace, params: SamplingParams | None = None) -> Rebuilt:
     before all others with any settings. One's own run again where their classes are at hand.
     """
     plan = steps(trace, params)
-    columns, past = trace.columns, Past(trace)
-    layer = Layer(
+    columns, past = trace.columns, BatchedHistory(trace)
+    layer = CandidateSet(
         ids=columns.ids,
         scores=columns.logits,
-        others=Others.of(columns, trace.vocab_size),
+        others=TailBounds.of(columns, trace.vocab_size),
         told=columns.logsumexp,
         maybe=np.full(columns.ids.shape, not plan.on_record) & (columns.ids >= 0),
         guessed=np.full(len(columns), not plan.on_record),
@@ -130,17 +130,19 @@ def rebuild(trace: Trace, params: SamplingParams | None = None) -> Rebuilt:
             after = _after(layer, stage, past, trace, told)
             if told is not None:
                 cuts = isinstance(stage, TopK | TopP | MinP)
-                after = settled(_confirmed(after, told), told, layer if cuts else None)
+                after = propagate_constraints(
+                    _confirmed(after, told), told, layer if cuts else None
+                )
             layer = after
             layers.append(layer)
     return Rebuilt(plan.stages, tuple(layers), plan.known)
 
 
-def _told(trace: Trace, place: int) -> Told:
+def _told(trace: Trace, place: int) -> RecordedStage:
     columns = trace.columns
     # Whoever was drawn, and whoever was the best behind a later stage, was left behind this one.
     chosen = np.where(columns.forced, -1, columns.token_id)[:, None]
-    return Told(
+    return RecordedStage(
         kept=columns.kept[:, place],
         after=columns.after[:, place],
         best=columns.best[:, place],
@@ -148,21 +150,27 @@ def _told(trace: Trace, place: int) -> Told:
     )
 
 
-def _confirmed(layer: Layer, told: Told) -> Layer:
+def _confirmed(layer: CandidateSet, told: RecordedStage) -> CandidateSet:
     """The layer with what the sampler wrote down behind it."""
     certain = np.where(layer.guessed, 0, layer.alive - np.count_nonzero(layer.maybe, axis=1))
     left = np.maximum(told.kept - certain, 0).astype(np.float64)
     return layer.confirmed(layer.others.refined(left), told.after)
 
 
-def _after(layer: Layer, stage: Stage, past: Past, trace: Trace, told: Told | None) -> Layer:
+def _after(
+    layer: CandidateSet,
+    stage: Stage,
+    past: BatchedHistory,
+    trace: Trace,
+    told: RecordedStage | None,
+) -> CandidateSet:
     match stage:
         case Temperature():
             return layer.tempered(stage.temperature)
         case TopK() | TopP() | MinP() | TypicalP():
             return cut(layer, stage, trace.vocab_size, told)
-        case Fenced():
-            return run_own(layer, stage, trace, told)
+        case GuardedStage():
+            return rerun_custom_stage(layer, stage, trace, told)
         case Unseen():
             return layer.doubted(masked=stage.masks)
         case _:

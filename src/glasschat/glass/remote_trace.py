@@ -10,7 +10,7 @@ from glasschat.engine import Token
 
 
 @dataclass(frozen=True, slots=True)
-class ToldCandidate:
+class RemoteCandidate:
     """A token in its place, and the natural logarithm of its probability there.
 
     `written` is the token as the server writes it. `data` are its bytes, None where they were not
@@ -26,7 +26,7 @@ class ToldCandidate:
         """Its text and its log-probability."""
         return [self.written, self.logprob]
 
-    def is_same(self, other: "ToldCandidate") -> bool:
+    def is_same(self, other: "RemoteCandidate") -> bool:
         """Whether it is the same token, as far as one can tell."""
         if self.data is not None and other.data is not None:
             return self.data == other.data
@@ -34,7 +34,7 @@ class ToldCandidate:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldStep:
+class RemoteToken:
     """A token of a reply that a server wrote, or a piece of text of which no more is known.
 
     `text` is what it released. `chosen` is None where the server told no log-probability, and
@@ -42,8 +42,8 @@ class ToldStep:
     """
 
     text: str
-    chosen: ToldCandidate | None = None
-    top: tuple[ToldCandidate, ...] = ()
+    chosen: RemoteCandidate | None = None
+    top: tuple[RemoteCandidate, ...] = ()
 
     @property
     def token_id(self) -> None:
@@ -78,13 +78,13 @@ class ToldStep:
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class RemoteTrace:
     """One run of a reply as its server told of it: for such a reply what `Trace` is for ours."""
 
-    steps: tuple[ToldStep, ...]
+    steps: tuple[RemoteToken, ...]
 
     @classmethod
-    def of(cls, steps: Sequence[Token]) -> "Told | None":
+    def of(cls, steps: Sequence[Token]) -> "RemoteTrace | None":
         """That of a reply's steps; None where no server told of them."""
         told = told_steps(steps)
         return cls(tuple(told)) if told else None
@@ -98,6 +98,6 @@ class Told:
         return any(step.chosen is not None for step in self.steps)
 
 
-def told_steps(steps: Sequence[Token]) -> list[ToldStep]:
+def told_steps(steps: Sequence[Token]) -> list[RemoteToken]:
     """Those of the steps that a server told of; of a reply of ours none."""
-    return [step for step in steps if isinstance(step, ToldStep)]
+    return [step for step in steps if isinstance(step, RemoteToken)]

@@ -30,7 +30,7 @@ _DEPTHS = (15.0, 40.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Others:
+class TailBounds:
     """The tokens not listed of `n` records, after some stages; all arrays are [n].
 
     `count` is how many are left, `ceiling` what none of them scores above. `low` and `high` bound
@@ -57,7 +57,7 @@ class Others:
     power: float = 1.0
 
     @classmethod
-    def of(cls, columns: Columns, vocab_size: int) -> "Others":
+    def of(cls, columns: Columns, vocab_size: int) -> "TailBounds":
         """Before any stage."""
         listed = np.count_nonzero(columns.ids >= 0, axis=1)
         full = listed == columns.ids.shape[1]
@@ -82,7 +82,7 @@ class Others:
 
     def touch(
         self, count: Wide, low: NDArray[np.float32], high: NDArray[np.float32], *, seen: bool
-    ) -> "Others":
+    ) -> "TailBounds":
         """After a processor that touched at most `count` more of them, or of those `seen`.
 
         `low` and `high` are the new bounds for their scores.
@@ -99,7 +99,7 @@ class Others:
             ceiling=np.maximum(self.ceiling, above),
         )
 
-    def temper(self, temperature: float) -> "Others":
+    def temper(self, temperature: float) -> "TailBounds":
         """Divided by a temperature."""
         divisor = np.float32(temperature)
         return replace(
@@ -110,7 +110,7 @@ class Others:
             power=self.power / temperature,
         )
 
-    def some(self, count: Wide, untouched: NDArray[np.bool_] | None = None) -> "Others":
+    def some(self, count: Wide, untouched: NDArray[np.bool_] | None = None) -> "TailBounds":
         """After a cut that left at most `count` of them, and certainly all where `untouched`."""
         left = np.minimum(count, self.count)
         return replace(
@@ -122,7 +122,7 @@ class Others:
             whole=self.whole & untouched if untouched is not None else np.zeros_like(self.whole),
         )
 
-    def clouded(self, rows: NDArray[np.bool_], count: Wide, ceiling: Row) -> "Others":
+    def clouded(self, rows: NDArray[np.bool_], count: Wide, ceiling: Row) -> "TailBounds":
         """In some rows after a stage of which no more is known than how many it left, at most, and
         how high these score at most.
         """
@@ -137,7 +137,7 @@ class Others:
             opaque=self.opaque | rows,
         )
 
-    def refined(self, count: Wide) -> "Others":
+    def refined(self, count: Wide) -> "TailBounds":
         """As they are, told that there are no more than `count` of them."""
         left = np.minimum(count, self.count)
         ceiling = np.where(left > 0, self.ceiling, -np.inf).astype(np.float32)

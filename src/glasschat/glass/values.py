@@ -5,43 +5,43 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.candidates import Layer, Mask
+from glasschat.glass.candidates import CandidateSet, Mask
 from glasschat.glass.rebuild import rebuild
 from glasschat.glass.tail_bounds import Wide
 from glasschat.glass.trace import Trace
 from glasschat.sampling import SamplingParams
 
 
-def by_id(layer: Layer) -> NDArray[np.intp]:
+def by_id(layer: CandidateSet) -> NDArray[np.intp]:
     """Where the candidates stand when they are put in the order of their ids, [n, 64]."""
     return np.argsort(layer.ids, axis=1, kind="stable")
 
 
-def shares(layer: Layer) -> Wide:
+def shares(layer: CandidateSet) -> Wide:
     """The probabilities in the order of the ids, [n, 64]; the middle of what is known."""
     found = layer.weights / np.maximum(layer.middle, 1e-300)[:, None]
     return np.take_along_axis(found, by_id(layer), axis=1)
 
 
-def left(layer: Layer) -> Mask:
+def left(layer: CandidateSet) -> Mask:
     """Which candidates are left, in the order of their ids, [n, 64]."""
     return np.take_along_axis(layer.scores > -np.inf, by_id(layer), axis=1)
 
 
-def parted(one: Layer, two: Layer) -> Mask:
+def parted(one: CandidateSet, two: CandidateSet) -> Mask:
     """Where a listed candidate is certainly left in one and certainly gone in the other, [n]."""
     kept, gone = surely_left(one), ~left(one)
     found: Mask = np.any((kept & ~left(two)) | (gone & surely_left(two)), axis=1)
     return found & ~(one.guessed | two.guessed)
 
 
-def surely_left(layer: Layer) -> Mask:
+def surely_left(layer: CandidateSet) -> Mask:
     """Which candidates certainly are left, in the order of their ids, [n, 64]."""
     kept = (layer.scores > -np.inf) & ~layer.maybe
     return np.take_along_axis(kept, by_id(layer), axis=1)
 
 
-def distance(one: Layer, two: Layer) -> tuple[Wide, Wide]:
+def distance(one: CandidateSet, two: CandidateSet) -> tuple[Wide, Wide]:
     """Between what and what the total variation of two distributions lies, [n] in [0, 1].
 
     Half the sum of all differences of probabilities: the share of draws that fall elsewhere, if

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glasschat.glass.candidates import Layer
+from glasschat.glass.candidates import CandidateSet
 from glasschat.glass.choosing import UNLISTED
 from glasschat.glass.rebuild import Rebuilt, Unseen, rebuild
 from glasschat.glass.trace import Trace
@@ -36,7 +36,7 @@ _GRAMMAR = N_("the grammar does not allow it here")
 _OWN = N_("the stage {stage} removed it")
 
 
-def rule(stage: Stage, before: Layer, at: int, *, output_length: int) -> Sentence:
+def rule(stage: Stage, before: CandidateSet, at: int, *, output_length: int) -> Sentence:
     """Why `stage` removed the candidate that stood at place `at` of the layer of one token.
 
     `output_length` is how many tokens the reply had by then.
@@ -193,7 +193,7 @@ def _columns(rebuilt: Rebuilt, record: StepRecord) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def _mass(before: Layer, after: Layer) -> float:
+def _mass(before: CandidateSet, after: CandidateSet) -> float:
     """The share of `before` that is left in `after`."""
     gone = before.others.count[0] > 0 and after.others.count[0] == 0
     stayed = set(after.ids[0, : after.alive[0]].tolist())
@@ -238,7 +238,7 @@ def _interval(cell: Cell) -> tuple[float, float]:
     return max(0.0, cell.cumulative - cell.probability), cell.cumulative
 
 
-def _cells(layer: Layer) -> dict[int, Cell]:
+def _cells(layer: CandidateSet) -> dict[int, Cell]:
     """The candidates that are left, by their ids."""
     share = layer.weights[0] / layer.middle[0]
     sums = np.cumsum(share)

@@ -76,9 +76,9 @@ def open_tokenizer(path: Path) -> Iterator[Tokenizer]:
         yield HfTokenizer(path, vocab_size=folder.vocab_size)
     else:
         from glasschat.models.gguf.files import read_model
-        from glasschat.models.llama_cpp.preflight import vouch
+        from glasschat.models.llama_cpp.preflight import check_in_subprocess
         from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 
-        vouch(read_model(path), weights=False)
+        check_in_subprocess(read_model(path), weights=False)
         with open_vocabulary(path) as tokenizer:
             yield tokenizer

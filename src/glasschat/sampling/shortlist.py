@@ -23,7 +23,7 @@ _FARTHEST = 30.0
 LOG2_E = np.float32(math.log2(math.e))
 
 
-class Others(NamedTuple):
+class TailMass(NamedTuple):
     """The tokens that are not listed: how many, and what they weigh.
 
     None of them scores above `bound`. They were touched by no stage but temperature.
@@ -63,7 +63,7 @@ class Shortlist:
         self,
         ids: Ids,
         scores: Row,
-        others: Others | None,
+        others: TailMass | None,
         places: slice | None = None,
         best: Best | None = None,
         *,
@@ -176,5 +176,5 @@ def make_shortlist(raw: Distribution, likeliest: Ids, touched: list[Ids]) -> Sho
     others = None
     if len(ids) < size:
         bound = float(raw.scores[likeliest[-1]])
-        others = Others(raw, ids, size - len(ids), bound)
+        others = TailMass(raw, ids, size - len(ids), bound)
     return Shortlist(ids, raw.scores[ids], others, places)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from glasschat.backends import Backend
 from glasschat.chat import Conversation, Settings
-from glasschat.engine import Beginning
+from glasschat.engine import StartOptions
 from glasschat.web.chats import new_chat
 from glasschat.web.glass.params_patch import changed
 from glasschat.web.glass.start_options import begin_with, beginning_of, first
@@ -20,7 +20,7 @@ from glasschat.web.settings import settings
 from glasschat.web.site import Site
 
 
-class Hand:
+class Actions:
     """One visitor's hand. What it does shows on the page's next run."""
 
     def __init__(self, site: Site, owner: str) -> None:
@@ -87,7 +87,7 @@ class Hand:
         if began:
             end_editing()
 
-    def again(self, node_id: str, beginning: Beginning | None = None) -> None:
+    def again(self, node_id: str, beginning: StartOptions | None = None) -> None:
         """Answer anew."""
         conversation, begins = self.now(), beginning or first()
         self._begin(

@@ -9,7 +9,7 @@ from glasschat.backends import Description, Readiness
 from glasschat.chat import ContextUse, Conversation, Node
 from glasschat.errors import GlasschatError
 from glasschat.prompt import ContextPolicy
-from glasschat.web.actions import Hand, end_editing
+from glasschat.web.actions import Actions, end_editing
 from glasschat.web.dialogs import ask_to_delete_branch
 from glasschat.web.end import show_end
 from glasschat.web.figures import draw_meter
@@ -31,11 +31,11 @@ EXAMPLES = (
 )
 
 
-class Room:
+class ConversationView:
     """Draws the conversation, with what the visitor can do in the visitor's hand."""
 
     def __init__(
-        self, site: Site, hand: Hand, conversation: Conversation, description: Description
+        self, site: Site, hand: Actions, conversation: Conversation, description: Description
     ) -> None:
         self._site = site
         self._hand = hand

@@ -12,9 +12,9 @@ from glasschat.chat import Conversation
 from glasschat.errors import StoreError
 from glasschat.web import keys
 from glasschat.web.access import current_person, sign_out
-from glasschat.web.actions import Hand
+from glasschat.web.actions import Actions
 from glasschat.web.chats import Chats, delete_chat, new_chat
-from glasschat.web.conversation_view import Room
+from glasschat.web.conversation_view import ConversationView
 from glasschat.web.error_text import explained
 from glasschat.web.language import _
 from glasschat.web.language_switch import language_switch
@@ -61,8 +61,8 @@ def _draw(opened: Site) -> None:
     title = conversation.saved.title or description.name
     st.set_page_config(page_title=f"{title} · glasschat")
     st.html(f"<style>{STYLE}</style>")
-    hand = Hand(site, owner)
-    room = Room(site, hand, conversation, description)
+    hand = Actions(site, owner)
+    room = ConversationView(site, hand, conversation, description)
     chats = Chats(site.library, owner, conversation.id)
     with st.sidebar:
         chats.draw()
@@ -140,7 +140,7 @@ def _header(site: Site, conversation: Conversation, description: Description) ->
     if description.readiness is Readiness.READY and description.error is not None:
         st.warning(explained(description.error), icon=":material/cloud_off:")
         _look_for_it(site, description.error)
-    trouble = conversation.keeper.trouble or site.library.trouble
+    trouble = conversation.outbox.trouble or site.library.trouble
     if trouble is not None:
         st.warning(
             _("This chat is not being kept: {why}", why=explained(trouble)),

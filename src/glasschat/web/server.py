@@ -6,7 +6,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from glasschat.api import Api, ApiOptions, BesidePages, Desk, Elsewhere, Front, Presence
+from glasschat.api import (
+    AdmissionControl,
+    Api,
+    ApiOptions,
+    BesidePages,
+    RemoteState,
+    RemoteStub,
+    ServerState,
+)
 from glasschat.api.hosts import HostCheck, names_served
 from glasschat.api.server import check_free, run
 from glasschat.backends import Backend, LocalBackend
@@ -105,12 +113,12 @@ def serve(
     run(app, presence, host=options.host, port=options.port, ending=closing.set)
 
 
-def _beside_pages(backend: Backend, options: ApiOptions) -> tuple[Presence, Api | Elsewhere]:
+def _beside_pages(backend: Backend, options: ApiOptions) -> tuple[ServerState, Api | RemoteStub]:
     if isinstance(backend, LocalBackend):
-        desk = Desk(backend, options)
+        desk = AdmissionControl(backend, options)
         return desk, Api(desk)
-    front = Front(backend)
-    return front, Elsewhere(front)
+    front = RemoteState(backend)
+    return front, RemoteStub(front)
 
 
 def build_app(
@@ -118,7 +126,7 @@ def build_app(
     library: Library,
     options: WebOptions,
     access: Access = LOCAL,
-    api: Api | Elsewhere | None = None,
+    api: Api | RemoteStub | None = None,
     *,
     others: Mapping[str, Backend] = MappingProxyType({}),
 ) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from glasschat.backends import Backend
-from glasschat.chat import Library, Node, wrote_last
+from glasschat.chat import Library, Node, is_last_writer
 from glasschat.chat.own_presets import OwnPresets
 from glasschat.web.glass.box_keys import Boxes
 from glasschat.web.glass.cross_scoring import Readings
@@ -39,7 +39,7 @@ class Site:
     def with_writer(self, reply: Node) -> "Site":
         """The same with the backend that wrote the newest of that reply, if it is offered."""
         for name, backend in self.named.items():
-            if wrote_last(backend, reply):
+            if is_last_writer(backend, reply):
                 return self.with_chosen(name)
         return self
 

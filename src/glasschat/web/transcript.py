@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from glasschat.chat import Conversation, Ending, Node, Tree
 from glasschat.engine import Reply, State
-from glasschat.web.actions import Hand
+from glasschat.web.actions import Actions
 from glasschat.web.blocks import BlockSplitter
 from glasschat.web.error_text import explained
 from glasschat.web.figures import figures, progress
@@ -21,7 +21,7 @@ ELSEWHERE_S = 1.0
 ASKED, ANSWERED = ":material/person:", ":material/diamond:"
 
 
-def draw_question(tree: Tree, node: Node, hand: Hand, *, idle: bool) -> None:
+def draw_question(tree: Tree, node: Node, hand: Actions, *, idle: bool) -> None:
     """A user turn; while it is `idle` another reply may be started."""
     with st.chat_message("user", avatar=ASKED):
         with st.container(key=f"asked_{node.id}"):
@@ -31,7 +31,7 @@ def draw_question(tree: Tree, node: Node, hand: Hand, *, idle: bool) -> None:
             _toolbar(tree, node, Tools(node.text, actions=(*offered, _delete())), hand)
 
 
-def draw_reply(tree: Tree, node: Node, hand: Hand, *, idle: bool, last: bool) -> None:
+def draw_reply(tree: Tree, node: Node, hand: Actions, *, idle: bool, last: bool) -> None:
     """A reply that is not being written."""
     run = node.runs[-1] if node.runs else None
     with st.chat_message("assistant", avatar=ANSWERED):
@@ -127,7 +127,7 @@ def _delete() -> tuple[str, str]:
     return "delete", _("Delete")
 
 
-def _toolbar(tree: Tree, node: Node, tools: Tools, hand: Hand) -> None:
+def _toolbar(tree: Tree, node: Node, tools: Tools, hand: Actions) -> None:
     siblings = [sibling.id for sibling in tree.siblings(node.id)]
     at = siblings.index(node.id)
 

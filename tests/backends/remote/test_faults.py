@@ -10,7 +10,7 @@ import pytest
 
 from glasschat.backends import Capability, Readiness
 from glasschat.backends.remote import RemoteBackend, RemoteReply
-from glasschat.engine import Beginning, FinishReason, State
+from glasschat.engine import FinishReason, StartOptions, State
 from glasschat.errors import PromptTooLong, RemoteError, RemoteRefused, RemoteUnreachable
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
@@ -73,7 +73,7 @@ def test_a_server_that_does_not_answer(front: Front) -> None:
     with fake_remote() as remote:
         remote.scripts["/v1/models"] = lambda exchange: exchange.is_left(TIMEOUT_S) and None
         backend = front(remote.url, load=False)
-        backend._contact.client._http.timeout = 0.3
+        backend._connection.client._http.timeout = 0.3
         with pytest.raises(RemoteUnreachable, match="has not answered in time"):
             backend.load()
 
@@ -416,10 +416,13 @@ def test_a_server_that_cannot_go_on_says_so(front: Front) -> None:
 
 @pytest.mark.parametrize(
     ("beginning", "words"),
-    [(Beginning(paused=True), "cannot pause"), (Beginning(forced=(5,)), "cannot take tokens")],
+    [
+        (StartOptions(paused=True), "cannot pause"),
+        (StartOptions(forced=(5,)), "cannot take tokens"),
+    ],
 )
 def test_what_no_server_can_is_refused_by_name(
-    front: Front, beginning: Beginning, words: str
+    front: Front, beginning: StartOptions, words: str
 ) -> None:
     with fake_remote(replying("yes")) as remote, pytest.raises(RemoteRefused, match=words):
         front(remote.url).start(QUESTION, SamplingParams(), beginning=beginning)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from glasschat.backends.remote import DIALECTS, Address, RemoteOptions
 from glasschat.backends.remote.errors import Refusal
 from glasschat.backends.remote.reply import RemotePrompt, RemoteReply, steps_of
-from glasschat.backends.remote.request import Manners, request_body, settled
+from glasschat.backends.remote.request import AcceptedFields, effective_params, request_body
 from glasschat.backends.remote.sse import LONGEST, Chunk, EventReader, ToldToken, read_chunk
 from glasschat.backends.remote.token_counts import RemoteFitter, TokenCounts
 from glasschat.engine import FinishReason
@@ -22,7 +22,7 @@ from glasschat.errors import (
     RemoteRefused,
     ServerError,
 )
-from glasschat.glass import ToldCandidate
+from glasschat.glass import RemoteCandidate
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
 
@@ -161,7 +161,7 @@ def test_what_is_no_json_object_is_refused(data: str) -> None:
 
 
 def told(text: str) -> ToldToken:
-    return ToldToken(ToldCandidate(text, text.encode(), -1.0), ())
+    return ToldToken(RemoteCandidate(text, text.encode(), -1.0), ())
 
 
 def test_a_piece_of_text_is_told_apart_into_its_tokens() -> None:
@@ -175,8 +175,8 @@ def test_tokens_release_the_whole_text_wherever_they_cut_it(text: str, cuts: lis
     data, tokens = text.encode(), []
     for cut in cuts:
         piece, data = data[:cut], data[cut:]
-        tokens.append(ToldToken(ToldCandidate(repr(piece), piece, -1.0), ()))
-    tokens.append(ToldToken(ToldCandidate("<end>", b"<end>", -1.0), ()))
+        tokens.append(ToldToken(RemoteCandidate(repr(piece), piece, -1.0), ()))
+    tokens.append(ToldToken(RemoteCandidate("<end>", b"<end>", -1.0), ()))
     steps = steps_of(text, tokens)
     assert "".join(step.text for step in steps) == text
     assert len(steps) == len(tokens)
@@ -220,14 +220,17 @@ def test_thoughts_that_go_on_are_not_opened_twice() -> None:
 
 
 def body_of(
-    kind: str, messages: list[ChatMessage] | None = None, manners: Manners | None = None, **own: Any
+    kind: str,
+    messages: list[ChatMessage] | None = None,
+    manners: AcceptedFields | None = None,
+    **own: Any,
 ) -> dict[str, Any]:
     dialect = DIALECTS[kind]
     return request_body(
         messages or QUESTION,
-        settled(SamplingParams(**own), dialect),
+        effective_params(SamplingParams(**own), dialect),
         dialect,
-        manners or Manners(),
+        manners or AcceptedFields(),
         model="tiny",
         limit=100,
         context=4096,
@@ -323,13 +326,13 @@ def test_a_reply_that_goes_on_is_asked_for_in_the_servers_way(
 
 
 def test_less_is_asked_for_of_a_server_that_refuses_more() -> None:
-    manners: Manners | None = Manners()
+    manners: AcceptedFields | None = AcceptedFields()
     asked = []
     while manners is not None:
         asked.append(manners.top_logprobs)
         manners = manners.without("Requested logprobs of 20, which is greater than max allowed: 5")
     assert asked == [20, 5, 0, None]
-    assert Manners().without("temperature must be lower") is None
+    assert AcceptedFields().without("temperature must be lower") is None
 
 
 # --- refusals -------------------------------------------------------------------------------

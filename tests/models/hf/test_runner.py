@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from glasschat.engine import Engine, FinishReason, revive
+from glasschat.engine import Engine, FinishReason, reset_runner
 from glasschat.errors import NotEnoughMemory, ReplyFailed
 from glasschat.models.base import ForwardRow, Model, ModelInfo
 from glasschat.models.hf import cache
@@ -271,11 +271,11 @@ def test_an_engine_that_comes_after_another_finds_every_slot_empty() -> None:
     runner = ours(model)
     before = Conversations(model, runner)
     before.step((0, 9), (2, 5))
-    revive(runner)
+    reset_runner(runner)
     assert [runner.cached_length(slot) for slot in range(4)] == [0, 0, 0, 0]
     after = Conversations(model, runner)
     after.step((0, 7), (2, 6), (3, 1))
     assert after.worst < TOLERANCE
     error = RuntimeError("CUDA error: device-side assert triggered")
     with failing(runner._module, error, lambda _: True), pytest.raises(ReplyFailed, match="CUDA"):
-        revive(runner)
+        reset_runner(runner)

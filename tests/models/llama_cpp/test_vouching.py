@@ -38,23 +38,23 @@ def file(tmp_path: Path) -> Path:
     return ggufs.sentencepiece(tmp_path / "x.gguf", {"<s>": 3, "</s>": 3}, None)
 
 
-def vouch(path: Path, *, weights: bool = True) -> None:
-    preflight.vouch(read_model(path), weights=weights)
+def check_in_subprocess(path: Path, *, weights: bool = True) -> None:
+    preflight.check_in_subprocess(read_model(path), weights=weights)
 
 
 def test_a_file_is_tried_once(file: Path, tried: Trials) -> None:
-    vouch(file)
-    vouch(file)
+    check_in_subprocess(file)
+    check_in_subprocess(file)
     assert tried == [("x.gguf", True)]
 
 
 def test_a_whole_model_vouches_for_its_vocabulary_and_not_the_other_way_round(
     file: Path, tried: Trials
 ) -> None:
-    vouch(file, weights=False)
-    vouch(file, weights=False)
-    vouch(file)
-    vouch(file, weights=False)
+    check_in_subprocess(file, weights=False)
+    check_in_subprocess(file, weights=False)
+    check_in_subprocess(file)
+    check_in_subprocess(file, weights=False)
     assert tried == [("x.gguf", False), ("x.gguf", True)]
 
 
@@ -72,18 +72,18 @@ def longer(file: Path) -> None:
 def test_a_file_that_was_changed_is_tried_again(
     change: Callable[[Path], None], file: Path, tried: Trials
 ) -> None:
-    vouch(file)
+    check_in_subprocess(file)
     change(file)
-    vouch(file)
+    check_in_subprocess(file)
     assert len(tried) == 2
 
 
 def test_another_release_of_llama_cpp_tries_anew(
     file: Path, tried: Trials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vouch(file)
+    check_in_subprocess(file)
     monkeypatch.setattr(preflight.llama_cpp, "__version__", "99.0")
-    vouch(file)
+    check_in_subprocess(file)
     assert len(tried) == 2
 
 
@@ -92,9 +92,9 @@ def test_a_part_that_was_changed_is_tried_again(file: Path, tried: Trials) -> No
     first, second = (file.with_name(f"y-0000{n}-of-00002.gguf") for n in (1, 2))
     shutil.copy(file, first)
     shutil.copy(file, second)
-    vouch(first)
+    check_in_subprocess(first)
     touched(second)
-    vouch(first)
+    check_in_subprocess(first)
     assert len(tried) == 2
 
 
@@ -102,12 +102,12 @@ def test_a_cache_folder_that_cannot_be_made_only_costs_the_trial(
     file: Path, tried: Trials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cache").write_text("in the way")
-    vouch(file)
-    vouch(file)
+    check_in_subprocess(file)
+    check_in_subprocess(file)
     monkeypatch.delenv("GLASSCHAT_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", nobodys)
-    vouch(file)
+    check_in_subprocess(file)
     assert len(tried) == 3
 
 

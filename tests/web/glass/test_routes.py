@@ -14,7 +14,7 @@ from glasschat.backends import LocalBackend
 from glasschat.chat import Conversation, Library, Settings
 from glasschat.chat.exchange import lines_of, read_trace
 from glasschat.chat.own_presets import OwnPresets
-from glasschat.engine import Beginning
+from glasschat.engine import StartOptions
 from glasschat.sampling import SamplingParams, StageClasses
 from glasschat.web.glass.box_keys import Boxes, Subject
 from glasschat.web.glass.routes import VERSION, routes
@@ -84,16 +84,16 @@ def test_tokens_are_the_reply(page: TestClient, box: str, conversation: Conversa
 
 def test_the_waterfall_agrees_with_the_tokens(page: TestClient, box: str) -> None:
     tokens = answer(page, f"{box}/tokens")
-    fall = answer(page, f"{box}/waterfall", place=4)
-    assert fall["id"] == tokens["ids"][4]
-    assert fall["probability"] == pytest.approx(tokens["probability"][4], rel=1e-3)
-    assert [column["name"] for column in fall["columns"]] == [
+    waterfall_json = answer(page, f"{box}/waterfall", place=4)
+    assert waterfall_json["id"] == tokens["ids"][4]
+    assert waterfall_json["probability"] == pytest.approx(tokens["probability"][4], rel=1e-3)
+    assert [column["name"] for column in waterfall_json["columns"]] == [
         "raw", "repetition_penalty", "temperature", "top_p",
     ]  # fmt: skip
-    chosen = next(row for row in fall["candidates"] if row["chosen"])
+    chosen = next(row for row in waterfall_json["candidates"] if row["chosen"])
     low, high = chosen["interval"]
-    assert low <= fall["u"] < high
-    assert fall["before"]["reply_length"] == 4
+    assert low <= waterfall_json["u"] < high
+    assert waterfall_json["before"]["reply_length"] == 4
     colder = answer(page, f"{box}/waterfall", place=4, changes='{"temperature": 0.1}')
     assert colder["columns"][2]["value"] == 0.1
 
@@ -169,7 +169,7 @@ def test_the_record_can_be_saved(page: TestClient, box: str) -> None:
 def test_a_reply_is_led_by_hand(site: Site, page: TestClient) -> None:
     conversation = site.library.new(ME)
     generation = conversation.ask(
-        site.backend, "Count to ten.", SETTINGS, beginning=Beginning(paused=True)
+        site.backend, "Count to ten.", SETTINGS, beginning=StartOptions(paused=True)
     )
     last = conversation.tree.last
     assert last is not None
@@ -255,8 +255,8 @@ def test_a_stage_of_ones_own_has_its_column_and_can_be_asked_about(
     found.ask(site.backend, "Name three colours.", asked).result(60)
     assert found.tree.last is not None
     box = f"/glass/box/{site.boxes.open(Subject(ME, found.id, found.tree.last.id))}"
-    fall = answer(page, f"{box}/waterfall", place=0)
-    half = fall["columns"][-1]
+    waterfall_json = answer(page, f"{box}/waterfall", place=0)
+    half = waterfall_json["columns"][-1]
     assert (half["name"], half["kind"], half["sure"]) == ("half", "warper", True)
     assert half["lesson"][0] == "A stage of your own: its source says what it does."
     knobs = {knob["name"]: knob["said"] for knob in answer(page, f"{box}/knobs")["knobs"]}

@@ -8,13 +8,13 @@ from glasschat import __version__
 from glasschat.backends.base import Capability, Description, Readiness
 from glasschat.backends.provenance import Provenance
 from glasschat.backends.remote.client import Patience
-from glasschat.backends.remote.connection import Contact, Reached
+from glasschat.backends.remote.connection import Reached, ServerConnection
 from glasschat.backends.remote.dialect import Dialect
 from glasschat.backends.remote.options import RemoteOptions
 from glasschat.backends.remote.reply import RemotePrompt, RemoteReply
-from glasschat.backends.remote.request import Manners, request_body, settled
+from glasschat.backends.remote.request import AcceptedFields, effective_params, request_body
 from glasschat.backends.remote.stream import ReplyStream
-from glasschat.engine import AT_ONCE, Beginning, FinishReason
+from glasschat.engine import DEFAULT_START, FinishReason, StartOptions
 from glasschat.errors import RemoteError, RemoteRefused, StageNotHere
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
@@ -46,8 +46,8 @@ class RemoteBackend:
 
     def __init__(self, options: RemoteOptions, *, patience: Patience = PATIENCE) -> None:
         self._options = options
-        self._contact = Contact(options, patience)
-        self._manners = Manners()
+        self._connection = ServerConnection(options, patience)
+        self._accepted = AcceptedFields()
         self._manners_of: Dialect | None = None
 
     def __enter__(self) -> "RemoteBackend":
@@ -58,15 +58,15 @@ class RemoteBackend:
 
     def load(self) -> None:
         """Look for the server once. Raises RemoteError."""
-        self._contact.loop.submit(self._contact.look()).result()
+        self._connection.loop.submit(self._connection.look()).result()
 
     def load_in_background(self) -> None:
         """See Backend.load_in_background; this goes on for good."""
-        self._contact.loop.submit(self._contact.keep_up())
+        self._connection.loop.submit(self._connection.reconnect_forever())
 
     def describe(self) -> Description:
         """See Backend.describe. The `error` of one that is ready is why it cannot be reached."""
-        reached, trouble = self._contact.reached, self._contact.trouble
+        reached, trouble = self._connection.reached, self._connection.trouble
         if reached is None:
             name = self._options.model or self._options.address.host
             return Description(Readiness.LOADING, name, error=trouble)
@@ -88,14 +88,14 @@ class RemoteBackend:
         missing = {*_OURS_ALONE}
         if dialect.go_on is None:
             missing.add(Capability.GO_ON)
-        if not dialect.tells_logprobs or self._manners.top_logprobs is None:
+        if not dialect.tells_logprobs or self._accepted.top_logprobs is None:
             missing.add(Capability.LOGPROBS)
         return frozenset(missing)
 
     def settle(self, params: SamplingParams) -> SamplingParams:
         """See Backend.settle."""
-        reached = self._contact.reached
-        return params if reached is None else settled(params, reached.found.dialect)
+        reached = self._connection.reached
+        return params if reached is None else effective_params(params, reached.found.dialect)
 
     def fit(
         self,
@@ -104,14 +104,14 @@ class RemoteBackend:
         policy: ContextPolicy = ContextPolicy.REFUSE,
     ) -> RemotePrompt:
         """See Backend.fit."""
-        return self._contact.there().fitter.fit(messages, params, policy)[1]
+        return self._connection.require().fitter.fit(messages, params, policy)[1]
 
     def measure(self, messages: Sequence[ChatMessage]) -> int:
         """See Backend.measure: counted by servers that do, else estimated from what they told."""
         asked = list(messages)
         if not any(message.role == "user" for message in asked):
             asked.append(ChatMessage("user", ""))
-        return self._contact.there().counts.of(asked).tokens
+        return self._connection.require().counts.of(asked).tokens
 
     def start(
         self,
@@ -119,11 +119,11 @@ class RemoteBackend:
         params: SamplingParams,
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
-        beginning: Beginning = AT_ONCE,
+        beginning: StartOptions = DEFAULT_START,
     ) -> RemoteReply:
         """See Backend.start. What the server refuses later than within a second fails the reply."""
-        reached = self._contact.there()
-        if beginning != AT_ONCE:
+        reached = self._connection.require()
+        if beginning != DEFAULT_START:
             what = "take tokens by hand" if beginning.forced else "pause"
             raise RemoteRefused(
                 f"a reply that another server writes cannot {what}: load the model here for that"
@@ -139,10 +139,10 @@ class RemoteBackend:
                 f"known of {dialect.name}: press Again, or say with --remote-kind what it is"
             )
         kept, prompt = reached.fitter.fit(messages, params, policy)
-        params = settled(params, dialect)
+        params = effective_params(params, dialect)
         limit = reached.fitter.room(prompt, params)
 
-        def body(manners: Manners) -> dict[str, Any]:
+        def body(manners: AcceptedFields) -> dict[str, Any]:
             return request_body(
                 kept,
                 params,
@@ -154,14 +154,14 @@ class RemoteBackend:
             )
 
         if self._manners_of is not dialect:
-            self._manners, self._manners_of = Manners(), dialect
-        body(self._manners)  # What cannot be sent is raised here.
+            self._accepted, self._manners_of = AcceptedFields(), dialect
+        body(self._accepted)  # What cannot be sent is raised here.
         earlier = kept[-1].text if goes_on else ""
         reply = RemoteReply(prompt, lambda: work.cancel(), seed=params.seed, earlier=earlier)
         stream = ReplyStream(
-            self._contact.client, reply, body, self._manners, self._remember, model=found.model
+            self._connection.client, reply, body, self._accepted, self._remember, model=found.model
         )
-        work = self._contact.loop.submit(stream.run())
+        work = self._connection.loop.submit(stream.run())
         work.add_done_callback(lambda _: self._over(reached, kept, reply, stream))
         with suppress(TimeoutError):
             stream.accepted.result(AT_ONCE_S)
@@ -175,7 +175,7 @@ class RemoteBackend:
 
     def close(self) -> None:
         """See Backend.close."""
-        self._contact.close()
+        self._connection.close()
 
     def _over(
         self,
@@ -188,7 +188,7 @@ class RemoteBackend:
         snapshot, told = reply.snapshot(), reply.counted.prompt
         reached.counts.learn(messages, told, snapshot.text, snapshot.usage.completion_tokens)
         if isinstance(stream.failure, RemoteError):
-            self._contact.lose()
+            self._connection.mark_lost()
 
-    def _remember(self, manners: Manners) -> None:
-        self._manners = manners
+    def _remember(self, manners: AcceptedFields) -> None:
+        self._accepted = manners

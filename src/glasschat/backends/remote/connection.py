@@ -31,7 +31,7 @@ class Reached:
     fitter: RemoteFitter
 
 
-class Contact:
+class ServerConnection:
     """Looks for a server until it is there, again when it was lost, and now and then to be sure.
 
     All connections live in the thread of its `loop`. `reached` is the server as it was found
@@ -50,7 +50,7 @@ class Contact:
         """What belongs to the loop is made there."""
         return Client(self._options.address, self._options.key, patience), asyncio.Event()
 
-    def there(self) -> Reached:
+    def require(self) -> Reached:
         """The server. Raises RemoteError while it was not found yet, EngineStopped afterwards."""
         if self._closed:
             raise EngineStopped("the connection to the server has been closed")
@@ -75,7 +75,7 @@ class Contact:
             counts = TokenCounts(partial(self._count, found))
             self.reached = Reached(found, counts, RemoteFitter(counts, found.context))
 
-    async def keep_up(self) -> None:
+    async def reconnect_forever(self) -> None:
         """Look until the server is there, and whenever it may be so no longer; never ends."""
         pause, told = FIRST_PAUSE_S, ""
         while True:
@@ -96,7 +96,7 @@ class Contact:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._lost.wait(), LOOK_AGAIN_S)
 
-    def lose(self) -> None:
+    def mark_lost(self) -> None:
         """Something went wrong with it: have it looked for."""
         if not self._closed:
             self.loop.call(self._lost.set)

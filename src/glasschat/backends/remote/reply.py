@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from glasschat.backends.remote.sse import Chunk, Counted, ToldToken
 from glasschat.engine import FinishReason, Reply, Snapshot, State, Timings, Usage
-from glasschat.glass import ToldStep
+from glasschat.glass import RemoteToken
 from glasschat.prompt import ChatMessage
 
 _THINK, _THOUGHT = "<think>\n", "\n</think>\n\n"
@@ -43,7 +43,7 @@ class RemoteReply(Reply):
         self._prompt = prompt
         self._hang_up = hang_up
         self._seed = seed
-        self._steps: list[ToldStep] = []
+        self._steps: list[RemoteToken] = []
         self._read = 0
         self._counted = Counted(None, None, None)
         self._thinking = "<think>" in earlier and "</think>" not in earlier
@@ -73,7 +73,7 @@ class RemoteReply(Reply):
                 seed=self._seed,
             )
 
-    def steps(self, start: int = 0) -> tuple[ToldStep, ...]:
+    def steps(self, start: int = 0) -> tuple[RemoteToken, ...]:
         """The tokens from number `start` on, as far as the server tells them apart."""
         with self._changed:
             return tuple(self._steps[start:])
@@ -160,17 +160,17 @@ class RemoteReply(Reply):
         )
 
 
-def steps_of(text: str, tokens: Sequence[ToldToken]) -> list[ToldStep]:
+def steps_of(text: str, tokens: Sequence[ToldToken]) -> list[RemoteToken]:
     """A piece of text as its tokens, joined the same; where they do not make it up, the last of
     them releases all of it.
     """
     if not tokens:
-        return [ToldStep(text)]
+        return [RemoteToken(text)]
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     pieces = [decoder.decode(token.chosen.data or b"") for token in tokens]
     if "".join(pieces) != text:
         pieces = [*[""] * (len(tokens) - 1), text]
     return [
-        ToldStep(piece, token.chosen, token.top)
+        RemoteToken(piece, token.chosen, token.top)
         for piece, token in zip(pieces, tokens, strict=True)
     ]

@@ -21,7 +21,7 @@ _OFF: dict[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class AcceptedFields:
     """What a server has not refused yet, of what is asked of all; kept from reply to reply.
 
     `top_logprobs` is how many candidates are asked for, None for no log-probabilities at all.
@@ -31,7 +31,7 @@ class Manners:
     counts_usage: bool = True
     limit_field: str = "max_tokens"
 
-    def without(self, refused: str) -> "Manners | None":
+    def without(self, refused: str) -> "AcceptedFields | None":
         """What to ask instead where a 400 says `refused`; None where that is about other things."""
         said = refused.lower()
         if "logprob" in said and self.top_logprobs is not None:
@@ -43,7 +43,7 @@ class Manners:
         return None
 
 
-def settled(params: SamplingParams, dialect: Dialect) -> SamplingParams:
+def effective_params(params: SamplingParams, dialect: Dialect) -> SamplingParams:
     """The settings with those off that do nothing at such a server."""
     # No server knows a stage that did not come with glasschat.
     known = tuple(name for name in params.stages if name in DEFAULT_ORDER)
@@ -55,7 +55,7 @@ def request_body(
     messages: Sequence[ChatMessage],
     params: SamplingParams,
     dialect: Dialect,
-    manners: Manners,
+    manners: AcceptedFields,
     *,
     model: str,
     limit: int | None,

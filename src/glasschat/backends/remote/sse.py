@@ -8,7 +8,7 @@ from typing import Any
 
 from glasschat.backends.remote.errors import Refusal
 from glasschat.errors import RemoteRefused
-from glasschat.glass import ToldCandidate
+from glasschat.glass import RemoteCandidate
 
 DONE = "[DONE]"
 _IMPOSSIBLE = -9999.0
@@ -19,8 +19,8 @@ _MOST_TOP = 64
 class ToldToken:
     """A token of an event, with the likeliest in its place."""
 
-    chosen: ToldCandidate
-    top: tuple[ToldCandidate, ...]
+    chosen: RemoteCandidate
+    top: tuple[RemoteCandidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +93,14 @@ def _tokens(logprobs: Any) -> Iterator[ToldToken]:
         yield ToldToken(chosen, tuple(sorted(top, key=lambda candidate: -candidate.logprob)))
 
 
-def _candidate(item: Any) -> ToldCandidate | None:
+def _candidate(item: Any) -> RemoteCandidate | None:
     told = _mapping(item)
     written, logprob = told.get("token"), told.get("logprob")
     if not isinstance(written, str) or isinstance(logprob, bool):
         return None
     if not isinstance(logprob, int | float) or math.isnan(logprob):
         return None
-    return ToldCandidate(written, _data(told.get("bytes")), max(float(logprob), _IMPOSSIBLE))
+    return RemoteCandidate(written, _data(told.get("bytes")), max(float(logprob), _IMPOSSIBLE))
 
 
 def _data(plain: Any) -> bytes | None:

@@ -12,7 +12,7 @@ import httpx2
 from glasschat.backends.remote.client import MOST_SAID, MOST_WHOLE, Client, bounded
 from glasschat.backends.remote.errors import broke_off, silent, unreachable
 from glasschat.backends.remote.reply import RemoteReply
-from glasschat.backends.remote.request import Manners
+from glasschat.backends.remote.request import AcceptedFields
 from glasschat.backends.remote.sse import DONE, Chunk, EventReader, read_chunk
 from glasschat.engine import FinishReason
 from glasschat.errors import GlasschatError, RemoteError, RemoteRefused
@@ -40,9 +40,9 @@ class ReplyStream:
         self,
         client: Client,
         reply: RemoteReply,
-        body: Callable[[Manners], dict[str, Any]],
-        manners: Manners,
-        remember: Callable[[Manners], None],
+        body: Callable[[AcceptedFields], dict[str, Any]],
+        manners: AcceptedFields,
+        remember: Callable[[AcceptedFields], None],
         *,
         model: str,
     ) -> None:
@@ -51,7 +51,7 @@ class ReplyStream:
         self._client = client
         self._reply = reply
         self._body = body
-        self._manners = manners
+        self._accepted = manners
         self._remember = remember
         self._model = model
         self._began = False
@@ -112,17 +112,17 @@ class ReplyStream:
                     await self._read(response)
                     return
                 refusal = self._client.refusal(response, await bounded(response, MOST_SAID))
-            less = self._manners.without(refusal.said) if refusal.status in _MISSED else None
+            less = self._accepted.without(refusal.said) if refusal.status in _MISSED else None
             if less is None:
                 raise refusal.error(
                     self._client.address, self._model, has_key=self._client.key is not None
                 )
-            self._manners = less
+            self._accepted = less
             self._remember(less)
 
     @asynccontextmanager
     async def _answer(self) -> AsyncIterator[httpx2.Response]:
-        body = self._body(self._manners)
+        body = self._body(self._accepted)
         async with AsyncExitStack() as stack:
             async with self._in_time():
                 answer = self._client.stream(self._client.address.path(CHAT), body)

@@ -10,7 +10,7 @@ from glasschat.errors import ConversationNotFound, StoreConflict, StoreError
 Change = Callable[[Store, ReplyWriter], object]
 
 
-class Keeper:
+class Outbox:
     """The changes of a conversation on their way to the store, in their order.
 
     A change that cannot be kept waits, and those behind it with it, until the next `flush`:
@@ -35,7 +35,7 @@ class Keeper:
         """Whether changes are still to be kept."""
         return bool(self._waiting)
 
-    def keep(self, change: Change) -> None:
+    def enqueue(self, change: Change) -> None:
         """Note a change, to be kept by the next `flush`; this waits for nobody."""
         if self._store is not None:
             self._waiting.append(change)

@@ -32,7 +32,7 @@ from glasschat.chat.store.schema import turns as turns_table
 from glasschat.chat.store.searching import Hit, found
 from glasschat.chat.store.tracing import told_of, traces_of
 from glasschat.errors import StoreDamaged, StoreError
-from glasschat.glass import Told, Trace
+from glasschat.glass import RemoteTrace, Trace
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 
@@ -220,7 +220,9 @@ class Store:
         with self.database.read() as connection:
             return traces_of(connection, owned(connection, owner, conversation_id), turn_id)
 
-    def told(self, owner: str, conversation_id: str, turn_id: str) -> tuple[Told | None, ...]:
+    def told(
+        self, owner: str, conversation_id: str, turn_id: str
+    ) -> tuple[RemoteTrace | None, ...]:
         """What a server told of its tokens: one for each run, None where none did."""
         with self.database.read() as connection:
             return told_of(connection, owned(connection, owner, conversation_id), turn_id)

@@ -24,7 +24,7 @@ from glasschat.chat.store.schema import NUMBER, prompts, runs, traces, turns
 from glasschat.chat.store.turns import turn_row
 from glasschat.engine import Generation, Token
 from glasschat.errors import StoreDamaged
-from glasschat.glass import Told, ToldCandidate, ToldStep, Trace
+from glasschat.glass import RemoteCandidate, RemoteToken, RemoteTrace, Trace
 from glasschat.prompt import OpenReply, PromptEncoding, Span
 from glasschat.sampling import TEMPERATURES, TOP_CANDIDATES, Columns
 
@@ -34,7 +34,7 @@ FORM = 2
 _TOKENS_HEAD = struct.Struct("<BI")
 
 
-def packed_told(steps: Sequence[ToldStep]) -> bytes:
+def packed_told(steps: Sequence[RemoteToken]) -> bytes:
     """What was told of them."""
     rows = [
         [
@@ -53,7 +53,7 @@ def is_told(data: bytes | memoryview) -> bool:
     return bytes(data[:1]) == bytes([FORM])
 
 
-def unpacked_told(data: bytes | memoryview) -> tuple[ToldStep, ...]:
+def unpacked_told(data: bytes | memoryview) -> tuple[RemoteToken, ...]:
     """The steps again. Raises ValueError for other bytes."""
     data = bytes(data)
     try:
@@ -66,12 +66,12 @@ def unpacked_told(data: bytes | memoryview) -> tuple[ToldStep, ...]:
         raise ValueError(f"what a server told is damaged: {error}") from error
 
 
-def joined(parts: Sequence[bytes]) -> Told:
+def joined(parts: Sequence[bytes]) -> RemoteTrace:
     """What was told of a run, from all of its parts. Raises ValueError."""
-    return Told(tuple(step for part in parts for step in unpacked_told(part)))
+    return RemoteTrace(tuple(step for part in parts for step in unpacked_told(part)))
 
 
-def _plain(candidate: ToldCandidate) -> list[Any]:
+def _plain(candidate: RemoteCandidate) -> list[Any]:
     """Its bytes are left out where they are its text's."""
     data = candidate.data
     if data is not None and data == candidate.written.encode(errors="surrogatepass"):
@@ -80,14 +80,14 @@ def _plain(candidate: ToldCandidate) -> list[Any]:
     return [candidate.written, candidate.logprob, told]
 
 
-def _step(text: str, chosen: list[Any] | None, top: list[list[Any]]) -> ToldStep:
+def _step(text: str, chosen: list[Any] | None, top: list[list[Any]]) -> RemoteToken:
     own = None if chosen is None else _candidate(*chosen)
-    return ToldStep(text, own, tuple(_candidate(*plain) for plain in top))
+    return RemoteToken(text, own, tuple(_candidate(*plain) for plain in top))
 
 
-def _candidate(written: str, logprob: float, data: str | None = "") -> ToldCandidate:
+def _candidate(written: str, logprob: float, data: str | None = "") -> RemoteCandidate:
     own = None if data is None else b64decode(data) if data else written.encode()
-    return ToldCandidate(written, own, logprob)
+    return RemoteCandidate(written, own, logprob)
 
 
 _LEVEL = 1  # of zlib: 6 takes three times as long to save two parts of a hundred
@@ -317,7 +317,7 @@ def traces_of(
 
 def told_of(
     connection: Connection, conversation: Row[Any], turn_id: str
-) -> tuple[Told | None, ...]:
+) -> tuple[RemoteTrace | None, ...]:
     """One for each run of the turn, None where no server told of it.
 
     Raises StoreDamaged, StoreConflict.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glasschat.chat.node import Run, now_ms
-from glasschat.chat.partial_reply import ended, released, said, written
+from glasschat.chat.partial_reply import ended, released_steps, text_and_ids, written
 from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
 from glasschat.chat.store.replies import Chunk, StoredReply
@@ -122,7 +122,7 @@ class ReplyWriter:
         with self._lock:
             following = list(self._following.values())
         over = [f for f in following if closing or f.generation.finished]
-        growing = [(f, released(f.generation, f.steps)) for f in following if f not in over]
+        growing = [(f, released_steps(f.generation, f.steps)) for f in following if f not in over]
         now = now_ms()
         due = [(f, steps) for f, steps in growing if steps or now - f.signed_at >= SIGN_OF_LIFE_MS]
         if not over and not due:
@@ -157,7 +157,7 @@ class ReplyWriter:
 
 def _chunk(f: Following, steps: Sequence[Token]) -> Chunk:
     """What the reply has grown by."""
-    text, ids = said(steps)
+    text, ids = text_and_ids(steps)
     return Chunk(f.reply, f.chunks, text, ids or ())
 
 

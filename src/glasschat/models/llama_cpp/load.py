@@ -14,7 +14,7 @@ from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.llama_cpp import log
 from glasschat.models.llama_cpp.library import llama_cpp
-from glasschat.models.llama_cpp.preflight import vouch
+from glasschat.models.llama_cpp.preflight import check_in_subprocess
 from glasschat.models.llama_cpp.runner import LlamaCppRunner
 from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
 from glasschat.models.memory import (
@@ -75,7 +75,7 @@ def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
         return None if available is None else memory_need(header, context, slots, available)
 
     context, slots, memory = settle_sizes(options, path.name, header.train_context, need)
-    vouch(header)
+    check_in_subprocess(header)
     return GgufPlan(
         path=path,
         header=header,

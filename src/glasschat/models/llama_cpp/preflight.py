@@ -109,7 +109,7 @@ log = logging.getLogger(__name__)
 _EPSILONS = ("layer_norm_rms_epsilon", "layer_norm_epsilon", "group_norm_epsilon")
 
 
-def vouch(header: GgufHeader, *, weights: bool = True) -> None:
+def check_in_subprocess(header: GgufHeader, *, weights: bool = True) -> None:
     """Raise InvalidModel for a model over which llama.cpp would end the process.
 
     `header` counts all files of the model, all of which are there. Without `weights` only its

@@ -18,7 +18,7 @@ _OURS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<")
 
 
 @dataclass(frozen=True, slots=True)
-class Fenced:
+class GuardedStage:
     """Runs a stage and looks at what it returns.
 
     Raises ReplyFailed, naming the stage, where it raises or ends the process, returns something

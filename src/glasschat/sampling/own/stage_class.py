@@ -9,7 +9,7 @@ from glasschat.errors import InvalidStage, ParameterError, StageNotHere
 from glasschat.sampling.grammar import Grammar
 from glasschat.sampling.order import DEFAULT_ORDER
 from glasschat.sampling.own.asked import OwnStage, Value, is_name
-from glasschat.sampling.own.fence import Fenced, told
+from glasschat.sampling.own.fence import GuardedStage, told
 from glasschat.sampling.own.stage_setting import StageSetting, as_label
 from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.stages import Stage, StageKind
@@ -96,7 +96,7 @@ class StageClass:
         except (Exception, SystemExit) as error:
             allowed = f"made with settings that go together ({told(error)})"
             raise ParameterError(self.name, allowed, values) from error
-        return Fenced(OwnStage.of(self.name, self.kind, values), stage)
+        return GuardedStage(OwnStage.of(self.name, self.kind, values), stage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from glasschat.backends import LocalBackend, Readiness
-from glasschat.chat import Node, as_read_by
-from glasschat.chat.presets import TASTE, built_in
+from glasschat.chat import Node, without_foreign_ids
+from glasschat.chat.presets import SAMPLING_FIELDS, built_in
 from glasschat.errors import InvalidMessage
 from glasschat.glass import Trace, odds_under
 from glasschat.sampling import SamplingParams
@@ -83,7 +83,7 @@ def _reader(one: ReplyUnderGlass, other: ReplyUnderGlass) -> LocalBackend | str:
         return "elsewhere"
     if not other.names.known or backend.describe().readiness is not Readiness.READY:
         return "not_here"
-    return backend if as_read_by(backend, one.node).ids else "foreign"
+    return backend if without_foreign_ids(backend, one.node).ids else "foreign"
 
 
 def _figures(traces: Sequence[Trace], params: SamplingParams) -> dict[str, Any]:
@@ -147,7 +147,11 @@ def siblings(reply: ReplyUnderGlass) -> dict[str, Any]:
 def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
     """What of a preset tells replies apart; its taste where it does not name one."""
     defaults = SamplingParams()
-    values = {name: params.get(name, getattr(defaults, name)) for name in TASTE if name in ALLOWED}
+    values = {
+        name: params.get(name, getattr(defaults, name))
+        for name in SAMPLING_FIELDS
+        if name in ALLOWED
+    }
     return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
@@ -230,7 +234,7 @@ def _error(node: Node) -> str | None:
 def _differences(replies: Sequence[Node]) -> list[str]:
     """The model and the settings of each that are not the same for all; some where none differs."""
     runs = [node.runs[-1] if node.runs else None for node in replies]
-    names = [name for name in (*TASTE, "seed") if name in ALLOWED and name != "stages"]
+    names = [name for name in (*SAMPLING_FIELDS, "seed") if name in ALLOWED and name != "stages"]
     differing = [
         name
         for name in names

@@ -14,9 +14,9 @@ from glasschat.errors import InvalidMessage
 from glasschat.glass import values
 from glasschat.prompt import PromptEncoding
 from glasschat.web.glass.params_patch import read_changes
-from glasschat.web.glass.remote_reply import WHY, told_fall, told_numbers
+from glasschat.web.glass.remote_reply import WHY, remote_waterfall_json, told_numbers
 from glasschat.web.glass.reply import ReplyUnderGlass
-from glasschat.web.glass.waterfall import fall
+from glasschat.web.glass.waterfall import waterfall_json
 from glasschat.web.glass.what_if import asked as asked_of
 from glasschat.web.glass.what_if import audited, knobs
 from glasschat.web.language import _
@@ -150,8 +150,8 @@ def waterfall(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     """How the token at `place` was chosen."""
     place = number(asked, "place")
     if (told := reply.told_at(place)) is not None:
-        return told_fall(told, place)
-    return fall(reply, place, read_changes(asked.get("changes")))
+        return remote_waterfall_json(told, place)
+    return waterfall_json(reply, place, read_changes(asked.get("changes")))
 
 
 def what_if(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
@@ -164,7 +164,7 @@ def settings(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     return knobs(reply) | _why(reply)
 
 
-def audit(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
+def ablate(reply: ReplyUnderGlass, asked: Asked) -> dict[str, Any]:
     """What each of its settings did."""
     return audited(reply) | _why(reply)
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from glasschat.glass import Told, ToldCandidate, ToldStep
+from glasschat.glass import RemoteCandidate, RemoteToken, RemoteTrace
 from glasschat.web.glass.lessons import lesson
 from glasschat.web.glass.token_text import Name, spoken
 from glasschat.web.language import N_, _
@@ -14,7 +14,7 @@ WHY = N_(
 )
 
 
-def told_numbers(told: Told) -> dict[str, list[Any]]:
+def told_numbers(told: RemoteTrace) -> dict[str, list[Any]]:
     """The columns of a heat map; None for what no server tells."""
     logprobs = [step.chosen.logprob if step.chosen else None for step in told.steps]
     nothing = [None] * len(told)
@@ -32,12 +32,12 @@ def told_numbers(told: Told) -> dict[str, list[Any]]:
     }
 
 
-def name_of(step: ToldStep) -> Name:
+def name_of(step: RemoteToken) -> Name:
     """What its token is called."""
     return step.text if step.chosen is None else _name(step.chosen)
 
 
-def _name(candidate: ToldCandidate) -> Name:
+def _name(candidate: RemoteCandidate) -> Name:
     if candidate.data is None:
         return candidate.written
     try:
@@ -46,7 +46,7 @@ def _name(candidate: ToldCandidate) -> Name:
         return list(candidate.data)
 
 
-def told_fall(step: ToldStep, place: int) -> dict[str, Any]:
+def remote_waterfall_json(step: RemoteToken, place: int) -> dict[str, Any]:
     """What there is of a waterfall: one column, the model's own as far as it was told."""
     rows = [*step.top]
     if step.chosen is not None and step.rank is None:
@@ -97,7 +97,7 @@ def told_fall(step: ToldStep, place: int) -> dict[str, Any]:
     }
 
 
-def _story(step: ToldStep) -> list[str]:
+def _story(step: RemoteToken) -> list[str]:
     said = []
     if step.top:
         best = step.top[0]

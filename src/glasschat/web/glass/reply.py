@@ -7,7 +7,7 @@ from functools import cached_property
 from glasschat.chat import Conversation, Node
 from glasschat.engine import Generation, Reply
 from glasschat.errors import InvalidMessage
-from glasschat.glass import Told, ToldStep, Trace
+from glasschat.glass import RemoteToken, RemoteTrace, Trace
 from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.token_text import Names
 from glasschat.web.site import Site
@@ -24,7 +24,7 @@ class Stretch:
     start: int
     ids: tuple[int, ...] = ()
     trace: Trace | None = None
-    told: Told | None = None
+    told: RemoteTrace | None = None
 
     def __len__(self) -> int:
         return len(self.ids) if self.told is None else len(self.told)
@@ -114,10 +114,10 @@ class ReplyUnderGlass:
                     stretch.start + skipped,
                     stretch.ids[skipped:],
                     trace.part(skipped, len(stretch)) if trace is not None else None,
-                    Told(told.steps[skipped:]) if told is not None else None,
+                    RemoteTrace(told.steps[skipped:]) if told is not None else None,
                 )
 
-    def told_at(self, place: int) -> ToldStep | None:
+    def told_at(self, place: int) -> RemoteToken | None:
         """What another server told of the token of that place."""
         for stretch in self.stretches:
             if stretch.told is not None and 0 <= place - stretch.start < len(stretch):

@@ -149,7 +149,7 @@ routes = [
             "waterfall": queries.waterfall,
             "what-if": queries.what_if,
             "settings": queries.settings,
-            "knobs": queries.audit,
+            "knobs": queries.ablate,
             "prompt": queries.prompt,
             "siblings": lambda reply, _: siblings(reply),
             "compare": side_by_side,

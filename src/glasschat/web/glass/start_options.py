@@ -5,16 +5,16 @@ from typing import Any
 
 import streamlit as st
 
-from glasschat.engine import AT_ONCE, Beginning
+from glasschat.engine import DEFAULT_START, StartOptions
 from glasschat.web.glass.debugger import breakpoints
 
 _KEY = "beginning"
 
 
-def beginning_of(asked: Mapping[str, Any]) -> Beginning:
+def beginning_of(asked: Mapping[str, Any]) -> StartOptions:
     """As the debugger's page asks for it. Raises InvalidMessage, ParameterError."""
     points = breakpoints(asked.get("breakpoints", ()))
-    return Beginning(paused=asked.get("paused") is True, breakpoints=points)
+    return StartOptions(paused=asked.get("paused") is True, breakpoints=points)
 
 
 def begin_with(asked: Mapping[str, Any]) -> None:
@@ -23,9 +23,9 @@ def begin_with(asked: Mapping[str, Any]) -> None:
     st.session_state[_KEY] = dict(asked)
 
 
-def first() -> Beginning:
+def first() -> StartOptions:
     """How the next reply begins."""
-    return beginning_of(chosen()) if pauses() else AT_ONCE
+    return beginning_of(chosen()) if pauses() else DEFAULT_START
 
 
 def pauses() -> bool:

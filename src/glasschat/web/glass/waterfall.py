@@ -16,7 +16,7 @@ BEFORE = 24
 """Tokens that are shown of what the model read last, and of what the reply was by then."""
 
 
-def fall(
+def waterfall_json(
     reply: ReplyUnderGlass, place: int, changes: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """How the token at `place` was chosen, or would be with other settings.

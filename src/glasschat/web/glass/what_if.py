@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from glasschat.glass import Divergence, Knob, Sentence, audit, what_if
+from glasschat.glass import Divergence, Sentence, SettingEffect, ablate, what_if
 from glasschat.web.glass.params_patch import KNOBS, changed, described_knob
 from glasschat.web.glass.reply import ReplyUnderGlass, Stretch
 from glasschat.web.glass.token_text import spoken
@@ -122,10 +122,10 @@ def _story(
 def audited(reply: ReplyUnderGlass) -> dict[str, Any]:
     """What each setting of each run did, in a sentence and in numbers."""
     recorded = [(stretch.start, stretch.trace) for stretch in reply.stretches if stretch.trace]
-    return {"knobs": [_told(start, knob) for start, trace in recorded for knob in audit(trace)]}
+    return {"knobs": [_told(start, knob) for start, trace in recorded for knob in ablate(trace)]}
 
 
-def _told(start: int, knob: Knob) -> dict[str, Any]:
+def _told(start: int, knob: SettingEffect) -> dict[str, Any]:
     return {
         "name": knob.setting,
         "label": _named(knob.setting),
@@ -139,7 +139,7 @@ def _told(start: int, knob: Knob) -> dict[str, Any]:
     }
 
 
-def _as_seen(start: int, knob: Knob) -> Sentence:
+def _as_seen(start: int, knob: SettingEffect) -> Sentence:
     """With the token that it names counted over the whole reply, and the value as people write."""
     values = dict(knob.sentence.values)
     first = values["first"]
@@ -148,7 +148,7 @@ def _as_seen(start: int, knob: Knob) -> Sentence:
     return Sentence(knob.sentence.template, values)
 
 
-def _value(knob: Knob) -> str:
+def _value(knob: SettingEffect) -> str:
     match knob.value:
         case Mapping() as bias:
             return ngettext("for {n:,} token", "for {n:,} tokens", len(bias))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
-from glasschat.chat.presets import DEFAULTS, PURPOSE, TASTE, Preset
+from glasschat.chat.presets import DEFAULTS, LIMIT_FIELDS, SAMPLING_FIELDS, Preset
 from glasschat.sampling import OwnStage, SamplingParams
 from glasschat.web.language import N_, _
 
@@ -127,7 +127,7 @@ def written(name: str, value: Any) -> str:
 def summary(preset: Preset) -> str:
     """The preset's settings in a line, less those that are off."""
     parts = []
-    for name in (*TASTE, *PURPOSE):
+    for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS):
         value = preset.value(name)
         if name in preset.decides and not (is_off(name, value) and name != "temperature"):
             parts.append(f"{label(name)} {written(name, value)}")

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from glasschat.chat import Settings
-from glasschat.chat.presets import DEFAULTS, PURPOSE, TASTE
+from glasschat.chat.presets import DEFAULTS, LIMIT_FIELDS, SAMPLING_FIELDS
 from glasschat.errors import ParameterError
 from glasschat.prompt import ContextPolicy
 from glasschat.sampling import SamplingParams
@@ -30,7 +30,7 @@ _BESIDE = ("max_new_tokens", "stop", "seed", "own_stages")
 
 def values() -> dict[str, Any]:
     """All settings as they are set now."""
-    return {name: value(name) for name in (*TASTE, *PURPOSE)}
+    return {name: value(name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS)}
 
 
 def value(name: str) -> Any:
@@ -91,7 +91,7 @@ def restore(params: SamplingParams | None, system: str) -> None:
     """
     st.session_state.system = system
     if params is not None:
-        put({name: getattr(params, name) for name in (*TASTE, *PURPOSE)})
+        put({name: getattr(params, name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS)})
         st.session_state[RESTORED] = True
 
 
