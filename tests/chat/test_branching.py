@@ -69,7 +69,7 @@ def wait_until(generation: Generation, seen: Callable[[], bool]) -> None:
         version = generation.snapshot().version
         if seen():
             return
-        assert generation.wait(version, TIMEOUT_S)
+        assert generation.wait_for_change(version, TIMEOUT_S)
 
 
 def chosen(generation: Generation) -> list[tuple[int, float | None]]:
@@ -133,7 +133,7 @@ def test_a_token_taken_by_hand_is_that_of_a_fresh_reply_forced_along_the_same_id
             fresh = babbling.start(
                 [conversation.tree.path[0].message()],
                 replace(params, seed=seed),
-                beginning=StartOptions(forced=node.ids[: place + 1]),
+                start_options=StartOptions(forced=node.ids[: place + 1]),
             )
             fresh.result(TIMEOUT_S)
             assert chosen(branched) == chosen(fresh)[place:]
@@ -233,9 +233,9 @@ def test_a_branch_may_start_paused_behind_the_token_that_was_taken(
 ) -> None:
     conversation, reply = asked(babbling, Settings(replace(FREE.params, ignore_eos=True)))
     generation = conversation.branch(
-        babbling, reply.id, 3, FREE, token_id=97, beginning=StartOptions(paused=True)
+        babbling, reply.id, 3, FREE, token_id=97, start_options=StartOptions(paused=True)
     )
-    wait_until(generation, lambda: generation.coming is not None)
+    wait_until(generation, lambda: generation.preview is not None)
     assert [step.token_id for step in generation.steps()] == [97]
     assert generation.snapshot().state is State.PAUSED
     conversation.stop()
@@ -246,20 +246,20 @@ def test_a_question_may_be_answered_paused(make_backend: MakeBackend) -> None:
     backend, conversation = make_backend(), alone()
     paused = StartOptions(paused=True, forced=(65,))
     actions: tuple[Callable[[], Generation], ...] = (
-        lambda: conversation.ask(backend, "go", DEFAULTS, beginning=paused),
+        lambda: conversation.ask(backend, "go", DEFAULTS, start_options=paused),
         lambda: conversation.edit(
-            backend, conversation.tree.path[0].id, "go!", DEFAULTS, beginning=paused
+            backend, conversation.tree.path[0].id, "go!", DEFAULTS, start_options=paused
         ),
         lambda: conversation.regenerate(
-            backend, conversation.tree.path[1].id, DEFAULTS, beginning=paused
+            backend, conversation.tree.path[1].id, DEFAULTS, start_options=paused
         ),
         lambda: conversation.go_on(
-            backend, conversation.tree.path[1].id, DEFAULTS, beginning=StartOptions(paused=True)
+            backend, conversation.tree.path[1].id, DEFAULTS, start_options=StartOptions(paused=True)
         ),
     )
     for action in actions:
         generation = action()
-        wait_until(generation, lambda g=generation: g.coming is not None)  # type: ignore[misc]
+        wait_until(generation, lambda g=generation: g.preview is not None)  # type: ignore[misc]
         generation.cancel()
         assert generation.wait_for_end(TIMEOUT_S)
     assert texts(conversation) == ["go!", "A"]
@@ -425,7 +425,7 @@ def test_the_real_model_goes_where_what_if_said(builtin_model_path: Path) -> Non
         fresh = backend.start(
             [ChatMessage("user", "Tell me of a lighthouse.")],
             replace(params, seed=3, max_new_tokens=40),
-            beginning=StartOptions(forced=(*trace.token_ids[:10], second)),
+            start_options=StartOptions(forced=(*trace.token_ids[:10], second)),
         )
         fresh.result(REAL_S)
         assert chosen(branched) == chosen(fresh)[10:]

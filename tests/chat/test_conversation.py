@@ -176,7 +176,7 @@ def test_stop_keeps_what_is_there(make_backend: MakeBackend) -> None:
     generation = conversation.ask(backend, "go", DEFAULTS)
     version = 0
     while len(generation.snapshot().text) < 3:
-        assert generation.wait(version, 10)
+        assert generation.wait_for_change(version, 10)
         version = generation.snapshot().version
     whole = conversation.whole.tree.last
     assert whole is not None

@@ -136,7 +136,7 @@ def test_a_growing_reply_is_read_from_memory_alone(
             assert growing.token_ids == tuple(s.token_id for s in generation.steps()[:tokens])
         seen = tokens
         gate.release()
-        assert seen == 6 or generation.wait(version, 10)
+        assert seen == 6 or generation.wait_for_change(version, 10)
     generation.result(10)
     whole = conversation.traces(reply.id)
     assert [trace and len(trace) for trace in whole] == [6, 6]

@@ -38,8 +38,8 @@ def engine() -> Iterator[Engine]:
 
 def shown(generation: Generation) -> StepRecord:
     """What comes next, as soon as it can be seen."""
-    wait_until(lambda: generation.coming is not None)
-    coming = generation.coming
+    wait_until(lambda: generation.preview is not None)
+    coming = generation.preview
     assert coming is not None
     return coming
 
@@ -51,7 +51,7 @@ def ids(generation: Generation) -> list[int]:
 def test_a_reply_that_starts_paused_shows_its_first_candidates_and_no_token(
     engine: Engine,
 ) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
+    generation = engine.submit(PROMPT, SETTINGS, start_options=PAUSED)
     coming = shown(generation)
     wait_until(lambda: generation.snapshot().state is State.PAUSED)
     assert generation.steps() == ()
@@ -62,7 +62,7 @@ def test_a_reply_that_starts_paused_shows_its_first_candidates_and_no_token(
 def test_what_is_shown_is_what_falls_and_stepping_changes_nothing(engine: Engine) -> None:
     plain = engine.submit(PROMPT, SETTINGS)
     plain.result(TIMEOUT_S)
-    stepped = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
+    stepped = engine.submit(PROMPT, SETTINGS, start_options=PAUSED)
     for count in range(20):
         coming = shown(stepped)
         assert len(stepped.steps()) == count
@@ -77,11 +77,11 @@ def test_what_is_shown_is_what_falls_and_stepping_changes_nothing(engine: Engine
         )
     assert stepped.result(TIMEOUT_S).finish_reason is FinishReason.LENGTH
     assert ids(stepped) == ids(plain)
-    assert stepped.coming is None
+    assert stepped.preview is None
 
 
 def test_the_next_token_may_be_chosen_from_what_is_shown(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
+    generation = engine.submit(PROMPT, SETTINGS, start_options=PAUSED)
     second = int(shown(generation).top_ids[1])
     generation.force(second)
     generation.step()
@@ -102,8 +102,8 @@ def test_a_reply_may_begin_with_tokens_taken_by_hand(engine: Engine) -> None:
     """They are taken from the row that the model gave, and leave their draws unused."""
     plain = engine.submit(PROMPT, SETTINGS)
     plain.result(TIMEOUT_S)
-    first = int(shown(engine.submit(PROMPT, SETTINGS, beginning=PAUSED)).top_ids[3])
-    generation = engine.submit(PROMPT, SETTINGS, beginning=StartOptions(forced=(first, 98)))
+    first = int(shown(engine.submit(PROMPT, SETTINGS, start_options=PAUSED)).top_ids[3])
+    generation = engine.submit(PROMPT, SETTINGS, start_options=StartOptions(forced=(first, 98)))
     assert generation.result(TIMEOUT_S).finish_reason is FinishReason.LENGTH
     assert ids(generation)[:2] == [first, 98]
     records = [step.record for step in generation.steps()]
@@ -114,7 +114,9 @@ def test_a_reply_may_begin_with_tokens_taken_by_hand(engine: Engine) -> None:
 
 
 def test_a_reply_that_starts_paused_waits_behind_what_was_taken_by_hand(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, beginning=StartOptions(True, forced=(100, 101)))
+    generation = engine.submit(
+        PROMPT, SETTINGS, start_options=StartOptions(True, forced=(100, 101))
+    )
     coming = shown(generation)
     assert ids(generation) == [100, 101]
     row = babble([*PROMPT, 100, 101])[97:123]
@@ -126,7 +128,7 @@ def test_a_reply_that_starts_paused_waits_behind_what_was_taken_by_hand(engine: 
 def test_an_end_taken_by_hand_ends_the_reply() -> None:
     with engine_for(scripted_model("more and more")) as engine:
         begun = StartOptions(forced=(97, END, 98))
-        generation = engine.submit([*b"Hi", HEADER_END], GREEDY, beginning=begun)
+        generation = engine.submit([*b"Hi", HEADER_END], GREEDY, start_options=begun)
         result = generation.result(TIMEOUT_S)
         assert (result.text, result.finish_reason) == ("a", FinishReason.STOP)
         assert generation.message().ids == (97,)
@@ -135,14 +137,14 @@ def test_an_end_taken_by_hand_ends_the_reply() -> None:
 @pytest.mark.parametrize("wrong", [-1, 260])
 def test_a_wrong_id_is_refused_before_anything_is_queued(engine: Engine, wrong: int) -> None:
     with pytest.raises(ParameterError, match="token_id must be a token id below 260"):
-        engine.submit(PROMPT, SETTINGS, beginning=StartOptions(forced=(97, wrong)))
+        engine.submit(PROMPT, SETTINGS, start_options=StartOptions(forced=(97, wrong)))
     assert engine.stats().waiting == engine.stats().running == 0
 
 
 def test_several_steps_end_where_the_next_can_be_seen(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
+    generation = engine.submit(PROMPT, SETTINGS, start_options=PAUSED)
     generation.step(5)
-    wait_until(lambda: len(generation.steps()) == 5 and generation.coming is not None)
+    wait_until(lambda: len(generation.steps()) == 5 and generation.preview is not None)
     assert generation.snapshot().state is State.PAUSED
     generation.resume()
     generation.result(TIMEOUT_S)
@@ -153,7 +155,7 @@ def test_a_paused_reply_costs_the_others_one_row_and_no_more() -> None:
     with engine_for(scripted_model(babble, slots=2, gate=gate)) as engine:
         runner = engine.model.runner
         assert isinstance(runner, ScriptedRunner)
-        paused = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
+        paused = engine.submit(PROMPT, SETTINGS, start_options=PAUSED)
         other = engine.submit(PROMPT, SETTINGS)
         for _ in range(60):
             gate.release()
@@ -165,7 +167,7 @@ def test_a_paused_reply_costs_the_others_one_row_and_no_more() -> None:
         assert shown(paused) is not None
         paused.cancel()
         assert paused.wait_for_end(TIMEOUT_S)
-        assert paused.coming is None
+        assert paused.preview is None
         runner.open_gate()
 
 
@@ -175,17 +177,17 @@ def test_a_breakpoint_pauses_before_the_choice(engine: Engine) -> None:
     chances = [np.exp(s.record.logprob) for s in plain.steps() if s.record is not None]
     limit = ProbabilityBelow(float(sorted(chances)[3]) * 1.0001)
     expected = [place for place, chance in enumerate(chances) if chance < limit.limit]
-    generation = engine.submit(PROMPT, SETTINGS, beginning=StartOptions(breakpoints=(limit,)))
+    generation = engine.submit(PROMPT, SETTINGS, start_options=StartOptions(breakpoints=(limit,)))
     for place in expected:
         coming = shown(generation)
         assert len(generation.steps()) == place
-        assert generation.hit is limit
+        assert generation.hit_breakpoint is limit
         assert np.exp(coming.logprob) < limit.limit
         generation.resume()
         wait_until(lambda place=place: len(generation.steps()) > place)  # type: ignore[misc]
     assert generation.result(TIMEOUT_S).finish_reason is FinishReason.LENGTH
     assert ids(generation) == ids(plain)
-    assert generation.hit is None
+    assert generation.hit_breakpoint is None
 
 
 def test_a_breakpoint_on_a_text_pauses_behind_it() -> None:
@@ -195,12 +197,12 @@ def test_a_breakpoint_on_a_text_pauses_behind_it() -> None:
         generation = engine.submit(
             [*b"Hi", HEADER_END],
             GREEDY,
-            beginning=StartOptions(breakpoints=(EntropyAbove(7.9), two)),
+            start_options=StartOptions(breakpoints=(EntropyAbove(7.9), two)),
         )
-        wait_until(lambda: generation.hit is two and generation.coming is not None)
+        wait_until(lambda: generation.hit_breakpoint is two and generation.preview is not None)
         assert generation.snapshot().text == "one two"
         generation.resume()
-        wait_until(lambda: generation.hit is two and len(generation.steps()) > 10)
+        wait_until(lambda: generation.hit_breakpoint is two and len(generation.steps()) > 10)
         assert generation.snapshot().text == "one two three two"
         coming = shown(generation)
         assert coming.token_id == END
@@ -210,10 +212,10 @@ def test_a_breakpoint_on_a_text_pauses_behind_it() -> None:
 
 def test_steps_stop_at_a_breakpoint_too(engine: Engine) -> None:
     always = EntropyAbove(0.0)
-    generation = engine.submit(PROMPT, SETTINGS, beginning=StartOptions(True, (always,)))
+    generation = engine.submit(PROMPT, SETTINGS, start_options=StartOptions(True, (always,)))
     shown(generation)
     generation.step(5)
-    wait_until(lambda: generation.hit is always and generation.coming is not None)
+    wait_until(lambda: generation.hit_breakpoint is always and generation.preview is not None)
     assert len(generation.steps()) == 1
     generation.break_on()
     generation.resume()
@@ -221,7 +223,7 @@ def test_steps_stop_at_a_breakpoint_too(engine: Engine) -> None:
 
 
 def test_candidates_are_shown_with_traces_off_too(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, trace=False, beginning=PAUSED)
+    generation = engine.submit(PROMPT, SETTINGS, trace=False, start_options=PAUSED)
     assert len(shown(generation).top_ids) == 64
     generation.resume()
     generation.result(TIMEOUT_S)
@@ -233,7 +235,7 @@ def test_a_row_that_cannot_be_chosen_from_ends_a_paused_reply_alone() -> None:
         return np.full(260, np.nan, np.float32) if 66 in seen else babble(seen)
 
     with engine_for(scripted_model(script)) as engine:
-        bad = engine.submit([66, HEADER_END], SETTINGS, beginning=PAUSED)
+        bad = engine.submit([66, HEADER_END], SETTINGS, start_options=PAUSED)
         good = engine.submit(PROMPT, SETTINGS)
         assert bad.wait_for_end(TIMEOUT_S)
         assert bad.snapshot().finish_reason is FinishReason.ERROR
@@ -241,7 +243,7 @@ def test_a_row_that_cannot_be_chosen_from_ends_a_paused_reply_alone() -> None:
 
 
 def test_a_wrong_id_is_refused_while_paused(engine: Engine) -> None:
-    generation = engine.submit(PROMPT, SETTINGS, beginning=PAUSED)
+    generation = engine.submit(PROMPT, SETTINGS, start_options=PAUSED)
     with pytest.raises(ParameterError):
         generation.force(260)
     generation.cancel()
@@ -257,7 +259,7 @@ def test_the_real_model_stepped_says_what_it_says_at_once(builtin_model_path: Pa
         backend.load()
         plain = backend.start(asked, params)
         plain.result(60)
-        stepped = backend.start(asked, params, beginning=PAUSED)
+        stepped = backend.start(asked, params, start_options=PAUSED)
         for count in range(len(plain.steps())):
             coming = shown(stepped)
             record = plain.steps()[count].record

@@ -70,8 +70,8 @@ def test_one_that_fails_while_candidates_are_shown_ends_its_reply_too(
     engine: Engine, seen: str
 ) -> None:
     paused = StartOptions(paused=True)
-    beginning = paused if seen == "paused" else StartOptions(breakpoints=(BestChanges(),))
-    generation = engine.submit(PROMPT, params({"wrong": {}}), beginning=beginning)
+    start_options = paused if seen == "paused" else StartOptions(breakpoints=(BestChanges(),))
+    generation = engine.submit(PROMPT, params({"wrong": {}}), start_options=start_options)
     assert generation.wait_for_end(TIMEOUT_S)
     assert "KeyError" in (generation.snapshot().error or "")
 

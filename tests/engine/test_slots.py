@@ -132,10 +132,10 @@ def long(first: int, length: int = 100) -> list[int]:
     return [first, *range(length - 1)]
 
 
-def shelved(slots: int, shelf_bytes: int, *, crowded: bool = False) -> tuple[SlotPool, Any]:
+def shelved(slots: int, prefix_cache_bytes: int, *, crowded: bool = False) -> tuple[SlotPool, Any]:
     runner = ScriptedRunner(lambda _ids: 0, slots=slots)
     runner.idle_slots_cost = crowded
-    return SlotPool(runner, shelf_bytes=shelf_bytes), runner
+    return SlotPool(runner, prefix_cache_bytes=prefix_cache_bytes), runner
 
 
 def test_a_conversation_without_a_slot_comes_back_from_the_shelf() -> None:
@@ -199,9 +199,9 @@ def test_idle_slots_are_emptied_where_they_would_slow_down_the_others() -> None:
     st.booleans(),
 )
 def test_the_books_agree_with_the_cache_whatever_the_shelf_holds(
-    asked: list[tuple[int, int, int]], shelf_bytes: int, crowded: bool
+    asked: list[tuple[int, int, int]], prefix_cache_bytes: int, crowded: bool
 ) -> None:
-    slots, runner = shelved(2, shelf_bytes, crowded=crowded)
+    slots, runner = shelved(2, prefix_cache_bytes, crowded=crowded)
     for first, length, last in asked:
         prompt = [*long(first, length), 500 + last]
         _, cached = run(slots, runner, prompt)
@@ -209,7 +209,7 @@ def test_the_books_agree_with_the_cache_whatever_the_shelf_holds(
         for slot in slots.slots:
             assert slot.ids == runner.cache[slot.index]
         assert prompt in runner.cache
-        assert slots.shelf.bytes <= shelf_bytes
+        assert slots.shelf.bytes <= prefix_cache_bytes
     slots.check()
     assert slots.repairs == 0
 

@@ -102,7 +102,7 @@ def test_another_seed_draws_otherwise(engine: Engine) -> None:
 
 def test_a_token_chosen_by_hand_stays(engine: Engine) -> None:
     params = SamplingParams(seed=1, max_new_tokens=5)
-    generation = engine.submit(PROMPT, params, beginning=StartOptions(forced=(200,)))
+    generation = engine.submit(PROMPT, params, start_options=StartOptions(forced=(200,)))
     generation.wait_for_end(TIMEOUT_S)
     trace = Trace.of(generation)
     assert trace is not None

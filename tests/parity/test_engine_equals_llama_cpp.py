@@ -225,7 +225,9 @@ def test_fifty_dropped_replies_leave_every_slot_free(engine: Engine) -> None:
         ids = prompt_ids(engine.model, f"{number}: {QUESTIONS[number % 5]}")
         generations.append(engine.submit(ids, SamplingParams(max_new_tokens=400)))
         if number % 7 == 0:
-            generations[number // 2].wait(generations[number // 2].snapshot().version, 0.2)
+            generations[number // 2].wait_for_change(
+                generations[number // 2].snapshot().version, 0.2
+            )
         if number >= 4:
             generations[number - 4].cancel()
     for generation in generations:

@@ -48,7 +48,7 @@ class ReplyEndpoint(Generic[Body]):
         note: RequestLogEntry = scope["state"]["note"]
         note.asked(body)
         count = wanted.prompts * (body.n or 1)
-        room = self._desk.backend.most_at_once
+        room = self._desk.backend.max_replies
         with self._desk.admitted(scope["state"]["key"], count, room) as replies:
             note.serves(replies)
             work = self._serve(body, wanted, served, replies, note.request_id, send)

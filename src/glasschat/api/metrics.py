@@ -147,7 +147,7 @@ class _Load(Collector):
         yield GaugeMetricFamily(
             "glasschat:cache_ram_bytes",
             "Main memory that conversations without a slot take.",
-            value=stats.shelf_bytes,
+            value=stats.prefix_cache_bytes,
         )
         labels = (described.name, _ENGINE)
         for name, text, value in (

@@ -87,14 +87,14 @@ class Backend(Protocol):
         params: SamplingParams,
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Begin a reply to `messages`, or go on with the reply that is the last of them.
 
         The Reply of one that goes on has the new tokens and their text only. Its
         `prompt.left_out` tells what `policy` did. A backend that cannot steer a reply refuses
-        any `beginning` but AT_ONCE with EngineError. Raises PromptError, ParameterError or
-        EngineError.
+        any `start_options` but DEFAULT_START with EngineError. Raises PromptError,
+        ParameterError or EngineError.
         """
 
     def settle(self, params: SamplingParams) -> SamplingParams:

@@ -119,12 +119,12 @@ log = logging.getLogger(__name__)
 class ModelHost:
     """Loads a model, keeps an engine on it running, says how that is, gives it back.
 
-    `load` may run in the background while the first pages are drawn already. `name` is shown
-    until the model's own is known. `shelf_bytes` are for conversations without a slot, by default
+    `load` may run in the background while the first pages are drawn already. `name` is shown until
+    the model's own is known. `prefix_cache_bytes` are for conversations without a slot, by default
     a part of what memory is left. With `raw` messages are continued as plain text, without any
-    template: for base models. Replies may ask for stages of `stage_classes`. An engine that ends
-    by a fault is started again, as often as `restarts` allows: on the model as it is where that
-    still computes, else the model is loaded anew.
+    template: for base models. Replies may ask for stages of `stage_classes`. An engine that ends by
+    a fault is started again, as often as `restarts` allows: on the model as it is where that still
+    computes, else the model is loaded anew.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class ModelHost:
         *,
         name: str,
         max_waiting: int = 64,
-        shelf_bytes: int | None = None,
+        prefix_cache_bytes: int | None = None,
         exact: bool = False,
         raw: bool = False,
         stage_classes: StageClasses = NO_STAGES,
@@ -142,7 +142,7 @@ class ModelHost:
         self._loader = loader
         self._raw = raw
         self._max_waiting = max_waiting
-        self._shelf_bytes = shelf_bytes
+        self._shelf_bytes = prefix_cache_bytes
         self._exact = exact
         self._lock = threading.Lock()
         self._closed = False
@@ -199,7 +199,7 @@ class ModelHost:
         return Engine(
             model,
             max_waiting=self._max_waiting,
-            shelf_bytes=spare_bytes() if self._shelf_bytes is None else self._shelf_bytes,
+            prefix_cache_bytes=spare_bytes() if self._shelf_bytes is None else self._shelf_bytes,
             exact=self._exact,
             stage_classes=self._description.stage_classes,
             on_failure=self._engine_failed,

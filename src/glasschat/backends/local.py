@@ -13,7 +13,7 @@ class LocalBackend(ModelHost):
     """Implements Backend with an engine of our own; see ModelHost for how it comes and goes."""
 
     @property
-    def most_at_once(self) -> int:
+    def max_replies(self) -> int:
         """How many replies can run or wait. Raises EngineStopped while there is no engine."""
         return self._max_waiting + self.engine.model.runner.slots
 
@@ -57,7 +57,7 @@ class LocalBackend(ModelHost):
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
         trace: bool = True,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
         constraint: Stage | None = None,
     ) -> Generation:
         """See Backend.start; the rest is Engine.submit's."""
@@ -69,7 +69,7 @@ class LocalBackend(ModelHost):
                 fitter.fit(messages, params, context, policy),
                 params,
                 trace=trace,
-                beginning=beginning,
+                start_options=start_options,
                 constraint=constraint,
             )
         return self._announced(generation)

@@ -86,7 +86,7 @@ class Starting(OpenTree):
         backend: Backend,
         tree: Tree,
         settings: Settings,
-        beginning: StartOptions,
+        start_options: StartOptions,
         *,
         to: Node | None = None,
     ) -> Reply:
@@ -95,7 +95,7 @@ class Starting(OpenTree):
         run = self._run(backend, settings.params)
         tree = tree.reply(asked.id, new_id(), run, created=now_ms())
         assert tree.last is not None
-        started = self._start(backend, tree, tree.last, settings, beginning)
+        started = self._start(backend, tree, tree.last, settings, start_options)
         return self._let_grow(tree, started, asked=None if to else asked)
 
     def _start(
@@ -104,14 +104,14 @@ class Starting(OpenTree):
         tree: Tree,
         reply: Node,
         settings: Settings,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> Started:
         """Have a reply of `tree` written: what the engine refuses has changed nothing here."""
         above = tree.path_to(reply.id if reply.text or reply.ids else reply.parent or "")
         messages = [*system_messages(settings.system), *messages_for(backend, above)]
         run = reply.runs[-1]
         generation = backend.start(
-            messages, run.params, policy=settings.policy, beginning=beginning
+            messages, run.params, policy=settings.policy, start_options=start_options
         )
         # Known from the start, so that a reply that a crash cuts off has its seed too.
         run = replace(run, seed=generation.snapshot().seed)
@@ -201,7 +201,7 @@ class Conversation(Starting):
 
     Settings and a user turn are kept with the reply that they asked for. A method that starts a
     reply raises PromptError, ParameterError or EngineError, and then leaves the conversation as
-    it was. `beginning` says what of the reply is taken by hand, and whether it starts paused.
+    it was. `start_options` says what of the reply is taken by hand, and whether it starts paused.
     """
 
     def context_use(self, backend: Backend, settings: Settings) -> ContextUse:
@@ -233,13 +233,13 @@ class Conversation(Starting):
         text: str,
         settings: Settings,
         *,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Send a user turn behind the open path and begin its reply."""
         with self._changing():
             self._refuse_while_running()
             tree = self.tree.ask(new_id(), text, created=now_ms())
-            return self._reply(backend, tree, settings, beginning)
+            return self._reply(backend, tree, settings, start_options)
 
     def edit(
         self,
@@ -248,13 +248,13 @@ class Conversation(Starting):
         text: str,
         settings: Settings,
         *,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Ask in other words: a sibling of the user turn, and its reply."""
         with self._changing():
             self._refuse_while_running()
             tree = self.tree.edit(node_id, new_id(), text, created=now_ms())
-            return self._reply(backend, tree, settings, beginning)
+            return self._reply(backend, tree, settings, start_options)
 
     def regenerate(
         self,
@@ -262,13 +262,13 @@ class Conversation(Starting):
         node_id: str,
         settings: Settings,
         *,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Answer the user turn of that reply anew: a sibling of the reply."""
         with self._changing():
             self._refuse_while_running()
             tree, asked = self._asked(node_id)
-            return self._reply(backend, tree, settings, beginning, to=asked)
+            return self._reply(backend, tree, settings, start_options, to=asked)
 
     def go_on(
         self,
@@ -276,7 +276,7 @@ class Conversation(Starting):
         node_id: str,
         settings: Settings,
         *,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Continue a reply that was cut."""
         with self._changing():
@@ -286,7 +286,7 @@ class Conversation(Starting):
             with suppress(EngineError):
                 check_ids(backend, tree[node_id])
             tree = tree.go_on(node_id, self._run(backend, settings.params))
-            started = self._start(backend, tree, tree[node_id], settings, beginning)
+            started = self._start(backend, tree, tree[node_id], settings, start_options)
             return self._let_grow(tree, started)
 
     def branch(
@@ -297,7 +297,7 @@ class Conversation(Starting):
         settings: Settings,
         *,
         token_id: int | None = None,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> Reply:
         """Leave a reply at its token number `place`, from 0, for another: a sibling of the reply.
 
@@ -321,8 +321,8 @@ class Conversation(Starting):
             reply = Node(new_id(), source.parent, "assistant", text, ids, now_ms(), runs)
             tree = self.tree.add(reply)
             if token_id is not None:
-                beginning = replace(beginning, forced=(token_id, *beginning.forced))
-            started = self._start(backend, tree, reply, settings, beginning)
+                start_options = replace(start_options, forced=(token_id, *start_options.forced))
+            started = self._start(backend, tree, reply, settings, start_options)
             return self._let_grow(tree, started, like=node_id)
 
     def compare(
@@ -372,5 +372,5 @@ class Conversation(Starting):
             [*system_messages(self.saved.system), *above],
             whole,
             policy=ContextPolicy.LEAVE_OUT_OLDEST,
-            beginning=StartOptions(forced=node.ids),
+            start_options=StartOptions(forced=node.ids),
         )

@@ -31,7 +31,7 @@ def served(plan: LoadPlan, options: argparse.Namespace, classes: StageClasses) -
         lambda progress: load_model(plan, progress),
         name=plan.info.name,
         max_waiting=options.max_waiting,
-        shelf_bytes=_shelf_bytes(options.cache_ram),
+        prefix_cache_bytes=_shelf_bytes(options.cache_ram),
         exact=options.exact,
         raw=options.raw,
         stage_classes=classes,

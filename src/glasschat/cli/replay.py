@@ -49,7 +49,9 @@ def _written(backend: LocalBackend, trace: Trace) -> Trace:
     """The reply once more, up to the first token that is another one."""
     params = replace(trace.params, seed=trace.seed, max_new_tokens=len(trace))
     forced = trace.columns.forced.tolist()
-    generation = backend.engine.submit(trace.prompt, params, beginning=StartOptions(any(forced)))
+    generation = backend.engine.submit(
+        trace.prompt, params, start_options=StartOptions(any(forced))
+    )
     seen, same = 0, True
     while same and not generation.finished:
         if any(forced) and seen < len(trace):
@@ -59,7 +61,7 @@ def _written(backend: LocalBackend, trace: Trace) -> Trace:
             same = same and seen < len(trace) and step.token_id == trace.token_ids[seen]
             seen += 1
         if same and not generation.finished and not any(forced):
-            generation.wait(snapshot.version)
+            generation.wait_for_change(snapshot.version)
     generation.cancel()
     generation.wait_for_end()
     ended = generation.snapshot()
@@ -80,7 +82,7 @@ def _step(generation: Generation, token_id: int | None) -> None:
     while len(generation.steps()) == before and not generation.finished:
         version = generation.snapshot().version
         if len(generation.steps()) == before and not generation.finished:
-            generation.wait(version, 1.0)
+            generation.wait_for_change(version, 1.0)
 
 
 def _compare_models(file: TraceFile, backend: LocalBackend) -> None:

@@ -86,11 +86,11 @@ log = logging.getLogger(__name__)
 class Engine:
     """Serves many replies at once from one model.
 
-    `submit` and the handle that it returns are for any thread, the model's runner for the
-    engine's own. `exact` serves one request at a time on an empty cache, so that a seed gives the
-    same ids whenever it is asked. Replies may ask for stages of `stage_classes`. `shelf_bytes` of
-    main memory keep what slots held before others took them. Ended by no single reply's fault,
-    its thread calls `on_failure` before the replies are told.
+    `submit` and the handle that it returns are for any thread, the model's runner for the engine's
+    own. `exact` serves one request at a time on an empty cache, so that a seed gives the same ids
+    whenever it is asked. Replies may ask for stages of `stage_classes`. `prefix_cache_bytes` of
+    main memory keep what slots held before others took them. Ended by no single reply's fault, its
+    thread calls `on_failure` before the replies are told.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Engine:
         max_waiting: int = 64,
         exact: bool = False,
         stage_classes: StageClasses = NO_STAGES,
-        shelf_bytes: int = 0,
+        prefix_cache_bytes: int = 0,
         on_failure: Callable[[str], None] = lambda _: None,
     ) -> None:
         if exact and model.runner.slots != 1:
@@ -110,7 +110,7 @@ class Engine:
         self._max_waiting = max_waiting
         self._stage_classes = stage_classes
         self._on_failure = on_failure
-        self._slots = SlotPool(model.runner, reuse=not exact, shelf_bytes=shelf_bytes)
+        self._slots = SlotPool(model.runner, reuse=not exact, prefix_cache_bytes=prefix_cache_bytes)
         self._pacer = ChunkPacer(EXACT_CHUNK if exact else None)
         self._scheduler = Scheduler(self._slots, self._pacer, exact=exact)
         self._inbox: list[Sequence] = []
@@ -134,12 +134,12 @@ class Engine:
         *,
         trace: bool = True,
         constraint: Stage | None = None,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> Generation:
         """Queue a request and return the handle on its reply at once.
 
         A reply that `prompt` ends with goes on; the handle is on what comes of it now, and
-        `beginning` is about that.
+        `start_options` is about that.
         Raises PromptTooLong, ParameterError, StageNotHere, QueueFull when `max_waiting` requests
         wait already, EngineStopped after `close` or a failure of the engine itself.
         """
@@ -152,7 +152,7 @@ class Engine:
             constraint=constraint,
             stage_classes=self._stage_classes,
         )
-        generation = Generation(request, self._notify, beginning)
+        generation = Generation(request, self._notify, start_options)
         sequence = Sequence(generation, self.model.tokenizer)
         with self._wake:
             if self._failed is not None:

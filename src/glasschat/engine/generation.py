@@ -49,12 +49,12 @@ DEFAULT_START = StartOptions()
 class Signals:
     """What watchers ask of a reply; the engine takes it at the next step."""
 
-    def __init__(self, beginning: StartOptions = DEFAULT_START) -> None:
+    def __init__(self, start_options: StartOptions = DEFAULT_START) -> None:
         self.cancelled = False
-        self.paused = beginning.paused
-        self.steps_allowed = len(beginning.forced) if beginning.paused else 0
-        self.forced = deque(beginning.forced)
-        self.breakpoints = beginning.breakpoints
+        self.paused = start_options.paused
+        self.steps_allowed = len(start_options.forced) if start_options.paused else 0
+        self.forced = deque(start_options.forced)
+        self.breakpoints = start_options.breakpoints
 
 
 class Steering(Reply):
@@ -65,15 +65,15 @@ class Steering(Reply):
     """
 
     def __init__(
-        self, vocab_size: int, wake_engine: Callable[[], None], beginning: StartOptions
+        self, vocab_size: int, wake_engine: Callable[[], None], start_options: StartOptions
     ) -> None:
         """Raises ParameterError for a forced id outside the vocabulary."""
         super().__init__()
         self._vocab_size = vocab_size
         self._wake_engine = wake_engine
-        for token_id in beginning.forced:
+        for token_id in start_options.forced:
             self._check(token_id)
-        self._signals = Signals(beginning)
+        self._signals = Signals(start_options)
         self._coming: StepRecord | None = None
         self._hit: Breakpoint | None = None
 
@@ -122,7 +122,7 @@ class Steering(Reply):
     # --- while it is paused ---------------------------------------------------------------
 
     @property
-    def coming(self) -> StepRecord | None:
+    def preview(self) -> StepRecord | None:
         """While paused: the next token's candidates, and what the draw would choose.
 
         None until the model has come that far, while the reply runs and when it has ended. A
@@ -131,7 +131,7 @@ class Steering(Reply):
         return self._coming
 
     @property
-    def hit(self) -> Breakpoint | None:
+    def hit_breakpoint(self) -> Breakpoint | None:
         """The breakpoint at which the reply has paused; None when it was paused by hand."""
         return self._hit
 
@@ -171,9 +171,9 @@ class Generation(Steering):
         self,
         request: GenerationRequest,
         wake_engine: Callable[[], None],
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> None:
-        super().__init__(request.vocab_size, wake_engine, beginning)
+        super().__init__(request.vocab_size, wake_engine, start_options)
         self.request = request
         self._queue_position = 0
         self._cached = 0

@@ -136,7 +136,7 @@ class Reply(ABC):
                 seen = len(snapshot.text)
             if snapshot.state is State.FINISHED:
                 return
-            self.wait(snapshot.version)
+            self.wait_for_change(snapshot.version)
 
     def result(self, timeout: float | None = None) -> Snapshot:
         """Wait for the end. Raises ReplyFailed if the reply went wrong, TimeoutError in time."""
@@ -147,7 +147,7 @@ class Reply(ABC):
             raise ReplyFailed(snapshot.error)
         return snapshot
 
-    def wait(self, version: int, timeout: float | None = None) -> bool:
+    def wait_for_change(self, version: int, timeout: float | None = None) -> bool:
         """Sleep until the reply differs from what `version` saw; False when time ran out."""
         with self._changed:
             return self._changed.wait_for(lambda: self._version != version, timeout)

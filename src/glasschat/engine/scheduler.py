@@ -155,7 +155,7 @@ class EngineStats:
     """What the engine is doing.
 
     `cache_used` is the share, 0 to 1, of the KV cache's positions that running replies hold;
-    `shelf_bytes` is the main memory that conversations without a slot take;
+    `prefix_cache_bytes` is the main memory that conversations without a slot take;
     `repairs` counts slots that the idle check had to empty.
     """
 
@@ -164,7 +164,7 @@ class EngineStats:
     free_slots: int
     slots: int
     cache_used: float
-    shelf_bytes: int
+    prefix_cache_bytes: int
     repairs: int
     failed: str | None
 
@@ -179,7 +179,7 @@ class EngineStats:
             free_slots=slots.free,
             slots=len(slots.slots),
             cache_used=slots.used,
-            shelf_bytes=slots.shelf.bytes,
+            prefix_cache_bytes=slots.shelf.bytes,
             repairs=slots.repairs,
             failed=failed,
         )

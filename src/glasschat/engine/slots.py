@@ -30,18 +30,20 @@ class Slot:
 class SlotPool:
     """Gives slots to sequences so that the fewest tokens are computed twice.
 
-    What slots held before others took them goes on a shelf of `shelf_bytes` of main memory, and
-    comes back from there. So does what idle slots hold, where it would slow down the others.
+    What slots held before others took them goes on a shelf of `prefix_cache_bytes` of main memory,
+    and comes back from there. So does what idle slots hold, where it would slow down the others.
 
     With `reuse` off every sequence starts on an empty cache: exact mode.
     """
 
-    def __init__(self, runner: ModelRunner, *, reuse: bool = True, shelf_bytes: int = 0) -> None:
+    def __init__(
+        self, runner: ModelRunner, *, reuse: bool = True, prefix_cache_bytes: int = 0
+    ) -> None:
         self._runner = runner
         self._reuse = reuse
         self._clock = 0
         self.slots = [Slot(index) for index in range(runner.slots)]
-        self.shelf = HostPrefixCache(shelf_bytes if reuse else 0)
+        self.shelf = HostPrefixCache(prefix_cache_bytes if reuse else 0)
         self.repairs = 0
 
     @property

@@ -76,22 +76,28 @@ class Actions:
     def ask(self, text: str) -> None:
         """Ask something."""
         conversation = self.now()
-        self._begin(lambda: conversation.ask(self._backend, text, settings(), beginning=first()))
+        self._begin(
+            lambda: conversation.ask(self._backend, text, settings(), start_options=first())
+        )
 
     def send_edited(self, node_id: str, key: str) -> None:
         """Ask in other words."""
         text, conversation = st.session_state[key], self.now()
         began = self._begin(
-            lambda: conversation.edit(self._backend, node_id, text, settings(), beginning=first())
+            lambda: conversation.edit(
+                self._backend, node_id, text, settings(), start_options=first()
+            )
         )
         if began:
             end_editing()
 
-    def again(self, node_id: str, beginning: StartOptions | None = None) -> None:
+    def again(self, node_id: str, start_options: StartOptions | None = None) -> None:
         """Answer anew."""
-        conversation, begins = self.now(), beginning or first()
+        conversation, begins = self.now(), start_options or first()
         self._begin(
-            lambda: conversation.regenerate(self._backend, node_id, settings(), beginning=begins)
+            lambda: conversation.regenerate(
+                self._backend, node_id, settings(), start_options=begins
+            )
         )
 
     def go_on(self, node_id: str) -> None:
@@ -99,7 +105,7 @@ class Actions:
         conversation = self.now()
         self._begin(
             lambda: conversation.go_on(
-                self._writer(node_id), node_id, settings(), beginning=first()
+                self._writer(node_id), node_id, settings(), start_options=first()
             )
         )
 
@@ -161,7 +167,12 @@ class Actions:
                 own = conversation.tree[node_id].runs[-1].params
                 chosen = replace(chosen, params=changed(own, changes))
             conversation.branch(
-                self._writer(node_id), node_id, place, chosen, token_id=token_id, beginning=first()
+                self._writer(node_id),
+                node_id,
+                place,
+                chosen,
+                token_id=token_id,
+                start_options=first(),
             )
 
         self._begin(start)

@@ -102,7 +102,7 @@ def watch(conversation: Conversation, node: Node, generation: Reply) -> None:
         if snapshot.state is State.RUNNING:
             generation.wait_for_end(LOOK_S)
         else:
-            generation.wait(snapshot.version, LOOK_S)
+            generation.wait_for_change(snapshot.version, LOOK_S)
 
 
 def draw_elsewhere(node: Node) -> None:

@@ -422,10 +422,10 @@ def test_a_server_that_cannot_go_on_says_so(front: Front) -> None:
     ],
 )
 def test_what_no_server_can_is_refused_by_name(
-    front: Front, beginning: StartOptions, words: str
+    front: Front, start_options: StartOptions, words: str
 ) -> None:
     with fake_remote(replying("yes")) as remote, pytest.raises(RemoteRefused, match=words):
-        front(remote.url).start(QUESTION, SamplingParams(), beginning=beginning)
+        front(remote.url).start(QUESTION, SamplingParams(), start_options=start_options)
 
 
 # --- the key --------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ def test_the_record_can_be_saved(page: TestClient, box: str) -> None:
 def test_a_reply_is_led_by_hand(site: Site, page: TestClient) -> None:
     conversation = site.library.new(ME)
     generation = conversation.ask(
-        site.backend, "Count to ten.", SETTINGS, beginning=StartOptions(paused=True)
+        site.backend, "Count to ten.", SETTINGS, start_options=StartOptions(paused=True)
     )
     last = conversation.tree.last
     assert last is not None

@@ -119,12 +119,12 @@ class RemoteBackend:
         params: SamplingParams,
         *,
         policy: ContextPolicy = ContextPolicy.REFUSE,
-        beginning: StartOptions = DEFAULT_START,
+        start_options: StartOptions = DEFAULT_START,
     ) -> RemoteReply:
         """See Backend.start. What the server refuses later than within a second fails the reply."""
         reached = self._connection.require()
-        if beginning != DEFAULT_START:
-            what = "take tokens by hand" if beginning.forced else "pause"
+        if start_options != DEFAULT_START:
+            what = "take tokens by hand" if start_options.forced else "pause"
             raise RemoteRefused(
                 f"a reply that another server writes cannot {what}: load the model here for that"
             )

@@ -61,7 +61,7 @@ def main() -> None:
         return scripted_model(scripted, slots=int(slots), context=CONTEXT)
 
     # Full at once: memory is to be flat.
-    backend = Brief(load, name="soaked", max_waiting=int(waiting), shelf_bytes=SHELF_BYTES)
+    backend = Brief(load, name="soaked", max_waiting=int(waiting), prefix_cache_bytes=SHELF_BYTES)
     backend.tokens = int(tokens)
     serve(backend, Library(open_store(store)), WebOptions(port=int(port)))
 

@@ -32,7 +32,7 @@ def standing(reply: ReplyUnderGlass) -> dict[str, Any]:
     generation = reply.generation
     if generation is None:
         return {"state": State.FINISHED.value, "hit": None, "coming": None}
-    coming, hit = generation.coming, generation.hit
+    coming, hit = generation.preview, generation.hit_breakpoint
     return {
         "state": generation.snapshot().state.value,
         "hit": None if hit is None else _hit(hit),
@@ -105,10 +105,10 @@ def _settle(generation: Generation, seen: int) -> None:
     end = time.monotonic() + PATIENCE_S
     while not generation.finished:
         version = generation.snapshot().version
-        if generation.coming is not None and len(generation.steps()) > seen:
+        if generation.preview is not None and len(generation.steps()) > seen:
             return
         left = end - time.monotonic()
-        if left <= 0 or not generation.wait(version, left):
+        if left <= 0 or not generation.wait_for_change(version, left):
             return
 
 
