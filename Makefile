@@ -48,11 +48,11 @@ format: $(VENV)/.stamp-test ## format the code and mend what lint can mend
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.stamp-bench ## measure side by side with others: MODEL=path.gguf ARGS=--json
-	@exec $(BIN)/glasschat bench $${MODEL:+--model "$$MODEL"} $(ARGS)
+	@exec $(BIN)/python -m bench $${MODEL:+--model "$$MODEL"} $(ARGS)
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests tools -name __pycache__ -prune -exec rm -rf {} +
+	find src bench tests tools -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 
 $(VENV)/.stamp-%: $(PINS)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from glasschat.bench.api import OURS, compare_loads
-from glasschat.bench.api_client import Load, Streamed, ask, load
-from glasschat.bench.report import Report
-from glasschat.bench.rivals import RivalFailed
+from bench.api import OURS, compare_loads
+from bench.api_client import Load, Streamed, ask, load
+from bench.report import Report
+from bench.rivals import RivalFailed
 from glasschat.models.scripted import scripted_model
 from tests.api.serving import endless, served
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from bench import folder
+from bench.config import QUESTIONS
+from bench.parallel import HEROES
+from bench.report import Report
+from bench.rivals import GenerateReply, OriginalChat, OriginalTurn
 from glasschat.backends import LocalBackend
-from glasschat.bench import folder
-from glasschat.bench.parallel import HEROES
-from glasschat.bench.report import Report
-from glasschat.bench.rivals import GenerateReply, OriginalChat, OriginalTurn
-from glasschat.bench.setting import QUESTIONS
 from glasschat.models.scripted import scripted_model
 
 

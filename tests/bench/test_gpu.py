@@ -1,32 +1,18 @@
 """The way that the figures of a GPU are measured, gone on a CPU with a tiny model."""
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from glasschat.bench.gpu_report import Cell, GpuReport, Plan
+from bench import gpu
+from bench.gpu_report import Cell, GpuReport, Plan
 
 
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "bench" / "gpu.py"
-    spec = importlib.util.spec_from_file_location("bench_gpu", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_every_cell_is_measured(
-    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_cell_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "gpu.json"
     arguments = "--tiny --device cpu --dtype float32 --parallel 1 3 --contexts 40 90 --steps 3"
-    assert script.main([*arguments.split(), "--json", str(file)]) == 0
+    assert gpu.main([*arguments.split(), "--json", str(file)]) == 0
     table = capsys.readouterr().out
     report = json.loads(file.read_text())
     cells = {(cell["parallel"], cell["context"]): cell for cell in report["cells"]}
@@ -39,10 +25,10 @@ def test_every_cell_is_measured(
 
 
 def test_a_gpu_that_is_not_there_is_told_in_one_line(
-    script: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert script.main(["--tiny"]) == 2
+    assert gpu.main(["--tiny"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 

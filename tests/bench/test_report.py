@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from glasschat.bench.report import Report, compare
-from glasschat.cli import main
+from bench.report import Report, compare
 
 
 def test_more_is_better() -> None:
@@ -36,8 +35,3 @@ def test_a_missed_target_is_named() -> None:
     said = json.loads(json.dumps(report.as_json()))
     assert said["figures"][0]["met"] is False
     assert said["not_measured"] == {"page": "no browser"}
-
-
-def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--only", "everything"]) == 2
-    assert "decode, parallel, chat, page, api" in capsys.readouterr().err

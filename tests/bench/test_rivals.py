@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from glasschat.bench import rivals
+from bench import rivals
 from glasschat.errors import InvalidModel, MissingExtra, ParameterError
 from tests.support import ggufs
 from tests.support.ggufs import CONTROL
@@ -98,7 +98,7 @@ def test_a_missing_library_is_named_with_the_extra(
 
 def test_importing_the_rivals_imports_nothing_of_the_extra() -> None:
     heavy = "{'torch', 'transformers', 'xllamacpp'}"
-    look = f"import sys, glasschat.bench.rivals; print(*({heavy} & set(sys.modules)))"
+    look = f"import sys, bench.rivals; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -1,11 +1,11 @@
 """Many clients that come, dawdle and leave, for some seconds: what a minute of them must not show.
 
-`python bench/soak.py` has the minute, a real model, and a look at the memory.
+`python -m bench.soak` has the minute, a real model, and a look at the memory.
 """
 
-from glasschat.bench.soak import SoakPlan, SoakReport, soak
-from glasschat.bench.soak.report import Tally
-from glasschat.bench.soak.wire import BrokenOff, parsed
+from bench.soak import SoakPlan, SoakReport, soak
+from bench.soak.report import Tally
+from bench.soak.wire import BrokenOff, parsed
 
 
 def test_nothing_is_lost_and_nothing_stays_behind() -> None:

@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 
-from glasschat.bench.rivals import RivalFailed
 from glasschat.cli import main
 from glasschat.errors import (
     EngineStopped,
     GlasschatError,
     InvalidMessage,
-    MissingExtra,
     QueueFull,
     ReplyFailed,
 )
@@ -36,23 +34,6 @@ def test_ask(
 
     monkeypatch.setattr("glasschat.cli.ask.LocalBackend.start", start)
     assert main(["ask", "Hi"]) == code
-    assert_one_line(capsys)
-
-
-@pytest.mark.parametrize(
-    ("error", "code"), [(RivalFailed("broken"), 1), (MissingExtra("broken"), 2)]
-)
-def test_bench(
-    error: GlasschatError,
-    code: int,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def run_bench(*_: Any, **__: Any) -> Any:
-        raise error
-
-    monkeypatch.setattr("glasschat.cli.bench.run_bench", run_bench)
-    assert main(["bench"]) == code
     assert_one_line(capsys)
 
 

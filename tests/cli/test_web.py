@@ -38,7 +38,7 @@ def test_a_port_that_is_none(port: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "port must be" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [[], ["web"], ["ask"], ["prompt"], ["bench"]])
+@pytest.mark.parametrize("command", [[], ["web"], ["ask"], ["prompt"], ["doctor"]])
 def test_help_explains(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])

@@ -105,14 +105,6 @@ def build_parser() -> Parser:
         help="hold MODEL against this one too: its original, or another quantisation of it",
     )
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
-
-    bench = commands.add_parser("bench", help="measure against others", description=_BENCH)
-    bench.add_argument("--model", metavar="MODEL", help=_MODEL)
-    bench.add_argument("--json", action="store_true", help="print the figures as JSON")
-    bench.add_argument(
-        "--only", metavar="NAME", action="append", help="run this part alone; may be given again"
-    )
-    bench.add_argument("--threads", type=int, metavar="N", help="threads for all sides alike")
     return parser
 
 
@@ -156,5 +148,3 @@ _MODEL = "a .gguf file, a model folder, or hf:owner/name[/file.gguf]; the built-
 _DOCTOR = """Look at a model without running it, and say what is wrong with it: pass, warn or fail,
 with what was found and what to do. With --against, run both on the same texts too. Exit code 1
 when anything failed."""
-_BENCH = """Measure decode, batching and an eight-turn chat against llama.cpp's bare loop,
-llama-server and the original demo's algorithm, in one run. Rivals come with the `bench` extra."""

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from bench.rivals import llama_server
 from glasschat.backends import Capability, LocalBackend
 from glasschat.backends.remote import RemoteBackend
-from glasschat.bench.rivals import llama_server
 from glasschat.engine import FinishReason, Snapshot
 from glasschat.errors import PromptTooLong, RemoteError
 from glasschat.models.scripted import scripted_model

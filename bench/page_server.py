@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.config import QUESTIONS, decode_tps
 from glasschat.backends import LocalBackend, Readiness
-from glasschat.bench.setting import QUESTIONS, decode_tps
 from glasschat.chat import Library, Settings
 from glasschat.chat.store import LOCAL_OWNER, open_store
 from glasschat.config import ModelOptions, WebOptions

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from glasschat.bench.hosted import START_S, Host, hosted
-from glasschat.bench.report import Figure, Report, compare
-from glasschat.bench.setting import QUESTIONS, Setting
+from bench.config import QUESTIONS, BenchConfig
+from bench.report import Figure, Report, compare
+from bench.server_process import START_S, Host, hosted
 from glasschat.errors import MissingExtra
 
 TOKENS = 1500
 LONG_TOKENS = 4000
 MOST_BYTES = 500_000
 RUNS = 3
-HOST = "glasschat.bench.page_host"
+HOST = "bench.page_server"
 SETTLE_MS = 2000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (
@@ -27,7 +27,7 @@ FLAGS = (
 )
 
 
-def measure_page(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+def measure_page(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
     """Decode alone, kept and with a real browser watching, in turn; the bytes of a long reply."""
     alone: list[float] = []
     kept: list[float] = []

@@ -7,12 +7,12 @@ answers 13 tokens a second there.
 from collections.abc import Callable
 from typing import Literal
 
+from bench.chat import Turns, compare_turns, our_turns
+from bench.config import QUESTIONS, BenchConfig, decode_tps, reply_of, total_tps
+from bench.parallel import HEROES
+from bench.report import Report, compare
+from bench.rivals import Generate, generate, measure_original_chat
 from glasschat.backends import LocalBackend
-from glasschat.bench.chat import Turns, compare_turns, our_turns
-from glasschat.bench.parallel import HEROES
-from glasschat.bench.report import Report, compare
-from glasschat.bench.rivals import Generate, generate, measure_original_chat
-from glasschat.bench.setting import QUESTIONS, Setting, decode_tps, reply_of, total_tps
 from glasschat.prompt import ChatMessage
 
 TOKENS = 48
@@ -28,7 +28,7 @@ DTYPES: tuple[Literal["float32", "bfloat16"], ...] = ("float32", "bfloat16")
 FIRST = 5.0
 
 
-def measure_folder(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+def measure_folder(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
     """Every comparison, in float32 and in bfloat16."""
     for dtype in DTYPES:
         own = setting.with_dtype(dtype)

@@ -1,7 +1,6 @@
 """The whole of it: a server, everybody at once, and what is left of it afterwards."""
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
@@ -16,10 +15,11 @@ from typing import IO
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
-from glasschat.bench.soak.program import CHAT, Program
-from glasschat.bench.soak.report import SoakPlan, SoakReport
-from glasschat.bench.soak.visitor import Visitor
-from glasschat.bench.soak.wire import HOST, BrokenOff, asked
+from bench import child_environment
+from bench.soak.program import CHAT, Program
+from bench.soak.report import SoakPlan, SoakReport
+from bench.soak.visitor import Visitor
+from bench.soak.wire import HOST, BrokenOff, asked
 from glasschat.chat.node import Ending, Node
 from glasschat.chat.store import LOCAL_OWNER, open_store
 from glasschat.errors import ServerError
@@ -159,13 +159,13 @@ def _server(
     settings = map(str, (port, plan.tokens, plan.slots, plan.waiting, store))
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "glasschat.bench.soak.host", *settings),
+            *(sys.executable, "-m", "bench.soak.server", *settings),
             *([str(model)] if model is not None else []),
         ],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "GLASSCHAT_DATA": str(store.parent)},
+        env=child_environment(GLASSCHAT_DATA=str(store.parent)),
     )
     try:
         yield process, port

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from glasschat.bench.rivals._extra import RivalFailed, imported
-from glasschat.bench.rivals.llama_server import LlamaServer
+from bench.rivals._extra import RivalFailed, imported
+from bench.rivals.llama_server import LlamaServer
 
 _HOST = Path(__file__).with_name("_server_host.py")
 START_SECONDS = 120.0

@@ -1,4 +1,4 @@
-"""Many clients at once that come, dawdle and leave: `python bench/soak.py --seconds 60`.
+"""Many clients at once that come, dawdle and leave: `python -m bench.soak --seconds 60`.
 
 Starts a server of its own with pages, API and store, on the built-in model, a GGUF or folder of
 one's own (`--model`), or a scripted one that computes nothing (`--scripted`). Prints a table;
@@ -10,7 +10,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from glasschat.bench.soak import SoakPlan, soak
+from bench.soak import SoakPlan, soak
 from glasschat.config import ModelOptions
 from glasschat.errors import GlasschatError
 from glasschat.models.load import plan_model
@@ -29,7 +29,7 @@ _HELP = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Soak, and print what came of it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="bench.soak", description=(__doc__ or "").splitlines()[0])
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--model", type=Path, help="a GGUF or a folder; the built-in one without")
     which.add_argument("--scripted", action="store_true", help="a model that computes nothing")

@@ -8,16 +8,16 @@
 All but the first need the extra `bench`; nothing is imported before it is used.
 """
 
-from glasschat.bench.rivals._extra import RivalFailed
-from glasschat.bench.rivals._server_process import llama_server
-from glasschat.bench.rivals.bare_loop import BareLoop, measure_bare_loop
-from glasschat.bench.rivals.generate import Generate, GenerateReply, generate
-from glasschat.bench.rivals.llama_server import (
+from bench.rivals._extra import RivalFailed
+from bench.rivals._server_process import llama_server
+from bench.rivals.bare_loop import BareLoop, measure_bare_loop
+from bench.rivals.generate import Generate, GenerateReply, generate
+from bench.rivals.llama_server import (
     LlamaServer,
     ServerParallel,
     ServerReply,
 )
-from glasschat.bench.rivals.original import (
+from bench.rivals.original import (
     OriginalChat,
     OriginalTurn,
     measure_original_chat,

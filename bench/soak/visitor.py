@@ -11,8 +11,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from glasschat.bench.soak.report import SoakPlan, Tally
-from glasschat.bench.soak.wire import HOST, Exchange, closing, request, sent
+from bench.soak.report import SoakPlan, Tally
+from bench.soak.wire import HOST, Exchange, closing, request, sent
 
 _FULL = "requests are waiting"
 

@@ -5,11 +5,11 @@ from functools import partial
 from statistics import mean
 from typing import Any
 
-from glasschat.bench.api_client import Load, Streamed, ask, load
-from glasschat.bench.hosted import Host, hosted
-from glasschat.bench.parallel import HEROES
-from glasschat.bench.report import Report, compare
-from glasschat.bench.setting import QUESTIONS, Setting
+from bench.api_client import Load, Streamed, ask, load
+from bench.config import QUESTIONS, BenchConfig
+from bench.parallel import HEROES
+from bench.report import Report, compare
+from bench.server_process import Host, hosted
 
 TOKENS = 128
 SHORT_TOKENS = 32
@@ -25,10 +25,10 @@ OURS = {**SETTINGS, "repetition_penalty": 1.005}
 THEIRS = {**SETTINGS, "repeat_penalty": 1.005}
 
 
-def measure_api(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+def measure_api(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
     """Decode through HTTP against the engine's own; then the same clients for both servers."""
     rivals = setting.llama_server(slots=SLOTS, context=CONTEXT)
-    with hosted(setting, "glasschat.bench.api_host", SLOTS, CONTEXT) as host:
+    with hosted(setting, "bench.api_server", SLOTS, CONTEXT) as host:
         ask(host.port, "Hello!", 8, **OURS)
         _overhead(host, report, say)
         with rivals as rival:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from glasschat.bench.rivals._extra import RivalFailed
+from bench.rivals._extra import RivalFailed
 
 REPLY_SECONDS = 600.0
 

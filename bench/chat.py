@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from bench.config import QUESTIONS, BenchConfig, finish, reply_of
+from bench.report import Report, compare
+from bench.rivals import LlamaServer, measure_original_chat
 from glasschat.backends import LocalBackend
-from glasschat.bench.report import Report, compare
-from glasschat.bench.rivals import LlamaServer, measure_original_chat
-from glasschat.bench.setting import QUESTIONS, Setting, finish, reply_of
 from glasschat.errors import MissingExtra
 from glasschat.prompt import ChatMessage
 
@@ -19,7 +19,7 @@ Turns = list[tuple[float, float]]
 """Seconds to the first token and decoded tokens per second, turn by turn."""
 
 
-def measure_chat(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+def measure_chat(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
     """Time to first token and decode at every turn."""
     plan = setting.plan
     ours: list[Turns] = []

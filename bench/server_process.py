@@ -1,7 +1,6 @@
 """One of our servers in a process of its own, steered by lines on its standard input."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -10,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from glasschat.bench.rivals import RivalFailed
-from glasschat.bench.setting import Setting
+from bench import child_environment
+from bench.config import BenchConfig
+from bench.rivals import RivalFailed
 
 START_S = 60.0
 
@@ -38,7 +38,7 @@ class Host:
 
 
 @contextmanager
-def hosted(setting: Setting, module: str, *more: int) -> Iterator[Host]:
+def hosted(setting: BenchConfig, module: str, *more: int) -> Iterator[Host]:
     """Run `module` with the model's path, a free port, the threads and `more`, until it is ready.
 
     The process ends with the block. Raises RivalFailed when the model does not load in time.
@@ -54,7 +54,7 @@ def hosted(setting: Setting, module: str, *more: int) -> Iterator[Host]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=dict(os.environ),
+        env=child_environment(),
     )
     try:
         host = Host(process, port)

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bench.rivals import LlamaServer, llama_server
 from glasschat.backends import LocalBackend
-from glasschat.bench.rivals import LlamaServer, llama_server
 from glasschat.engine import Generation, Reply
 from glasschat.models.hf.load import HfPlan
 from glasschat.models.load import LoadPlan, load_model
@@ -30,7 +30,7 @@ QUESTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class BenchConfig:
     """One model, the same threads for all sides."""
 
     plan: LoadPlan
@@ -41,10 +41,10 @@ class Setting:
         assert not isinstance(self.plan, HfPlan)
         return self.plan
 
-    def with_dtype(self, dtype: str) -> "Setting":
+    def with_dtype(self, dtype: str) -> "BenchConfig":
         """The same model folder, computed in other numbers."""
         assert isinstance(self.plan, HfPlan)
-        return Setting(replace(self.plan, dtype=dtype))
+        return BenchConfig(replace(self.plan, dtype=dtype))
 
     @contextmanager
     def backend(self, slots: int, context: int) -> Iterator[LocalBackend]:

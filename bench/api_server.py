@@ -15,11 +15,11 @@ import threading
 from pathlib import Path
 from statistics import mean
 
+from bench.config import QUESTIONS, decode_tps, reply_of
 from glasschat.api import AdmissionControl, Api, ApiOptions
 from glasschat.api.app import api_alone
 from glasschat.api.server import run
 from glasschat.backends import LocalBackend, Readiness
-from glasschat.bench.setting import QUESTIONS, decode_tps, reply_of
 from glasschat.config import ModelOptions, WebOptions
 from glasschat.models.load import load_model, plan_model
 from glasschat.prompt import ChatMessage

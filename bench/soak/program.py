@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
-from glasschat.bench.soak.report import SoakPlan, Tally
-from glasschat.bench.soak.wire import Answer, BrokenOff, Exchange, closing, request, sent
+from bench.soak.report import SoakPlan, Tally
+from bench.soak.wire import Answer, BrokenOff, Exchange, closing, request, sent
 
 CHAT = "/v1/chat/completions"
 # What nobody waits for: a reply of this length would hold its slot long after its client has left.

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from glasschat.bench.report import Report, compare
-from glasschat.bench.setting import Setting, together
+from bench.config import BenchConfig, together
+from bench.report import Report, compare
 from glasschat.prompt import ChatMessage
 
 HEROES = (
@@ -23,7 +23,7 @@ RUNS = 5
 TARGETS = {1: None, 4: 1.05, 8: 1.2}
 
 
-def measure_parallel(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+def measure_parallel(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
     """Total tokens per second of 1, 4 and 8 replies, ours and llama-server's in turn."""
     ours: dict[int, list[float]] = {count: [] for count in TARGETS}
     theirs: dict[int, list[float]] = {count: [] for count in TARGETS}

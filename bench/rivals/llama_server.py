@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from glasschat.bench.rivals._events import streamed
-from glasschat.bench.rivals._extra import RivalFailed
+from bench.rivals._events import streamed
+from bench.rivals._extra import RivalFailed
 
 # Top-k and min-p stay at the server's own defaults, which make its sampling cheaper.
 SAMPLING: Mapping[str, float] = {"temperature": 0.7, "top_p": 0.8, "repeat_penalty": 1.005}

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from glasschat.bench.rivals import RivalFailed
-from glasschat.bench.rivals._events import streamed
+from bench.rivals import RivalFailed
+from bench.rivals._events import streamed
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from glasschat.bench.api import measure_api
-from glasschat.bench.chat import measure_chat
-from glasschat.bench.decode import measure_decode
-from glasschat.bench.folder import measure_folder
-from glasschat.bench.page import measure_page
-from glasschat.bench.parallel import measure_parallel
-from glasschat.bench.report import Report
-from glasschat.bench.setting import Setting
+from bench.api import measure_api
+from bench.chat import measure_chat
+from bench.config import BenchConfig
+from bench.decode import measure_decode
+from bench.folder import measure_folder
+from bench.page import measure_page
+from bench.parallel import measure_parallel
+from bench.report import Report
 from glasschat.config import ModelOptions
 from glasschat.errors import MissingExtra, ParameterError
 from glasschat.models.hf.load import HfPlan
 from glasschat.models.load import plan_model
 
-Part = Callable[[Setting, Report, Callable[[str], None]], None]
+Part = Callable[[BenchConfig, Report, Callable[[str], None]], None]
 
 PARTS: dict[str, Part] = {
     "decode": measure_decode,
@@ -49,7 +49,7 @@ def run_bench(
         if only and name not in only:
             continue
         try:
-            part(Setting(plan), report, say)
+            part(BenchConfig(plan), report, say)
         except MissingExtra as error:
             report.skipped[name] = str(error)
     return report

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from glasschat.bench.rivals._extra import imported
+from bench.rivals._extra import imported
 from glasschat.errors import ParameterError
 
 # The demo's own defaults; top-k is what its transformers release put in by itself.

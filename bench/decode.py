@@ -4,9 +4,9 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from glasschat.bench.report import Report, compare
-from glasschat.bench.rivals import measure_bare_loop
-from glasschat.bench.setting import Setting, decode_tps, finish
+from bench.config import BenchConfig, decode_tps, finish
+from bench.report import Report, compare
+from bench.rivals import measure_bare_loop
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 
@@ -17,7 +17,7 @@ CONTEXT = 2048
 RUNS = 7
 
 
-def measure_decode(setting: Setting, report: Report, say: Callable[[str], None]) -> None:
+def measure_decode(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
     """Decode of one reply, traced and not, and of a bare `llama_decode` loop, in turn."""
     plan = setting.gguf
     bare: list[float] = []

@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from glasschat.bench.rivals._extra import imported
-from glasschat.bench.rivals.original import REPETITION_PENALTY, TEMPERATURE, TOP_P
+from bench.rivals._extra import imported
+from bench.rivals.original import REPETITION_PENALTY, TEMPERATURE, TOP_P
 
 _loaded: dict[tuple[Path, str], Any] = {}
 
