@@ -15,7 +15,7 @@ from glasschat.errors import (
     QueueFull,
     StageNotHere,
 )
-from glasschat.sampling import OwnStage, SamplingParams
+from glasschat.sampling import CustomStage, SamplingParams
 from tests.chat.conftest import DEFAULTS, MakeBackend, alone, answered, texts
 
 
@@ -271,7 +271,7 @@ def test_every_refusal_is_one_line_that_a_page_can_show(make_backend: MakeBacken
 
 def test_a_stage_that_is_not_here_is_said_and_nothing_is_lost(make_backend: MakeBackend) -> None:
     """A reply that another server wrote with a stage of its own opens all the same."""
-    own = OwnStage.of("somebodys", "warper", {"by": 0.5})
+    own = CustomStage.of("somebodys", "warper", {"by": 0.5})
     asked = Settings(replace(DEFAULTS.params, own_stages=(own,)))
     backend, conversation = make_backend("abc"), alone()
     conversation.ask(backend, "first", DEFAULTS)

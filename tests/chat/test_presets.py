@@ -21,7 +21,7 @@ from glasschat.chat.presets import (
 )
 from glasschat.chat.presets_file import MOST_PRESETS
 from glasschat.errors import ParameterError
-from glasschat.sampling import OwnStage, SamplingParams
+from glasschat.sampling import CustomStage, SamplingParams
 
 shares = st.floats(0.0, 1.0)
 params = st.builds(
@@ -37,7 +37,7 @@ params = st.builds(
     max_new_tokens=st.none() | st.integers(1, 500),
     stop=st.lists(st.text(min_size=1, max_size=5), max_size=3).map(tuple),
     seed=st.none() | st.integers(0, 2**64 - 1),
-    own_stages=st.sampled_from([(), (OwnStage.of("mine", "warper", {"by": 0.5}),)]),
+    own_stages=st.sampled_from([(), (CustomStage.of("mine", "warper", {"by": 0.5}),)]),
 )
 presets = st.sampled_from(built_in({"temperature": 0.6, "top_k": 20})) | st.builds(
     preset_of, st.just("mine"), params

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from glasschat.chat import Node, SavedConversation
 from glasschat.chat.store import LOCAL_OWNER, open_store
 from glasschat.chat.tree import Tree
-from glasschat.sampling import OwnStage, SamplingParams
+from glasschat.sampling import CustomStage, SamplingParams
 from tests.e2e.panel import Tuner, tuner
 from tests.e2e.visitor import scripted_site
 from tests.support.browser import WebServer
@@ -26,7 +26,7 @@ Come = Callable[..., Tuner]
 STAGES = [f"--stage=tests.support.own_stages:{name}" for name in ("Letters", "Wrong")]
 ELSEWHERE = SavedConversation(
     title="elsewhere",
-    params=SamplingParams(own_stages=(OwnStage.of("gone", "warper", {"by": 0.5}),)),
+    params=SamplingParams(own_stages=(CustomStage.of("gone", "warper", {"by": 0.5}),)),
     tree=Tree(
         (Node("q", None, "user", "hi"), Node("a", "q", "assistant", "written there")),
         {None: "q", "q": "a"},

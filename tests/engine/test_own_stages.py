@@ -9,7 +9,7 @@ from glasschat.engine import Engine, FinishReason, StartOptions
 from glasschat.errors import ParameterError, StageNotHere
 from glasschat.glass import BestChanges
 from glasschat.models.scripted import HEADER_END, scripted_model
-from glasschat.sampling import DEFAULT_ORDER, OwnStage, SamplingParams, StageClasses
+from glasschat.sampling import DEFAULT_ORDER, CustomStage, SamplingParams, StageClasses
 from tests.support.own_stages import Half, Letters, Wrong
 
 PROMPT = [*b"Hi", HEADER_END]
@@ -26,7 +26,7 @@ def engine() -> Iterator[Engine]:
 
 def params(own: dict[str, dict[str, Any]], **settings: Any) -> SamplingParams:
     plain = {"temperature": 0.0, "repetition_penalty": 1.0}
-    return SamplingParams(**(plain | settings), own_stages=CLASSES.asked(own))
+    return SamplingParams(**(plain | settings), own_stages=CLASSES.configure(own))
 
 
 def test_it_runs_in_the_loop_and_stands_in_the_record(engine: Engine) -> None:
@@ -78,9 +78,9 @@ def test_one_that_fails_while_candidates_are_shown_ends_its_reply_too(
 
 def test_a_stage_that_is_not_here_is_refused_before_anything_is_queued(engine: Engine) -> None:
     with pytest.raises(StageNotHere, match="the stage gone is not here"):
-        engine.submit(PROMPT, SamplingParams(own_stages=(OwnStage("gone", "warper"),)))
+        engine.submit(PROMPT, SamplingParams(own_stages=(CustomStage("gone", "warper"),)))
     with pytest.raises(ParameterError, match=r"letters.by must be a number between 0 and 50"):
-        asked = OwnStage.of("letters", "processor", {"by": -1.0})
+        asked = CustomStage.of("letters", "processor", {"by": -1.0})
         engine.submit(PROMPT, SamplingParams(own_stages=(asked,)))
     assert engine.stats().waiting == engine.stats().running == 0
 

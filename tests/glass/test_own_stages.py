@@ -125,7 +125,7 @@ def built(
 ) -> Recording:
     """A reply with those stages, and below a share of 1 with a grammar."""
     rows = [make_row(seed, size, kind, scale, 0.0) for seed in seeds]
-    own = CLASSES.asked({name: {} for name in names})
+    own = CLASSES.configure({name: {} for name in names})
     grammar = Grammar(Allows(share, size)) if share < 1 else None
     try:
         return record(
@@ -203,7 +203,7 @@ def test_what_is_certain_of_the_reply_is_what_the_sampler_had(
 def test_what_is_certain_with_other_settings_is_what_the_rows_give(
     recording: Recording, other: dict[str, Any], names: list[str]
 ) -> None:
-    own = CLASSES.asked({name: {} for name in names})
+    own = CLASSES.configure({name: {} for name in names})
     assert_true(recording, recording.trace, SamplingParams(**other, own_stages=own))
 
 
@@ -212,7 +212,7 @@ ROWS = [speaking_row(seed, 8000) for seed in range(40)]
 
 def spoken(*names: str, grammar: float = 1.0, **params: Any) -> Recording:
     """A reply as a language model's, with those stages."""
-    own = CLASSES.asked({name: {} for name in names})
+    own = CLASSES.configure({name: {} for name in names})
     constraint = Grammar(Allows(grammar, 8000)) if grammar < 1 else None
     asked = SamplingParams(seed=1, own_stages=own, **params)
     return record(ROWS, asked, classes=CLASSES, constraint=constraint)
@@ -319,7 +319,7 @@ def test_a_grammar_stays_with_other_settings() -> None:
 
 def test_a_stage_can_be_put_on_or_left_out_afterwards() -> None:
     """What if: a warper at the end sees listed tokens alone, so that nothing is left to guess."""
-    plain, own = spoken().trace, CLASSES.asked({"tops": {}})
+    plain, own = spoken().trace, CLASSES.configure({"tops": {}})
     found = what_if(plain, replace(plain.params, own_stages=own))
     assert found.divergences and found.exact
     there = spoken("tops").trace

@@ -16,7 +16,13 @@ from pydantic import (
 )
 
 from glasschat.errors import ParameterError
-from glasschat.sampling import DEFAULT_ORDER, MOST_OWN, OwnStage, SamplingParams, StageClasses
+from glasschat.sampling import (
+    DEFAULT_ORDER,
+    MAX_CUSTOM_STAGES,
+    CustomStage,
+    SamplingParams,
+    StageClasses,
+)
 
 _RANGES = {item.name: item.metadata for item in fields(SamplingParams)}
 
@@ -115,10 +121,12 @@ class ReplySettings(Wire):
         description=f"The order of the stages: each of {', '.join(DEFAULT_ORDER)} once; those of "
         "own_stages too, or they run behind the processors and at the end.",
     )
-    own_stages: Annotated[dict[str, StageSettings], Field(max_length=MOST_OWN)] | None = Field(
-        None,
-        description="Stages that the server was given with --stage, by name, each with settings "
-        "by field; {} for its defaults.",
+    own_stages: Annotated[dict[str, StageSettings], Field(max_length=MAX_CUSTOM_STAGES)] | None = (
+        Field(
+            None,
+            description="Stages that the server was given with --stage, by name, each with "
+            "settings by field; {} for its defaults.",
+        )
     )
     glass: bool | None = Field(
         None, description="How each token was chosen: a record of every stage and the draw."
@@ -176,9 +184,9 @@ def params_of(
     )
 
 
-def _own_stages(request: ReplySettings, classes: StageClasses) -> tuple[OwnStage, ...]:
+def _own_stages(request: ReplySettings, classes: StageClasses) -> tuple[CustomStage, ...]:
     try:
-        return classes.asked(request.own_stages or {})
+        return classes.configure(request.own_stages or {})
     except ParameterError as error:
         raise ParameterError(f"own_stages.{error.name}", error.allowed, error.value) from None
 

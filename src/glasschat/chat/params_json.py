@@ -7,7 +7,7 @@ from typing import Any
 
 from glasschat.chat.node import Origin
 from glasschat.errors import ParameterError
-from glasschat.sampling import OwnStage, SamplingParams
+from glasschat.sampling import CustomStage, SamplingParams
 
 NAMES = frozenset(item.name for item in fields(SamplingParams))
 
@@ -75,8 +75,8 @@ def _own_stages(listed: Any) -> Any:
     return tuple(map(_own_stage, listed))
 
 
-def _own_stage(plain: Any) -> OwnStage:
+def _own_stage(plain: Any) -> CustomStage:
     settings = plain.get("settings") if isinstance(plain, Mapping) else None
     if not isinstance(plain, Mapping) or not isinstance(settings, Mapping):
         raise ParameterError("own_stages", "a name, a kind and settings each", str(plain)[:80])
-    return OwnStage.of(plain.get("name"), plain.get("kind"), settings)  # type: ignore[arg-type]
+    return CustomStage.of(plain.get("name"), plain.get("kind"), settings)  # type: ignore[arg-type]

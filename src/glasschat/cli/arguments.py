@@ -11,7 +11,7 @@ from glasschat.cli.terminal import fetch_progress, read_standard_input
 from glasschat.config import DEFAULT_HOST, DEFAULT_PORT, ModelOptions, WebOptions
 from glasschat.errors import ModelNotFound, ParameterError
 from glasschat.models.hub import fetch, is_reference
-from glasschat.sampling import OwnStage, SamplingParams
+from glasschat.sampling import CustomStage, SamplingParams
 
 _MODEL_HELP = {
     "context": "tokens per slot: prompt and reply together (the model's own, at most 8192)",
@@ -204,7 +204,7 @@ def web_options(options: argparse.Namespace) -> WebOptions:
     )
 
 
-def sampling_params(options: argparse.Namespace, own: Iterable[OwnStage] = ()) -> SamplingParams:
+def sampling_params(options: argparse.Namespace, own: Iterable[CustomStage] = ()) -> SamplingParams:
     """The sampling settings given, the defaults for the rest. Raises ParameterError."""
     given: dict[str, Any] = {"own_stages": tuple(own)}
     for item in _FLAGS:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import ParameterError
-from glasschat.sampling import OwnStage, StageClasses, load_stages
+from glasschat.sampling import CustomStage, StageClasses, load_stages
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser, *, settings: bool = False) -> None:
@@ -41,7 +41,7 @@ def stage_classes(options: argparse.Namespace) -> StageClasses:
     return load_stages(options.stage)
 
 
-def asked_stages(options: argparse.Namespace, classes: StageClasses) -> tuple[OwnStage, ...]:
+def asked_stages(options: argparse.Namespace, classes: StageClasses) -> tuple[CustomStage, ...]:
     """All of them, set as the command line says. Raises ParameterError, StageNotHere."""
     wanted: dict[str, dict[str, Any]] = {one.name: {} for one in classes}
     for given in options.stage_setting:
@@ -52,4 +52,4 @@ def asked_stages(options: argparse.Namespace, classes: StageClasses) -> tuple[Ow
         settings = {setting.name: setting for setting in classes.get(stage).settings}
         # One that it has not is refused below, with those that it has.
         wanted[stage][name] = settings[name].read(text) if name in settings else text
-    return classes.asked(wanted)
+    return classes.configure(wanted)

@@ -11,7 +11,7 @@ from glasschat.chat.exchange import TraceFile, lines_of, pieces_of, read_trace, 
 from glasschat.cli.terminal import printable
 from glasschat.errors import InvalidImport
 from glasschat.glass import Diff, Side, Trace
-from glasschat.sampling import OwnStage
+from glasschat.sampling import CustomStage
 
 
 def read_trace_file(path: str) -> TraceFile:
@@ -80,7 +80,7 @@ def told(found: Diff, one: TraceFile, two: TraceFile, names: tuple[str, str]) ->
 
 
 def _setting(value: Any) -> Any:
-    if isinstance(value, tuple) and any(isinstance(item, OwnStage) for item in value):
+    if isinstance(value, tuple) and any(isinstance(item, CustomStage) for item in value):
         return ", ".join(map(str, value))
     return value
 

@@ -10,7 +10,7 @@ from glasschat.glass.trace import Trace
 from glasschat.glass.values import distance, parted
 from glasschat.glass.what_if import compare
 from glasschat.glass.words import N_, Sentence
-from glasschat.sampling import DEFAULT_ORDER, OwnStage, SamplingParams
+from glasschat.sampling import DEFAULT_ORDER, CustomStage, SamplingParams
 
 # What each setting is when it does nothing.
 NEUTRAL: dict[str, Any] = {
@@ -107,7 +107,7 @@ def in_use(params: SamplingParams) -> tuple[str, ...]:
     return tuple(name for name in found if name not in warpers)
 
 
-def _own(params: SamplingParams, name: str) -> OwnStage | None:
+def _own(params: SamplingParams, name: str) -> CustomStage | None:
     return next((stage for stage in params.own_stages if stage.name == name), None)
 
 

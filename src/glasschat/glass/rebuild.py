@@ -13,9 +13,9 @@ from glasschat.glass.processors import changed
 from glasschat.glass.tail_bounds import TailBounds
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
+    CustomStage,
     Grammar,
     MinP,
-    OwnStage,
     SamplingParams,
     Stage,
     StageContext,
@@ -26,7 +26,7 @@ from glasschat.sampling import (
     TypicalP,
     build_stages,
 )
-from glasschat.sampling.own.fence import GuardedStage
+from glasschat.sampling.custom.guard import GuardedStage
 from glasschat.sampling.workspace import Row
 
 
@@ -40,7 +40,7 @@ class Unseen:
     name: str
     kind: StageKind
     masks: bool = False
-    asked: OwnStage | None = None
+    asked: CustomStage | None = None
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """The scores as they are, for want of anything better."""
@@ -79,7 +79,7 @@ def steps(trace: Trace, params: SamplingParams | None) -> Steps:
 
 
 def _made(trace: Trace, params: SamplingParams) -> tuple[Stage, ...]:
-    def make(asked: OwnStage) -> Stage:
+    def make(asked: CustomStage) -> Stage:
         try:
             return trace.stage_classes.build(asked)
         except GlasschatError:

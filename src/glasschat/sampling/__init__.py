@@ -1,15 +1,15 @@
 """Logits to a token id. NumPy only."""
 
 from glasschat.sampling.columns import Columns
+from glasschat.sampling.custom.loading import load_stages
+from glasschat.sampling.custom.stage import CustomStage
+from glasschat.sampling.custom.stage_class import NO_STAGES, StageClass, StageClasses
+from glasschat.sampling.custom.stage_setting import StageSetting
 from glasschat.sampling.distribution import TEMPERATURES, Distribution
 from glasschat.sampling.draw import draw, seeded_draws
 from glasschat.sampling.grammar import Grammar, TokenMatcher
 from glasschat.sampling.history import TokenHistory
-from glasschat.sampling.order import DEFAULT_ORDER, MOST_OWN
-from glasschat.sampling.own.asked import OwnStage
-from glasschat.sampling.own.loading import load_stages
-from glasschat.sampling.own.stage_class import NO_STAGES, StageClass, StageClasses
-from glasschat.sampling.own.stage_setting import StageSetting
+from glasschat.sampling.order import DEFAULT_ORDER, MAX_CUSTOM_STAGES
 from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.pipeline import build_stages
 from glasschat.sampling.processors import (
@@ -44,12 +44,13 @@ from glasschat.sampling.workspace import quiet_arithmetic
 
 __all__ = [
     "DEFAULT_ORDER",
-    "MOST_OWN",
+    "MAX_CUSTOM_STAGES",
     "NO_STAGES",
     "TEMPERATURES",
     "TOP_CANDIDATES",
     "Choice",
     "Columns",
+    "CustomStage",
     "Distribution",
     "FrequencyPenalty",
     "Grammar",
@@ -57,7 +58,6 @@ __all__ = [
     "MinNewTokens",
     "MinP",
     "NoRepeatNGram",
-    "OwnStage",
     "PresencePenalty",
     "RepetitionPenalty",
     "Sampler",

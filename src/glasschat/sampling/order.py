@@ -1,10 +1,10 @@
-"""The order in which stages run: those that come with glasschat, and one's own among them."""
+"""The order of stages: those that come with glasschat, with custom stages among them."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from glasschat.errors import ParameterError
-from glasschat.sampling.own.asked import OwnStage
+from glasschat.sampling.custom.stage import CustomStage
 
 PROCESSORS = (
     "logit_bias",
@@ -19,16 +19,16 @@ WARPERS = ("temperature", "top_k", "top_p", "min_p", "typical_p")
 # Order is data: processors first, then warpers, as transformers runs them.
 DEFAULT_ORDER: tuple[str, ...] = (*PROCESSORS, *WARPERS)
 
-MOST_OWN = 16
-"""How many stages of one's own a reply may have."""
+MAX_CUSTOM_STAGES = 16
+"""The most custom stages that one reply may have."""
 
 
-def checked_own(own: Any) -> tuple[OwnStage, ...]:
+def validate_custom_stages(own: Any) -> tuple[CustomStage, ...]:
     """The stages of one's own that a reply has. Raises ParameterError."""
-    allowed = f"at most {MOST_OWN} stages of one's own, each once and by a name of its own"
-    if isinstance(own, str) or not isinstance(own, Sequence) or len(own) > MOST_OWN:
+    allowed = f"at most {MAX_CUSTOM_STAGES} stages of one's own, each once and by a name of its own"
+    if isinstance(own, str) or not isinstance(own, Sequence) or len(own) > MAX_CUSTOM_STAGES:
         raise ParameterError("own_stages", allowed, own)
-    if not all(isinstance(stage, OwnStage) for stage in own):
+    if not all(isinstance(stage, CustomStage) for stage in own):
         raise ParameterError("own_stages", allowed, own)
     names = [stage.name for stage in own]
     if len({*names, *DEFAULT_ORDER}) < len(names) + len(DEFAULT_ORDER):
@@ -36,7 +36,7 @@ def checked_own(own: Any) -> tuple[OwnStage, ...]:
     return tuple(own)
 
 
-def checked_order(order: Any, own: Sequence[OwnStage]) -> tuple[str, ...]:
+def validate_order(order: Any, own: Sequence[CustomStage]) -> tuple[str, ...]:
     """The order, with those of one's own in it that it does not name.
 
     A processor goes behind the last processor, a warper to the end. Raises ParameterError.

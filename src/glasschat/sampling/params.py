@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from glasschat.errors import ParameterError
-from glasschat.sampling.order import DEFAULT_ORDER, checked_order, checked_own
-from glasschat.sampling.own.asked import OwnStage
+from glasschat.sampling.custom.stage import CustomStage
+from glasschat.sampling.order import DEFAULT_ORDER, validate_custom_stages, validate_order
 
 
 def setting(default: Any, low: float, high: float, summary: str, *, open_low: bool = False) -> Any:
@@ -89,7 +89,7 @@ class SamplingParams:
     stages: tuple[str, ...] = field(
         default=DEFAULT_ORDER, metadata={"summary": "The order in which the stages run."}
     )
-    own_stages: tuple[OwnStage, ...] = ()
+    own_stages: tuple[CustomStage, ...] = ()
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -102,8 +102,8 @@ class SamplingParams:
         object.__setattr__(self, "logit_bias", _checked_bias(self.logit_bias))
         object.__setattr__(self, "stop", _checked_stop(self.stop))
         object.__setattr__(self, "stop_token_ids", _checked_ids(self.stop_token_ids))
-        object.__setattr__(self, "own_stages", checked_own(self.own_stages))
-        object.__setattr__(self, "stages", checked_order(self.stages, self.own_stages))
+        object.__setattr__(self, "own_stages", validate_custom_stages(self.own_stages))
+        object.__setattr__(self, "stages", validate_order(self.stages, self.own_stages))
 
     @property
     def greedy(self) -> bool:

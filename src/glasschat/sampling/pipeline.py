@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from glasschat.errors import StageNotHere
-from glasschat.sampling.own.asked import OwnStage
+from glasschat.sampling.custom.stage import CustomStage
 from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.processors import (
     FrequencyPenalty,
@@ -81,7 +81,7 @@ _BUILDERS: dict[str, Callable[[SamplingParams], Stage | None]] = {
 
 
 def build_stages(
-    params: SamplingParams, make: Callable[[OwnStage], Stage] | None = None
+    params: SamplingParams, make: Callable[[CustomStage], Stage] | None = None
 ) -> tuple[Stage, ...]:
     """The stages that `params` asks for, in the order of `params.stages`.
 
@@ -97,5 +97,5 @@ def build_stages(
     return tuple(s for s in built if s and not (params.greedy and s.kind == "warper"))
 
 
-def _refused(asked: OwnStage) -> Stage:
+def _refused(asked: CustomStage) -> Stage:
     raise StageNotHere(asked.name)

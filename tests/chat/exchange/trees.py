@@ -8,7 +8,7 @@ from glasschat.chat.node import Ending, Node, Origin, Run
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.tree import Tree
 from glasschat.engine import Timings, Usage
-from glasschat.sampling import OwnStage, SamplingParams
+from glasschat.sampling import CustomStage, SamplingParams
 
 texts = st.text(max_size=30)
 times = st.integers(0, 2**53)
@@ -17,7 +17,7 @@ speeds = st.none() | st.floats(0, 1e6)
 seeds = st.none() | st.integers(0, 2**64 - 1)
 values = st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(-1e300, 1e300) | texts
 own_stages = st.builds(
-    OwnStage.of,
+    CustomStage.of,
     st.sampled_from(["half", "Letters_2"]),
     st.sampled_from(["processor", "warper"]),
     st.dictionaries(st.sampled_from(["by", "case", "x9"]), values, max_size=3),

@@ -17,7 +17,7 @@ CLASSES = StageClasses.of([Letters, Half])
 def test_a_stage_runs_on_a_folder_as_on_a_file() -> None:
     info = ModelInfo("tiny", Path("tiny"), "llama", "float32", 0, 0, CONTEXT, 260)
     runner = ours(stock("llama", vocab_size=260), slots=2)
-    own = CLASSES.asked({"letters": {"by": 50.0}, "half": {}})
+    own = CLASSES.configure({"letters": {"by": 50.0}, "half": {}})
     params = SamplingParams(seed=3, max_new_tokens=8, own_stages=own, top_p=0.5)
     with Engine(Model(info, ScriptedTokenizer(), runner), stage_classes=CLASSES) as engine:
         generation = engine.submit([*b"Say it"], params)

@@ -249,7 +249,7 @@ def test_boxes_forget_the_oldest() -> None:
 def test_a_stage_of_ones_own_has_its_column_and_can_be_asked_about(
     page: TestClient, site: Site
 ) -> None:
-    own = site.backend.describe().stage_classes.asked({"half": {}})
+    own = site.backend.describe().stage_classes.configure({"half": {}})
     found = site.library.new(ME)
     asked = Settings(SamplingParams(seed=7, max_new_tokens=6, own_stages=own))
     found.ask(site.backend, "Name three colours.", asked).result(60)

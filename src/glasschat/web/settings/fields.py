@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from glasschat.chat.presets import DEFAULTS, LIMIT_FIELDS, SAMPLING_FIELDS, Preset
-from glasschat.sampling import OwnStage, SamplingParams
+from glasschat.sampling import CustomStage, SamplingParams
 from glasschat.web.language import N_, _
 
 _RANGES = {item.name: item.metadata for item in fields(SamplingParams)}
@@ -120,7 +120,7 @@ def written(name: str, value: Any) -> str:
         # As many digits as it has, two where they tell nothing more.
         return f"{value:.2f}" if math.isclose(value, round(value, 2)) else f"{value:.6g}"
     if isinstance(value, tuple):
-        return ", ".join(str(x) if isinstance(x, OwnStage) else repr(x) for x in value)
+        return ", ".join(str(x) if isinstance(x, CustomStage) else repr(x) for x in value)
     return str(value) if name == "seed" or isinstance(value, str) else f"{value:,}"
 
 

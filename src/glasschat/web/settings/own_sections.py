@@ -11,7 +11,7 @@ import streamlit as st
 
 from glasschat.chat.presets import Preset
 from glasschat.sampling import StageClass, StageClasses, StageSetting
-from glasschat.sampling.own.asked import LONGEST_TEXT, Value
+from glasschat.sampling.custom.stage import LONGEST_TEXT, Value
 from glasschat.web.language import _
 from glasschat.web.markup import plain_label
 from glasschat.web.settings import own_state
@@ -49,7 +49,7 @@ def _draw(one: StageClass, preset: Preset) -> None:
         _back(f"own_{one.name}", switch, brought is not None, to_preset)
     if not st.session_state[switch]:
         return
-    before = one.fitting(brought.values if brought else {})
+    before = one.usable_settings(brought.values if brought else {})
     help_ = to_preset if brought else _("Back to its default")
     for setting in one.settings:
         widget, name = own_state.key(one.name, setting.name), f"own_{one.name}_{setting.name}"

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from glasschat.sampling import NO_STAGES, OwnStage, StageClass, StageClasses
-from glasschat.sampling.own.asked import Value
+from glasschat.sampling import NO_STAGES, CustomStage, StageClass, StageClasses
+from glasschat.sampling.custom.stage import Value
 from glasschat.web.session import take
 
 _CLASSES, _PUT, _ABSENT = "own_classes", "own_put", "own_absent"
@@ -20,24 +20,24 @@ def key(stage: str, setting: str | None = None) -> str:
     return f"own.{stage}" if setting is None else f"own.{stage}.{setting}"
 
 
-def own_stages() -> tuple[OwnStage, ...]:
+def own_stages() -> tuple[CustomStage, ...]:
     """Those that are switched on, as they are set now; also those that are not here."""
     state = st.session_state
-    put: tuple[OwnStage, ...] | None = state.get(_PUT)
+    put: tuple[CustomStage, ...] | None = state.get(_PUT)
     if put is not None:
         return put
     classes: StageClasses = state.get(_CLASSES, NO_STAGES)
-    here = tuple(one.asked(_values(one)) for one in classes if state.get(key(one.name)))
+    here = tuple(one.configure(_values(one)) for one in classes if state.get(key(one.name)))
     return (*here, *absent())
 
 
-def absent() -> tuple[OwnStage, ...]:
+def absent() -> tuple[CustomStage, ...]:
     """Those that a conversation or a preset brought, that are not here and not switched off yet."""
-    found: tuple[OwnStage, ...] = st.session_state.get(_ABSENT, ())
+    found: tuple[CustomStage, ...] = st.session_state.get(_ABSENT, ())
     return found
 
 
-def give_up(stage: OwnStage) -> None:
+def give_up(stage: CustomStage) -> None:
     """Go on without one that is not here."""
     st.session_state[_ABSENT] = tuple(other for other in absent() if other != stage)
 
@@ -53,7 +53,7 @@ def put_widget(widget: str, value: Value) -> None:
     st.session_state[widget] = value
 
 
-def put_own(stages: Iterable[OwnStage]) -> None:
+def put_own(stages: Iterable[CustomStage]) -> None:
     """Switch these on and all others off. Before their widgets are drawn: in callbacks, say."""
     st.session_state[_PUT] = tuple(stages)
 
@@ -75,7 +75,7 @@ def begin(classes: StageClasses) -> None:
     for one in classes:
         stage = put.pop(one.name, None)
         state[key(one.name)] = stage is not None
-        for name, value in one.fitting(stage.values if stage else _values(one)).items():
+        for name, value in one.usable_settings(stage.values if stage else _values(one)).items():
             state[key(one.name, name)] = value
     state[_ABSENT] = tuple(put.values())
 

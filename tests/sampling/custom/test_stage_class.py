@@ -9,7 +9,7 @@ import pytest
 from glasschat.errors import InvalidStage, ParameterError, ReplyFailed, StageNotHere
 from glasschat.sampling import (
     DEFAULT_ORDER,
-    OwnStage,
+    CustomStage,
     SamplingParams,
     StageClasses,
     StageContext,
@@ -53,15 +53,15 @@ def test_its_fields_are_its_settings_in_their_own_words() -> None:
 
 
 def test_what_is_asked_for_is_checked_field_by_field() -> None:
-    asked = LETTERS.asked({"by": 3, "case": "UPPER"})
+    asked = LETTERS.configure({"by": 3, "case": "UPPER"})
     assert asked.values == {
         "by": 3.0, "case": "UPPER", "end": "as it is", "spare": "", "at_least": 0, "spaces": False,
     }  # fmt: skip
-    assert hash(asked) == hash(LETTERS.asked({"case": "UPPER", "by": 3.0}))
+    assert hash(asked) == hash(LETTERS.configure({"case": "UPPER", "by": 3.0}))
     built = LETTERS.build(asked)
     row = np.zeros(256, np.float32)
     assert built(row, CONTEXT)[ord("A")] == -3.0
-    assert LETTERS.build(asked) == built != LETTERS.build(LETTERS.asked({}))
+    assert LETTERS.build(asked) == built != LETTERS.build(LETTERS.configure({}))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_is_asked_for_is_checked_field_by_field() -> None:
 )
 def test_a_wrong_setting_is_refused_by_its_name(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ParameterError) as caught:
-        LETTERS.asked(settings)
+        LETTERS.configure(settings)
     assert said in str(caught.value)
 
 
@@ -97,7 +97,7 @@ def test_what_is_typed_is_read_in_the_fields_type() -> None:
 
 
 def test_settings_of_an_older_class_fit_as_far_as_they_can() -> None:
-    fitting = LETTERS.fitting({"by": 99, "case": "UPPER", "gone": 1})
+    fitting = LETTERS.usable_settings({"by": 99, "case": "UPPER", "gone": 1})
     assert (fitting["by"], fitting["case"], "gone" in fitting) == (2.0, "UPPER", False)
 
 
@@ -205,14 +205,14 @@ def test_settings_that_do_not_go_together_are_refused_before_a_reply_begins() ->
     with pytest.raises(
         ParameterError, match=r"go together \(ValueError: low is above high \(test_"
     ):
-        classes.build(classes.get("mine").asked({"low": 3}))
+        classes.build(classes.get("mine").configure({"low": 3}))
 
 
 # --- where they stand -----------------------------------------------------------------
 
 
 def params(*names: str, **settings: Any) -> SamplingParams:
-    return SamplingParams(own_stages=CLASSES.asked({name: {} for name in names}), **settings)
+    return SamplingParams(own_stages=CLASSES.configure({name: {} for name in names}), **settings)
 
 
 def test_a_processor_runs_behind_the_processors_and_a_warper_at_the_end() -> None:
@@ -242,11 +242,11 @@ def test_without_one_the_order_is_whole_again() -> None:
     [
         ({"own_stages": "half"}, "own_stages must be at most 16 stages"),
         ({"own_stages": ["half"]}, "own_stages must be"),
-        ({"own_stages": (OwnStage("half", "warper"),) * 2}, "each once"),
-        ({"own_stages": (OwnStage("top_p", "warper"),)}, "by a name of its own"),
+        ({"own_stages": (CustomStage("half", "warper"),) * 2}, "each once"),
+        ({"own_stages": (CustomStage("top_p", "warper"),)}, "by a name of its own"),
         ({"stages": (*DEFAULT_ORDER, "half")}, "stages must be each of logit_bias"),
         (
-            {"own_stages": (OwnStage("half", "warper"),), "stages": ("half",)},
+            {"own_stages": (CustomStage("half", "warper"),), "stages": ("half",)},
             "typical_p, half once",
         ),
     ],
@@ -271,19 +271,19 @@ def test_stages_that_cannot_be_are_refused(settings: dict[str, Any], said: str) 
 )
 def test_what_no_stage_is_kept_with_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ParameterError):
-        OwnStage(**({"name": "half", "kind": "warper"} | wrong))
+        CustomStage(**({"name": "half", "kind": "warper"} | wrong))
 
 
 def test_one_that_is_not_here_is_named() -> None:
     with pytest.raises(StageNotHere, match="the stage gone is not here: turn it off, or start"):
-        build_stages(SamplingParams(own_stages=(OwnStage("gone", "warper"),)), CLASSES.build)
+        build_stages(SamplingParams(own_stages=(CustomStage("gone", "warper"),)), CLASSES.build)
     with pytest.raises(StageNotHere, match="half"):
         build_stages(params("half"))
     with pytest.raises(ParameterError, match="the kind of half must be warper"):
-        CLASSES.build(OwnStage("half", "processor"))
+        CLASSES.build(CustomStage("half", "processor"))
 
 
-# --- the fence ------------------------------------------------------------------------
+# --- the guard ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_whatever_it_does_is_told_in_a_line(how: str, said: str) -> None:
     row[5] = -np.inf
     row.flags.writeable = False
     with pytest.raises(ReplyFailed) as caught:
-        CLASSES.build(CLASSES.get("wrong").asked({"how": how}))(row, CONTEXT)
+        CLASSES.build(CLASSES.get("wrong").configure({"how": how}))(row, CONTEXT)
     assert str(caught.value).startswith(said.replace("\\\\", "\\")) and "\n" not in str(
         caught.value
     )

@@ -1,4 +1,4 @@
-"""A setting of a stage of one's own: a field of its dataclass, with what a widget needs."""
+"""The settings of a custom stage: the fields of its dataclass, with what a widget needs."""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 
 from glasschat.errors import InvalidStage, ParameterError
-from glasschat.sampling.own.asked import LARGEST, LONGEST_TEXT, Value, is_name, is_value
+from glasschat.sampling.custom.stage import LARGEST, LONGEST_TEXT, Value, is_name, is_value
 
 SettingKind = Literal["bool", "int", "float", "str", "choice"]
 
@@ -19,10 +19,11 @@ _WORDS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "
 
 @dataclass(frozen=True, slots=True)
 class StageSetting:
-    """One field. `low`, `high` and `step` are of numbers, None where the class says nothing.
+    """One field of a custom stage's dataclass.
 
-    `choices` are what a Literal or an Enum allows, an Enum's members by their names; `members`
-    are those, for the class is given them.
+    `low`, `high` and `step` are for numbers, None where the class does not say. `choices` are what
+    a Literal or an Enum allows, an Enum's members by their names; `members` maps these names to the
+    members, which is what the class is instantiated with.
     """
 
     stage: str
@@ -39,7 +40,7 @@ class StageSetting:
 
     @classmethod
     def of(cls, stage: str, item: "Field[Any]", hint: Any) -> "StageSetting":
-        """That of a field and its type. Raises InvalidStage."""
+        """Read a field and its type. Raises InvalidStage."""
         where = f"the field {item.name} of the stage {stage}"
         if not is_name(item.name):
             raise InvalidStage(f"{where} needs a name of letters, digits and _, at most 40")
@@ -76,7 +77,7 @@ class StageSetting:
             members=members,
         )
         try:
-            object.__setattr__(found, "default", found.checked(default))
+            object.__setattr__(found, "default", found.validate(default))
         except ParameterError as error:
             raise InvalidStage(
                 f"{where}: its default {error.value!r} is not {error.allowed}"
@@ -85,7 +86,7 @@ class StageSetting:
 
     @property
     def allowed(self) -> str:
-        """Which values there are, in words."""
+        """The allowed values, in words."""
         if self.kind == "bool":
             return "true or false"
         if self.kind == "choice":
@@ -99,11 +100,11 @@ class StageSetting:
             return f"{number} of at least {self.low:g}"
         return number if self.high is None else f"{number} of at most {self.high:g}"
 
-    def checked(self, value: Any) -> Value:
-        """The value in the field's own type. Raises ParameterError."""
+    def validate(self, value: Any) -> Value:
+        """Return the value in the field's type. Raises ParameterError."""
         wrong = ParameterError(f"{self.stage}.{self.name}", self.allowed, value)
         if self.kind == "choice":
-            # Of equals by Python's lights, as 1 and True are, the one of the same type.
+            # 1 and True are equal in Python: only the one of the same type is meant.
             same = [c for c in self.choices if c == value and type(c) is type(value)]
             if not same:
                 raise wrong
@@ -118,7 +119,7 @@ class StageSetting:
         return found
 
     def read(self, text: str) -> Value:
-        """A value as it is typed on a command line. Raises ParameterError."""
+        """Parse a value typed on a command line. Raises ParameterError."""
         values: dict[str, Any] = {str(choice): choice for choice in self.choices}
         if self.kind == "bool":
             values = dict(_WORDS)
@@ -126,15 +127,15 @@ class StageSetting:
             typed = {"int": int, "float": float}.get(self.kind, str)(text)
         except ValueError:
             typed = text
-        return self.checked(values.get(text, typed))
+        return self.validate(values.get(text, typed))
 
     def for_class(self, value: Value) -> Any:
-        """What the class is made with."""
+        """Return the value that the class is instantiated with."""
         return value if self.members is None else self.members[value]
 
 
 def as_label(name: str) -> str:
-    """A name in Python as people read it."""
+    """Turn a Python name into words for people, "min_p" into "Min p"."""
     words = name.strip("_").replace("_", " ")
     return words[:1].upper() + words[1:]
 
@@ -148,7 +149,7 @@ def _default(item: "Field[Any]", where: str) -> Any:
 
 
 def _metadata(metadata: Mapping[Any, Any], kind: SettingKind, where: str) -> dict[str, Any]:
-    """What the class says of a field for its widget. Raises InvalidStage."""
+    """Check and return what a field's metadata says for its widget. Raises InvalidStage."""
     known = _TEXTS + (_NUMBERS if kind in ("int", "float") else ())
     for name, value in metadata.items():
         if name not in known:

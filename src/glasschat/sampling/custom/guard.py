@@ -1,4 +1,4 @@
-"""A stage of one's own between fences: whatever it does wrong ends its own reply, in words."""
+"""Guard around a custom stage: whatever it does wrong ends its own reply, with a message."""
 
 import importlib
 import traceback
@@ -8,43 +8,44 @@ from pathlib import Path
 import numpy as np
 
 from glasschat.errors import ReplyFailed
-from glasschat.sampling.own.asked import OwnStage
+from glasschat.sampling.custom.stage import CustomStage
 from glasschat.sampling.stages import Stage, StageContext, StageKind
 from glasschat.sampling.workspace import Row
 
 _LONGEST = 300
-# Between us and what somebody wrote: our own code, imports, what dataclasses write.
+# Frames of a traceback that are not the author's: this package, imports, generated dataclass code.
 _OURS = (str(Path(__file__).parent), str(Path(importlib.__file__).parent), "<")
 
 
 @dataclass(frozen=True, slots=True)
 class GuardedStage:
-    """Runs a stage and looks at what it returns.
+    """Runs a custom stage and checks what it returns.
 
     Raises ReplyFailed, naming the stage, where it raises or ends the process, returns something
     else than float32 [vocab], or brings back tokens that were removed before it. NaN, infinity and
-    a row without tokens are refused behind every stage. Two are equal that do the same.
+    a row without tokens are refused after every stage. Two guarded stages with the same name, kind
+    and values are equal.
     """
 
-    asked: OwnStage
+    custom: CustomStage
     stage: Stage = field(compare=False, repr=False)
 
     @property
     def name(self) -> str:
-        """See Stage.name."""
-        return self.asked.name
+        """The name that records and errors use."""
+        return self.custom.name
 
     @property
     def kind(self) -> StageKind:
-        """See Stage.kind."""
-        return self.asked.kind
+        """Whether the class calls itself a processor or a warper."""
+        return self.custom.kind
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """The scores after the stage."""
+        """Return the scores after the stage, float32 [vocab]."""
         try:
             after = self.stage(scores, context)
         except (Exception, SystemExit) as error:
-            raise ReplyFailed(f"the stage {self.name} failed: {told(error)}") from error
+            raise ReplyFailed(f"the stage {self.name} failed: {describe_error(error)}") from error
         if after is scores:
             return scores
         if type(after) is not np.ndarray:
@@ -57,7 +58,7 @@ class GuardedStage:
                 f"the stage {self.name} returned {after.dtype} {list(after.shape)}, and it was "
                 f"given float32 {list(scores.shape)}: return the same"
             )
-        # A later stage may forget what a grammar forbade, or a cut before it took away.
+        # Otherwise it could undo a grammar, or a cut before it.
         if np.any((after > -np.inf) & (scores == -np.inf)):
             raise ReplyFailed(
                 f"the stage {self.name} brought back a token that was removed before it: leave "
@@ -66,8 +67,8 @@ class GuardedStage:
         return after
 
 
-def told(error: BaseException) -> str:
-    """An error of somebody's code in a line: kind, words, and the deepest place in their file."""
+def describe_error(error: BaseException) -> str:
+    """Return an error of an author's code in one line: type, text, deepest line of their file."""
     words = " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST].rstrip(": ")
     frames = [
         f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OURS)

@@ -1,4 +1,4 @@
-"""A stage of one's own as a reply asks for it: name and settings, without its code."""
+"""A custom stage as a reply's settings hold it: its name and its values, without its code."""
 
 import math
 import re
@@ -12,21 +12,21 @@ from glasschat.sampling.stages import StageKind
 Value = bool | int | float | str
 
 LONGEST_TEXT = 1000
-"""Characters of a setting that is a text."""
+"""Greatest length of a text value, in characters."""
 
 LARGEST = 2**53 - 1
-"""Of a whole number: as far as a script on a page counts exactly."""
+"""Greatest whole number: scripts on a page count exactly up to it."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _MOST_SETTINGS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class OwnStage:
-    """A stage that did not come with glasschat: what of it is kept with a reply.
+class CustomStage:
+    """A stage that did not come with glasschat, as it is kept with a reply.
 
-    It can be read where the stage is not; that is why the `kind` is here too. `settings` are
-    pairs of field and value, in the order of the fields' names. Frozen and hashable.
+    It can be read where the class is not installed; that is why the `kind` is here too. `settings`
+    are pairs of field and value, sorted by field. Frozen and hashable.
 
     Raises ParameterError for a name, a kind or a value that no stage has.
     """
@@ -52,13 +52,13 @@ class OwnStage:
         object.__setattr__(self, "settings", tuple(sorted(given.items())))
 
     @classmethod
-    def of(cls, name: str, kind: StageKind, settings: Mapping[str, Value]) -> "OwnStage":
-        """With its settings by their fields. Raises ParameterError."""
+    def of(cls, name: str, kind: StageKind, settings: Mapping[str, Value]) -> "CustomStage":
+        """Return the stage with its settings given as a mapping. Raises ParameterError."""
         return cls(name, kind, tuple(settings.items()))
 
     @property
     def values(self) -> dict[str, Value]:
-        """The settings by their fields."""
+        """The settings as a mapping of field to value."""
         return dict(self.settings)
 
     def __str__(self) -> str:
@@ -66,12 +66,12 @@ class OwnStage:
 
 
 def is_name(name: Any) -> bool:
-    """Whether a stage or a field of it may be called that."""
+    """Return whether a stage, or a field of one, may have that name."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def is_value(value: Any) -> bool:
-    """Whether that can be a setting, and be kept as JSON."""
+    """Return whether a value can be a setting, which means that JSON can hold it."""
     if isinstance(value, str):
         return len(value) <= LONGEST_TEXT
     if isinstance(value, bool):

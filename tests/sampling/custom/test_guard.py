@@ -1,4 +1,4 @@
-"""A stage that a user wrote is run, recorded and fenced like those that came with glasschat."""
+"""A stage that a user wrote is run, recorded and guarded like those that came with glasschat."""
 
 from dataclasses import dataclass
 

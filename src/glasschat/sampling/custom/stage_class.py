@@ -1,4 +1,4 @@
-"""A class that is a stage of one's own: read once, made anew for each reply."""
+"""The classes of custom stages: read once, instantiated for each reply."""
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,24 +6,24 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_args, get_type_hints
 
 from glasschat.errors import InvalidStage, ParameterError, StageNotHere
+from glasschat.sampling.custom.guard import GuardedStage, describe_error
+from glasschat.sampling.custom.stage import CustomStage, Value, is_name
+from glasschat.sampling.custom.stage_setting import StageSetting, as_label
 from glasschat.sampling.grammar import Grammar
 from glasschat.sampling.order import DEFAULT_ORDER
-from glasschat.sampling.own.asked import OwnStage, Value, is_name
-from glasschat.sampling.own.fence import GuardedStage, told
-from glasschat.sampling.own.stage_setting import StageSetting, as_label
 from glasschat.sampling.params import SamplingParams
 from glasschat.sampling.stages import Stage, StageKind
 
-# What records and pages call something else.
+# Names that records and pages use for something else.
 _TAKEN = frozenset({*DEFAULT_ORDER, Grammar.name, "raw", "softmax", "draw"})
 
 
 @dataclass(frozen=True, slots=True)
 class StageClass:
-    """A stage by its class: name, kind and settings.
+    """The class of a custom stage with its name, kind and settings.
 
-    `label` and `help` are the class's own words: its attribute `label`, or the name, and the first
-    line of its docstring.
+    `label` is the class's attribute of that name, or its name as words; `help` is the first line of
+    its docstring.
     """
 
     name: str
@@ -35,7 +35,7 @@ class StageClass:
 
     @classmethod
     def of(cls, maker: Any, source: str) -> "StageClass":
-        """That of a frozen dataclass, called `source` in errors. Raises InvalidStage."""
+        """Read a frozen dataclass; errors call it `source`. Raises InvalidStage."""
         if not isinstance(maker, type) or not is_dataclass(maker):
             raise InvalidStage(f"the stage {source} is no dataclass: see docs/own-stage.md")
         if not maker.__dataclass_params__.frozen:  # type: ignore[attr-defined]
@@ -48,7 +48,7 @@ class StageClass:
             hints = get_type_hints(maker)
         except Exception as error:
             raise InvalidStage(
-                f"the stage {source} has types that cannot be read: {told(error)}"
+                f"the stage {source} has types that cannot be read: {describe_error(error)}"
             ) from error
         settings = [StageSetting.of(source, item, hints[item.name]) for item in items]
         name, kind = _name_and_kind(maker, source)
@@ -62,48 +62,48 @@ class StageClass:
             maker=maker,
         )
 
-    def asked(self, settings: Mapping[str, Any]) -> OwnStage:
-        """The stage with these settings, and its defaults for the others. Raises ParameterError."""
+    def configure(self, settings: Mapping[str, Any]) -> CustomStage:
+        """Return the stage with these settings and defaults for the rest. Raises ParameterError."""
         known = {setting.name: setting for setting in self.settings}
         for name in settings:
             if name not in known:
                 allowed = "a stage without settings" if not known else f"set by {', '.join(known)}"
                 raise ParameterError(self.name, allowed, name)
         values = {
-            name: setting.checked(settings.get(name, setting.default))
+            name: setting.validate(settings.get(name, setting.default))
             for name, setting in known.items()
         }
-        return OwnStage.of(self.name, self.kind, values)
+        return CustomStage.of(self.name, self.kind, values)
 
-    def fitting(self, settings: Mapping[str, Value]) -> dict[str, Value]:
-        """What of these settings it has, and its defaults for what it has not, or not any more."""
-        found = {}
+    def usable_settings(self, settings: Mapping[str, Value]) -> dict[str, Value]:
+        """Return those of the values that the class still takes, and its defaults for the rest."""
+        usable = {}
         for setting in self.settings:
             try:
-                found[setting.name] = setting.checked(settings.get(setting.name, setting.default))
+                usable[setting.name] = setting.validate(settings.get(setting.name, setting.default))
             except ParameterError:
-                found[setting.name] = setting.default
-        return found
+                usable[setting.name] = setting.default
+        return usable
 
-    def build(self, asked: OwnStage) -> Stage:
-        """The stage for one reply. Raises ParameterError for settings that it does not take."""
-        if asked.kind != self.kind:
-            raise ParameterError(f"the kind of {self.name}", self.kind, asked.kind)
-        values = self.asked(asked.values).values
+    def build(self, custom: CustomStage) -> Stage:
+        """Instantiate the stage for one reply. Raises ParameterError for values it refuses."""
+        if custom.kind != self.kind:
+            raise ParameterError(f"the kind of {self.name}", self.kind, custom.kind)
+        values = self.configure(custom.values).values
         given = {s.name: s.for_class(values[s.name]) for s in self.settings}
         try:
             stage: Stage = self.maker(**given)
         except (Exception, SystemExit) as error:
-            allowed = f"made with settings that go together ({told(error)})"
+            allowed = f"made with settings that go together ({describe_error(error)})"
             raise ParameterError(self.name, allowed, values) from error
-        return GuardedStage(OwnStage.of(self.name, self.kind, values), stage)
+        return GuardedStage(CustomStage.of(self.name, self.kind, values), stage)
 
 
 @dataclass(frozen=True, slots=True)
 class StageClasses:
-    """The classes that are at hand, in the order in which they were named.
+    """The classes of custom stages that a server has, in the order in which they were named.
 
-    Raises InvalidStage where two have one name.
+    Raises InvalidStage where two have the same name.
     """
 
     classes: tuple[StageClass, ...] = ()
@@ -121,23 +121,23 @@ class StageClasses:
         return len(self.classes)
 
     def get(self, name: str) -> StageClass:
-        """The class of that name. Raises StageNotHere."""
+        """Return the class of that name. Raises StageNotHere."""
         for one in self.classes:
             if one.name == name:
                 return one
         raise StageNotHere(name)
 
-    def build(self, asked: OwnStage) -> Stage:
-        """The stage for one reply. Raises StageNotHere, ParameterError."""
-        return self.get(asked.name).build(asked)
+    def build(self, custom: CustomStage) -> Stage:
+        """Instantiate the stage for one reply. Raises StageNotHere, ParameterError."""
+        return self.get(custom.name).build(custom)
 
-    def asked(self, wanted: Mapping[str, Mapping[str, Any]]) -> tuple[OwnStage, ...]:
-        """Those named, each with its settings. Raises StageNotHere, ParameterError."""
-        return tuple(self.get(name).asked(settings) for name, settings in wanted.items())
+    def configure(self, wanted: Mapping[str, Mapping[str, Any]]) -> tuple[CustomStage, ...]:
+        """Return the named stages with their settings. Raises StageNotHere, ParameterError."""
+        return tuple(self.get(name).configure(settings) for name, settings in wanted.items())
 
     @classmethod
     def of(cls, makers: Iterable[Any]) -> "StageClasses":
-        """Those of some dataclasses. Raises InvalidStage."""
+        """Read some frozen dataclasses. Raises InvalidStage."""
         return cls(tuple(StageClass.of(m, getattr(m, "__name__", repr(m))) for m in makers))
 
 
@@ -145,13 +145,13 @@ NO_STAGES = StageClasses()
 
 
 def _name_and_kind(maker: Any, source: str) -> tuple[str, StageKind]:
-    """What the class says of itself, and whether it can be called. Raises InvalidStage."""
+    """Return name and kind of a default instance that can be called. Raises InvalidStage."""
     try:
         stage = maker()
         name, kind = stage.name, stage.kind
     except (Exception, SystemExit) as error:
         raise InvalidStage(
-            f"the stage {source} cannot be made with its defaults: {told(error)}"
+            f"the stage {source} cannot be made with its defaults: {describe_error(error)}"
         ) from error
     if not is_name(name):
         raise InvalidStage(
@@ -167,12 +167,12 @@ def _name_and_kind(maker: Any, source: str) -> tuple[str, StageKind]:
         inspect.signature(stage).bind(None, None)
     except (TypeError, ValueError) as error:
         raise InvalidStage(
-            f"the stage {source} cannot be called with scores and context: {told(error)}"
+            f"the stage {source} cannot be called with scores and context: {describe_error(error)}"
         ) from error
     return name, kind
 
 
 def _first_line(maker: type[Any]) -> str:
-    """Of its docstring; what dataclasses write for one that has none is no help."""
+    """Return the first line of a docstring, "" for the one that dataclasses generate."""
     text = inspect.cleandoc(maker.__doc__ or "")
     return "" if text.startswith(f"{maker.__name__}(") else text.partition("\n")[0]
