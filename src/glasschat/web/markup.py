@@ -8,24 +8,24 @@ text which is read here in another way than in the browser still fetches nothing
 """
 
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 # What may stand before a fence: blanks, quotation marks, the bullet of a list.
 _BEFORE = r"(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*"
 # A fence of backticks has none in its first line: that would be a code span.
 FENCE = rf"{_BEFORE}(?P<mark>`{{3,}}(?=[^`\n]*$)|~{{3,}})"
 
-# Fenced blocks (an open one runs to the end) and code spans are left alone. A span ends with its
-# paragraph, so it does not reach into a line that begins a block of its own.
-_CODE = re.compile(
-    rf"(?P<fence>^{FENCE}[^\n]*(?:\n(?:[^\n]*\n)*?[ \t>]*(?P=mark)[`~]*[ \t]*$|(?s:.*)\Z))"
-    r"|(?P<escaped>\\`)"
-    r"|(?P<span>(?<!`)(?P<ticks>`+)(?!`)"
-    r"(?:[^\n]|\n(?![ \t]*(?:[-*+>#|=~]|`{3}|\d{1,9}[.)]|$)))+?(?<!`)(?P=ticks)(?!`))",
-    re.MULTILINE,
+# A fenced block; an open one runs to the end.
+_FENCED = re.compile(
+    rf"^{FENCE}[^\n]*(?:\n(?:[^\n]*\n)*?[ \t>]*(?P=mark)[`~]*[ \t]*$|(?s:.*)\Z)", re.MULTILINE
 )
-_DISPLAY = re.compile(r"\\\[(.+?)\\\]", re.DOTALL)
-_INLINE = re.compile(r"\\\((.+?)\\\)", re.DOTALL)
+_TICKS = re.compile(r"`+")
+# A code span ends with its paragraph, so it does not reach into a line that begins a block.
+_BLOCK_BEGINS = re.compile(r"\n(?=[ \t]*(?:[-*+>#|=~]|`{3}|\d{1,9}[.)]|$))", re.MULTILINE)
+# No formula contains the beginning of another: what follows an opening without an end is read once.
+_DISPLAY = re.compile(r"\\\[((?:[^\\]|\\(?!\[))+?)\\\]")
+_INLINE = re.compile(r"\\\(((?:[^\\]|\\(?!\())+?)\\\)")
 # A formula as pandoc reads it: no blank inside the dollars, no digit after them.
 _FORMULA = re.compile(
     r"(?<!\\)\$\$(?P<display>[^$]+?)\$\$"
@@ -44,18 +44,20 @@ _WORD_JOINER = "\u2060"
 
 def to_markdown(text: str) -> str:
     """`text` as Markdown that shows what the model meant and fetches nothing."""
-    return _outside(_CODE, text, _prose)
+    return _outside(_code(text), text, _prose)
 
 
 def literal_lines(text: str) -> str:
     """Markdown that keeps the line breaks of what a person typed."""
-    return _outside(_CODE, text, lambda part: _prose(part).replace("\n", "  \n"))
+    return _outside(_code(text), text, lambda part: _prose(part).replace("\n", "  \n"))
 
 
 def _prose(text: str) -> str:
     text = _DISPLAY.sub(lambda match: f"$$\n{match[1].strip()}\n$$", text)
     text = _INLINE.sub(lambda match: f"${match[1].strip()}$", text)
-    return _outside(_FORMULA, text, _words, lambda formula: formula.replace("![", "! ["))
+    return _outside(
+        _spans_of(_FORMULA, text), text, _words, lambda formula: formula.replace("![", "! [")
+    )
 
 
 def _words(text: str) -> str:
@@ -66,18 +68,63 @@ def _words(text: str) -> str:
     return _DIRECTIVE.sub(lambda match: "\\:" * len(match[0]), text)
 
 
+def _spans_of(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
+    return (match.span() for match in pattern.finditer(text))
+
+
+def _code(text: str) -> Iterator[tuple[int, int]]:
+    """Yield start and end of every fenced block and code span, in their order.
+
+    Takes time in proportion to the text, whatever backticks are in it.
+    """
+    start = 0
+    for fenced in _FENCED.finditer(text):
+        yield from _code_spans(text, start, fenced.start())
+        yield fenced.span()
+        start = fenced.end()
+    yield from _code_spans(text, start, len(text))
+
+
+def _code_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    for boundary in _BLOCK_BEGINS.finditer(text, start, end):
+        yield from _spans_in_paragraph(text, start, boundary.start())
+        start = boundary.end()
+    yield from _spans_in_paragraph(text, start, end)
+
+
+def _spans_in_paragraph(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the code spans: a run of backticks to the next run of the same length."""
+    runs = [match.span() for match in _TICKS.finditer(text, start, end)]
+    following: dict[int, deque[int]] = {}
+    for number, (first, last) in enumerate(runs):
+        following.setdefault(last - first, deque()).append(number)
+    number = 0
+    while number < len(runs):
+        first, last = runs[number]
+        closers = following[last - first]
+        while closers and closers[0] <= number:
+            closers.popleft()
+        if text[first - 1 : first] == "\\":
+            # An escaped backtick begins no span, and no formula reaches over it.
+            yield first - 1, first + 1
+        elif closers:
+            number = closers[0]
+            yield first, runs[number][1]
+        number += 1
+
+
 def _outside(
-    pattern: re.Pattern[str],
+    spans: Iterable[tuple[int, int]],
     text: str,
     change: Callable[[str], str],
     inside: Callable[[str], str] = str,
 ) -> str:
-    """`text` with `change` applied to what `pattern` does not match, `inside` to what it does."""
+    """Return `text` with `inside` applied to the spans, and `change` to what lies between them."""
     parts: list[str] = []
     end = 0
-    for match in pattern.finditer(text):
-        parts += [change(text[end : match.start()]), inside(match[0])]
-        end = match.end()
+    for start, stop in spans:
+        parts += [change(text[end:start]), inside(text[start:stop])]
+        end = stop
     return "".join([*parts, change(text[end:])])
 
 

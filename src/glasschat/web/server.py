@@ -25,6 +25,7 @@ from glasschat.errors import ServerError
 from glasschat.web.access import Access, LocalAccess, open_access
 from glasschat.web.access.guests import GuestAccess
 from glasschat.web.glass import routes as glass
+from glasschat.web.origins import OriginCheck
 from glasschat.web.site import Site, open_site
 from glasschat.web.streaming import closing, routes
 
@@ -74,6 +75,9 @@ _HEADERS = [
     (b"content-security-policy", _POLICY.encode()),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
+    # A page that opened this one, or that it opened, has no hold on it, and none embeds its files.
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 ]
 
 
@@ -157,7 +161,12 @@ def build_app(
 
     # The API has its own door, in front of the one for people: a program signs in nowhere.
     own = [Middleware(BesidePages, api)] if api is not None else []
-    middleware = [*own, Middleware(_ResponseHeaders), Middleware(access.gate)]
+    middleware = [
+        *own,
+        Middleware(_ResponseHeaders),
+        Middleware(OriginCheck, options.allowed_hosts),
+        Middleware(access.gate),
+    ]
     if options.allowed_hosts or not isinstance(access, GuestAccess):
         # A web page elsewhere that points its own name here is turned away.
         by_number = not options.is_loopback
