@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PINS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test format bench clean
+.PHONY: help run test format bench figures clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | \
@@ -49,6 +49,9 @@ format: $(VENV)/.stamp-test ## format the code and mend what lint can mend
 
 bench: $(VENV)/.stamp-bench ## measure side by side with others: MODEL=path.gguf ARGS=--json
 	@exec $(BIN)/python -m bench $${MODEL:+--model "$$MODEL"} $(ARGS)
+
+figures: $(VENV)/.stamp-test ## count the figures of the code that docs/log.md follows: ARGS="--root CHECKOUT"
+	@$(BIN)/python tools/figures.py $(ARGS)
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
