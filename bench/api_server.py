@@ -17,8 +17,8 @@ from statistics import mean
 
 from bench.config import QUESTIONS, decode_tps, reply_of
 from glasschat.api import AdmissionControl, Api, ApiOptions
-from glasschat.api.app import api_alone
-from glasschat.api.server import run
+from glasschat.api.app import build_api_app
+from glasschat.api.server import run_server
 from glasschat.backends import LocalBackend, Readiness
 from glasschat.config import ModelOptions, WebOptions
 from glasschat.models.load import load_model, plan_model
@@ -54,8 +54,8 @@ def main() -> None:
     )
     backend = LocalBackend(lambda progress: load_model(plan, progress), name=plan.info.name)
     threading.Thread(target=steer, args=(backend,), daemon=True).start()
-    where, desk = WebOptions(port=port), AdmissionControl(backend, ApiOptions())
-    run(api_alone(Api(desk), where), desk, host=where.host, port=port)
+    where, api = WebOptions(port=port), Api(AdmissionControl(backend, ApiOptions()))
+    run_server(build_api_app(api, where), api, host=where.host, port=port)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ class Served:
 
     url: str
     backend: LocalBackend
-    desk: AdmissionControl
+    admission: AdmissionControl
     client: httpx.Client
 
     def post(self, path: str, body: Any, **more: Any) -> httpx.Response:
@@ -75,19 +75,19 @@ def served(
         stage_classes=stage_classes,
     )
     backend.load_in_background() if loader else backend.load()
-    desk = AdmissionControl(backend, options or ApiOptions())
+    admission = AdmissionControl(backend, options or ApiOptions())
     # With the protocol named, asyncio turns off Nagle's algorithm, as on a server's own port.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    config = uvicorn.Config(Api(desk), http=Connection, log_config=None, lifespan="off")
+    config = uvicorn.Config(Api(admission), http=Connection, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
     thread.start()
     try:
         wait_until(lambda: server.started)
         with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
-            yield Served(url, backend, desk, client)
+            yield Served(url, backend, admission, client)
     finally:
         server.should_exit = server.force_exit = True
         if loader is None:

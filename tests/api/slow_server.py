@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 
 from glasschat.api import AdmissionControl, Api, ApiOptions, connection
-from glasschat.api.app import api_alone
-from glasschat.api.server import run
+from glasschat.api.app import build_api_app
+from glasschat.api.server import run_server
 from glasschat.backends import LocalBackend
 from glasschat.config import WebOptions
 from glasschat.models.scripted import scripted_model
@@ -19,13 +19,13 @@ def main() -> None:
     parser.add_argument("--drain", type=float, default=0.0)
     parser.add_argument("--step", type=float, default=0.02)
     parser.add_argument("--context", type=int, default=4096)
-    parser.add_argument("--head-within", type=float, default=connection.HEAD_WITHIN_S)
-    parser.add_argument("--unread", type=float, default=connection.UNREAD_S)
-    parser.add_argument("--most-open", type=int, default=connection.MOST_OPEN)
+    parser.add_argument("--head-within", type=float, default=connection.HEAD_TIMEOUT_S)
+    parser.add_argument("--unread", type=float, default=connection.READ_TIMEOUT_S)
+    parser.add_argument("--most-open", type=int, default=connection.MAX_CONNECTIONS)
     options = parser.parse_args()
-    connection.HEAD_WITHIN_S = options.head_within
-    connection.UNREAD_S = options.unread
-    connection.MOST_OPEN = options.most_open
+    connection.HEAD_TIMEOUT_S = options.head_within
+    connection.READ_TIMEOUT_S = options.unread
+    connection.MAX_CONNECTIONS = options.most_open
 
     def slowly(_ids: Sequence[int]) -> int:
         time.sleep(options.step)
@@ -33,9 +33,9 @@ def main() -> None:
 
     model = scripted_model(slowly, context=options.context)
     backend = LocalBackend(lambda _: model, name="scripted")
-    desk = AdmissionControl(backend, ApiOptions(drain_s=options.drain))
+    api = Api(AdmissionControl(backend, ApiOptions(drain_s=options.drain)))
     where = WebOptions(port=options.port)
-    run(api_alone(Api(desk), where), desk, host=where.host, port=where.port)
+    run_server(build_api_app(api, where), api, host=where.host, port=where.port)
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ def test_who_leaves_is_noticed_within_one_step() -> None:
         with server.client.stream("POST", CHAT, json={**LONG, "stream": True}) as answer:
             gate.release(4)
             next(answer.iter_bytes())
-        wait_until(lambda: not server.desk._running)
+        wait_until(lambda: not server.admission._running)
         gate.release(1)
         wait_until(lambda: busy(server) == 0)
 
@@ -172,7 +172,7 @@ def test_half_a_request_and_then_nothing(talker: Served) -> None:
 
 
 def test_a_slow_body_is_not_waited_for(talker: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glasschat.api.parse.BODY_WITHIN_S", 0.2)
+    monkeypatch.setattr("glasschat.api.parse.BODY_TIMEOUT_S", 0.2)
     host, port = talker.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as slow:
         slow.sendall(
@@ -183,7 +183,7 @@ def test_a_slow_body_is_not_waited_for(talker: Served, monkeypatch: pytest.Monke
 
 
 def test_who_does_not_read_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glasschat.api.connection.UNREAD_S", 0.3)
+    monkeypatch.setattr("glasschat.api.connection.READ_TIMEOUT_S", 0.3)
     body = json.dumps(
         {"messages": HELLO, "stream": True, "glass": True, "n": 4, "max_tokens": 400}
     ).encode()
@@ -197,8 +197,8 @@ def test_who_does_not_read_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
                 b"Content-Type: application/json\r\n"
                 b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
             )
-            wait_until(lambda: bool(server.desk._running))
-            wait_until(lambda: not server.desk._running)
+            wait_until(lambda: bool(server.admission._running))
+            wait_until(lambda: not server.admission._running)
         assert server.chat(max_tokens=2).status_code == 200
 
 

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from tests.api.hostile import Target, chat, request, rest_of, target
 from tests.api.serving import COMPLETIONS, wait_until
 
-HEAD_WITHIN_S = 0.5
-UNREAD_S = 0.5
+HEAD_TIMEOUT_S = 0.5
+READ_TIMEOUT_S = 0.5
 LONG = 3000
 
 
 @pytest.fixture(scope="module")
 def module_server() -> Iterator[Target]:
-    limits = ["--head-within", str(HEAD_WITHIN_S), "--unread", str(UNREAD_S)]
+    limits = ["--head-within", str(HEAD_TIMEOUT_S), "--unread", str(READ_TIMEOUT_S)]
     with target("--step", "0.002", *limits) as found:
         yield found
 
@@ -217,7 +217,7 @@ def test_a_head_that_comes_letter_by_letter_is_not_waited_for(server: Target, fi
         if first:
             assert b" 200 " in connection.recv(65536)
         began = time.monotonic()
-        connection.settimeout(HEAD_WITHIN_S / 10)
+        connection.settimeout(HEAD_TIMEOUT_S / 10)
         for letter in b"GET /v1/models HTTP/1.1\r\nX-A: " + b"a" * 1000:
             try:
                 connection.sendall(bytes([letter]))
@@ -227,13 +227,13 @@ def test_a_head_that_comes_letter_by_letter_is_not_waited_for(server: Target, fi
                 continue
             except ConnectionError:
                 break
-        assert HEAD_WITHIN_S / 2 < time.monotonic() - began < 10 * HEAD_WITHIN_S
+        assert HEAD_TIMEOUT_S / 2 < time.monotonic() - began < 10 * HEAD_TIMEOUT_S
 
 
 def test_nothing_at_all_is_not_waited_for(server: Target) -> None:
     began = time.monotonic()
     assert server.tell(b"", half=False) == b""
-    assert HEAD_WITHIN_S / 2 < time.monotonic() - began < 10 * HEAD_WITHIN_S
+    assert HEAD_TIMEOUT_S / 2 < time.monotonic() - began < 10 * HEAD_TIMEOUT_S
 
 
 def test_who_goes_on_after_the_answer_is_not_listened_to(server: Target) -> None:
@@ -245,7 +245,7 @@ def test_who_goes_on_after_the_answer_is_not_listened_to(server: Target) -> None
         assert b" 415 " in connection.recv(65536)
         began = time.monotonic()
         with pytest.raises(ConnectionError):
-            while time.monotonic() - began < 20 * HEAD_WITHIN_S:
+            while time.monotonic() - began < 20 * HEAD_TIMEOUT_S:
                 connection.sendall(b"x" * 100)
                 time.sleep(0.02)
 
@@ -291,8 +291,8 @@ def test_who_takes_nothing_in_is_cut_off(server: Target, reads: bool) -> None:
         slow.sendall(request(body, "/tokenize"))
         told = slow.recv(1000)
         began = time.monotonic()
-        while time.monotonic() - began < 4 * UNREAD_S:
-            time.sleep(UNREAD_S / 10)
+        while time.monotonic() - began < 4 * READ_TIMEOUT_S:
+            time.sleep(READ_TIMEOUT_S / 10)
             told += slow.recv(50_000) if reads else b""
         head, _, answer = (told + rest_of(slow)).partition(b"\r\n\r\n")
         length = re.search(rb"content-length: (\d+)", head)

@@ -12,12 +12,12 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocketDisconnect
 
-from glasschat.api.hosts import HostCheck, names_served
+from glasschat.api.hosts import HostCheck, allowed_host_names
 from glasschat.config import WebOptions
 
 INSIDE = PlainTextResponse("inside")
-LOCAL = TestClient(HostCheck(INSIDE, names_served(WebOptions())))
-BY_NUMBER = TestClient(HostCheck(INSIDE, ["chat.example"], by_number=True))
+LOCAL = TestClient(HostCheck(INSIDE, allowed_host_names(WebOptions())))
+BY_NUMBER = TestClient(HostCheck(INSIDE, ["chat.example"], allow_addresses=True))
 
 
 def status(client: TestClient, host: str) -> int:
@@ -57,7 +57,7 @@ def test_numbers_where_others_reach_us(address: ipaddress.IPv4Address) -> None:
 )
 def test_what_only_looks_like_numbers(host: str) -> None:
     assert (
-        TestClient(HostCheck(INSIDE, [], by_number=True))
+        TestClient(HostCheck(INSIDE, [], allow_addresses=True))
         .get("/", headers={"host": host.encode()})
         .status_code
         == 400
@@ -80,5 +80,5 @@ def test_never_looser_than_starlettes_own(host: str) -> None:
 def test_this_machine_goes_by_its_name_on_a_network_only() -> None:
     own = socket.gethostname().lower()
     options = WebOptions(host="192.0.2.1", allowed_hosts=("chat.example",))
-    assert {own, "192.0.2.1", "chat.example", "localhost"} <= names_served(options)
-    assert own == "localhost" or own not in names_served(WebOptions())
+    assert {own, "192.0.2.1", "chat.example", "localhost"} <= allowed_host_names(options)
+    assert own == "localhost" or own not in allowed_host_names(WebOptions())

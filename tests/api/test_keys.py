@@ -10,7 +10,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from glasschat.api import AdmissionControl, Api, ApiOptions, BesidePages, Key, Keyring
+from glasschat.api import AdmissionControl, Api, ApiDispatcher, ApiOptions, Key, Keyring
 from glasschat.backends import LocalBackend
 from glasschat.cli import build_parser, main
 from glasschat.cli.api_arguments import api_options
@@ -22,7 +22,7 @@ from tests.api.serving import CHAT, HELLO, Served, endless, served, wait_until
 from tests.api.test_refusals import error_of
 
 ADA, BOB = "ada-0123456789abcdef", "bob-0123456789abcdef"
-KEYS = Keyring([Key.of("ada", ADA), Key.of("bob", BOB, most_running=2)])
+KEYS = Keyring([Key.from_secret("ada", ADA), Key.from_secret("bob", BOB, most_running=2)])
 
 
 def bearing(key: str) -> dict[str, str]:
@@ -71,7 +71,7 @@ def test_a_key_is_nowhere_to_be_read(caplog: pytest.LogCaptureFixture) -> None:
     # A line is written once the answer has gone: the next request's may be before it.
     assert {line["status"]: line["key"] for line in lines} == {200: "ada", 401: None}
     assert not any(word in caplog.text for word in (ADA, "wrong-but"))
-    assert ADA not in repr(KEYS) + repr(options) + repr(Key.of("ada", ADA))
+    assert ADA not in repr(KEYS) + repr(options) + repr(Key.from_secret("ada", ADA))
 
 
 def test_texts_are_logged_only_where_that_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
@@ -96,14 +96,13 @@ def test_a_key_has_a_limit_of_its_own() -> None:
     gate = threading.Semaphore(0)
     model = scripted_model(endless, gate=gate)
     with served(model, ApiOptions(keys=KEYS)) as server:
-        desk = server.desk
         waiting = threading.Thread(
             target=lambda: server.post(
                 CHAT, {"messages": HELLO, "n": 2, "max_tokens": 3}, headers=bearing(BOB)
             )
         )
         waiting.start()
-        wait_until(lambda: desk.backend.stats().running + desk.backend.stats().waiting == 2)
+        wait_until(lambda: server.backend.stats().running + server.backend.stats().waiting == 2)
         answer = server.post(CHAT, {"messages": HELLO}, headers=bearing(BOB))
         error = error_of(answer, 429)
         assert error["code"] == "rate_limit_exceeded"
@@ -116,7 +115,7 @@ def test_a_key_has_a_limit_of_its_own() -> None:
             )
         )
         others.start()
-        wait_until(lambda: desk.backend.stats().running + desk.backend.stats().waiting == 3)
+        wait_until(lambda: server.backend.stats().running + server.backend.stats().waiting == 3)
         gate.release(1000)
         waiting.join()
         others.join()
@@ -130,7 +129,7 @@ def test_a_key_has_a_limit_of_its_own() -> None:
 def beside_password(options: ApiOptions) -> TestClient:
     backend = LocalBackend(lambda _: scripted_model("Hello"), name="scripted")
     gate = SharedAccess(Password("a long enough password"), 8501).gate(PlainTextResponse("page"))
-    return TestClient(BesidePages(gate, Api(AdmissionControl(backend, options))))
+    return TestClient(ApiDispatcher(gate, Api(AdmissionControl(backend, options))))
 
 
 def test_behind_a_password_programs_need_a_key_and_no_form() -> None:
@@ -270,5 +269,5 @@ def test_what_serve_refuses(
 
 def test_a_key_is_not_repeated() -> None:
     with pytest.raises(ParameterError) as error:
-        Key.of("ada", "too-short")
+        Key.from_secret("ada", "too-short")
     assert "too-short" not in str(error.value)

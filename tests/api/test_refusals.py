@@ -167,7 +167,7 @@ def test_a_form_of_some_web_page_is_no_request(talker: Served, kind: str) -> Non
 
 
 def test_too_large_a_body(talker: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glasschat.api.parse.MOST_BYTES", 1000)
+    monkeypatch.setattr("glasschat.api.parse.MAX_BODY_BYTES", 1000)
     error_of(talker.chat(user="x" * 1000), 413)
 
 

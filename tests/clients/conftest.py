@@ -20,7 +20,7 @@ SAYING = "Hello wörld, how are you? 🙂"
 @pytest.fixture(scope="package")
 def locked() -> Iterator[Served]:
     """Says SAYING, to who has KEY."""
-    keys = Keyring([Key.of("test", KEY)])
+    keys = Keyring([Key.from_secret("test", KEY)])
     with served(scripted_model(SAYING), ApiOptions(keys=keys)) as server:
         yield server
 

@@ -246,4 +246,4 @@ def test_a_deadline_is_not_waited_for_again() -> None:
                 model="scripted", messages=MESSAGES, extra_body={"timeout": 0.1}
             )
         assert error.value.code == "timeout"
-        assert server.desk.backend.stats().repairs == 0
+        assert server.admission.backend.stats().repairs == 0

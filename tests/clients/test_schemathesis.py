@@ -22,7 +22,7 @@ EXAMPLES = 40
 
 @pytest.fixture(scope="module")
 def locked() -> Iterator[Served]:
-    options = ApiOptions(keys=Keyring([Key.of("test", KEY)]), timeout_s=5)
+    options = ApiOptions(keys=Keyring([Key.from_secret("test", KEY)]), timeout_s=5)
     with served(scripted_model("Hello"), options) as server:
         yield server
 

@@ -1,24 +1,23 @@
-"""OpenAI's wire format over a backend: what programs talk to.
+"""OpenAI's wire format over a backend, for programs.
 
-One request in a straight line: `guard` (id, key), `parse` (the body against its model), `endpoint`
-(admitted, started, watched), `replies` (pieces as they come), `chat` or `completions` (their form),
-`wire` (JSON or events). `desk` is what all requests share.
+The way of one request: `auth` (id, key), `parse` (the body against its pydantic model),
+`admission` (limits), `endpoint` (start, watch, clean up), `replies` (new text as it comes), `chat`
+or `completions` (the format), `sse` (JSON or an event stream).
 """
 
 from glasschat.api.admission import AdmissionControl, ServerState
-from glasschat.api.app import Api, BesidePages
+from glasschat.api.app import Api, ApiDispatcher
 from glasschat.api.keys import Key, Keyring
 from glasschat.api.options import ApiOptions
-from glasschat.api.remote_stub import RemoteState, RemoteStub
+from glasschat.api.remote_stub import RemoteStub
 
 __all__ = [
     "AdmissionControl",
     "Api",
+    "ApiDispatcher",
     "ApiOptions",
-    "BesidePages",
     "Key",
     "Keyring",
-    "RemoteState",
     "RemoteStub",
     "ServerState",
 ]

@@ -1,4 +1,4 @@
-"""A client's connection: how long it may take over what the server waits for, and how many are."""
+"""HTTP connections with limits: time for a request's head, for reading an answer, and a number."""
 
 import asyncio
 import json
@@ -11,34 +11,34 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from glasschat.api.errors import SERVER, ApiError
 
-HEAD_WITHIN_S = 30.0
-UNREAD_S = 60.0
-MOST_OPEN = 1000
+HEAD_TIMEOUT_S = 30.0
+READ_TIMEOUT_S = 60.0
+MAX_CONNECTIONS = 1000
 
-# Files that are open beside connections: models, the store, logs.
+# Open files besides connections: models, the store, logs.
 _OTHER_FILES = 256
-_REFUSED_S = 1.0
+_REFUSED_TIMEOUT_S = 1.0
 
-# What the kernel holds of an answer beyond what is on its way: megabytes otherwise, behind which
-# nobody sees for minutes whether a client takes in anything.
-_UNSENT_BYTES = 2**16
-_UNSENT_OPTION: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+# Bytes of an answer that the kernel buffers before it sends them. Its default is megabytes, behind
+# which it takes minutes to see that a client reads nothing.
+_SEND_BUFFER_BYTES = 2**16
+_SEND_BUFFER_OPTION: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
 
-def make_room() -> None:
-    """Let the process have as many files open as connections may come, if the system lets it."""
+def raise_open_file_limit() -> None:
+    """Raise the process's limit of open files to fit MAX_CONNECTIONS, if the system allows it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_OPEN + _OTHER_FILES
+    wanted = MAX_CONNECTIONS + _OTHER_FILES
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _one_too_many() -> bytes:
+def _too_many_connections() -> bytes:
     error = ApiError(
         503,
-        f"{MOST_OPEN} connections are open and no more may be: try again in a moment",
+        f"{MAX_CONNECTIONS} connections are open and no more may be: try again in a moment",
         SERVER,
         code="too_many_connections",
     )
@@ -50,83 +50,84 @@ def _one_too_many() -> bytes:
 
 
 class _Deadline:
-    """Something that happens unless it is called off in time."""
+    """Timer that calls a function unless it is cancelled in time."""
 
     def __init__(self) -> None:
         self._handle: asyncio.TimerHandle | None = None
 
-    def set(self, seconds: float, then: Callable[[], None]) -> None:
-        """Call `then` so many seconds from now; one that is set already stays as it is."""
+    def start(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call `callback` in so many seconds. A timer that already runs stays as it is."""
         if self._handle is None:
-            self._handle = asyncio.get_running_loop().call_later(seconds, then)
+            self._handle = asyncio.get_running_loop().call_later(seconds, callback)
 
-    def call_off(self) -> None:
-        """Nothing happens."""
+    def cancel(self) -> None:
+        """Stop the timer, if it runs."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
 
 class Connection(H11Protocol):
-    """uvicorn's own, which would wait for ever, and keep its place among the open files so long.
+    """uvicorn's HTTP/1.1 connection with time limits, which uvicorn does not have.
 
-    Left is who has not said a whole head within HEAD_WITHIN_S, or goes on that long with a body
-    that nobody wants any more; and who takes in nothing of an answer for UNREAD_S. How long a
-    body may take is for whoever reads it to say. Beyond MOST_OPEN, pages among them, one is told
-    so and not listened to.
+    Without them a slow client keeps its place among the open files for ever. A connection is cut
+    when the head of a request is not complete within HEAD_TIMEOUT_S, when a client goes on that
+    long with a body that nobody reads any more, and when it reads nothing of an answer for
+    READ_TIMEOUT_S. The time for a body is up to whoever reads it. Beyond MAX_CONNECTIONS (those of
+    pages among them) a connection gets 503 and is closed.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """See asyncio.Protocol."""
+        """Start the timers, or refuse the connection; overrides asyncio's connection_made."""
         super().connection_made(transport)
         self._head = _Deadline()
-        self._unread = _Deadline()
-        self._refused = len(self.connections) > MOST_OPEN
-        self._head.set(_REFUSED_S if self._refused else HEAD_WITHIN_S, transport.abort)
+        self._reading = _Deadline()
+        self._refused = len(self.connections) > MAX_CONNECTIONS
+        self._head.start(_REFUSED_TIMEOUT_S if self._refused else HEAD_TIMEOUT_S, transport.abort)
         if self._refused:
-            transport.write(_one_too_many())
+            transport.write(_too_many_connections())
             transport.write_eof()
             return
-        if _UNSENT_OPTION is not None:
-            own = transport.get_extra_info("socket")
-            own.setsockopt(socket.IPPROTO_TCP, _UNSENT_OPTION, _UNSENT_BYTES)
+        if _SEND_BUFFER_OPTION is not None:
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, _SEND_BUFFER_OPTION, _SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol."""
+        """Parse bytes of a request; overrides asyncio's data_received."""
         if self._refused:
             return
         super().data_received(data)
         if self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE:
-            # From the first byte: another one now and then buys no time.
-            self._head.set(HEAD_WITHIN_S, self.transport.abort)
+            # The time runs from the first byte: more bytes now and then do not extend it.
+            self._head.start(HEAD_TIMEOUT_S, self.transport.abort)
         else:
-            self._head.call_off()
+            self._head.cancel()
 
     def pause_writing(self) -> None:
-        """See asyncio.Protocol."""
+        """Start to watch whether the client reads; overrides asyncio's pause_writing."""
         super().pause_writing()
-        self._watch_unread()
+        self._watch_reading()
 
     def resume_writing(self) -> None:
-        """See asyncio.Protocol."""
+        """Stop watching whether the client reads; overrides asyncio's resume_writing."""
         super().resume_writing()
-        self._unread.call_off()
+        self._reading.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol."""
-        self._head.call_off()
-        self._unread.call_off()
+        """Stop the timers; overrides asyncio's connection_lost."""
+        self._head.cancel()
+        self._reading.cancel()
         super().connection_lost(exc)
 
-    def _watch_unread(self) -> None:
+    def _watch_reading(self) -> None:
         before = self.transport.get_write_buffer_size()
 
         def check() -> None:
             if self.transport.get_write_buffer_size() == before:
                 self.transport.abort()
             else:
-                # Slowly is not nothing.
-                self._unread.call_off()
-                self._watch_unread()
+                # The client reads, however slowly: start the time anew.
+                self._reading.cancel()
+                self._watch_reading()
 
-        self._unread.set(UNREAD_S, check)
+        self._reading.start(READ_TIMEOUT_S, check)

@@ -1,6 +1,6 @@
-"""What chat and completions have in common on the wire: settings of a reply, by OpenAI's names.
+"""Fields that chat and completion requests have in common: settings of a reply, by OpenAI's names.
 
-Ranges come from SamplingParams, so that the document, the wire and the engine agree.
+Ranges come from SamplingParams, so that the OpenAPI document, the API and the engine agree.
 """
 
 from dataclasses import fields
@@ -15,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from glasschat.api.errors import invalid_request
 from glasschat.errors import ParameterError
 from glasschat.sampling import (
     DEFAULT_ORDER,
@@ -32,14 +33,14 @@ MOST_TOP_LOGPROBS = 20
 SHORTEST_TIMEOUT_S, LONGEST_TIMEOUT_S = 0.1, 24 * 3600.0
 
 
-class Wire(BaseModel):
-    """A JSON object of a request: types as they are written, no field that is not known."""
+class RequestModel(BaseModel):
+    """Base of all JSON objects in requests: strict types, and no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
 def setting(name: str, summary: str | None = None) -> Any:
-    """A field with the range that SamplingParams gives to `name`; null is absence."""
+    """Return a field with the range of the SamplingParams field `name`. Null means absent."""
     meta = _RANGES[name]
     low = {"gt": meta["low"]} if meta["open_low"] else {"ge": meta["low"]}
     return Field(None, le=meta["high"], description=summary or meta["summary"], **low)
@@ -61,8 +62,8 @@ StageSettings = dict[str, bool | int | float | str]
 TokenIdText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
 
 
-class StreamOptions(Wire):
-    """What a stream says besides the text."""
+class StreamOptions(RequestModel):
+    """Options of a stream."""
 
     include_usage: bool | None = Field(
         None, description="A last chunk without choices that has the usage of the whole request."
@@ -75,7 +76,7 @@ class StreamOptions(Wire):
     )
 
 
-class ReplySettings(Wire):
+class ReplySettings(RequestModel):
     """Settings of a reply. Null is the same as leaving a field out."""
 
     model: str | None = Field(
@@ -159,7 +160,10 @@ _SEEDS = 2**64
 def params_of(
     request: ReplySettings, limit: int | None, context: int, classes: StageClasses
 ) -> SamplingParams:
-    """The settings of the first choice. Raises ParameterError, StageNotHere."""
+    """Return the sampling parameters of the first choice. Raises ParameterError, StageNotHere.
+
+    `limit` is the maximum number of new tokens, `context` the maximum length of prompt and reply.
+    """
     given: dict[str, Any] = dict(_DEFAULTS)
     for name in _SAME_NAME:
         if (value := getattr(request, name)) is not None:
@@ -192,5 +196,19 @@ def _own_stages(request: ReplySettings, classes: StageClasses) -> tuple[CustomSt
 
 
 def seed_of(params: SamplingParams, choice: int) -> int | None:
-    """The seed of choice number `choice`: the next one for each, or a new one if none is given."""
+    """Return the seed of choice number `choice`: seed + choice, None if the request has no seed."""
     return None if params.seed is None else (params.seed + choice) % _SEEDS
+
+
+def check_stream_options(request: ReplySettings) -> None:
+    """Check that `stream_options` come with `stream`, and fit together. Raises ApiError (400)."""
+    options = request.stream_options
+    if options is None:
+        return
+    if not request.stream:
+        raise invalid_request("stream_options goes with stream: true", "stream_options")
+    if options.continuous_usage_stats and not options.include_usage:
+        raise invalid_request(
+            "continuous_usage_stats goes with include_usage: true",
+            "stream_options.continuous_usage_stats",
+        )

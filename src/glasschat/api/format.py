@@ -1,89 +1,107 @@
-"""What chat and completions do each in their own way."""
+"""What chat and completions have in common: a request for replies, and its responses."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from glasschat.api.replies import Choice, Piece
-from glasschat.api.responses import Answer, Usage
-from glasschat.api.tokens import TokenBytes, records
+from glasschat.api.responses import ResponseModel, Usage
+from glasschat.api.tokens import TokenBytes, trace_records
 from glasschat.backends import LocalBackend
 from glasschat.engine import Generation, Step
 from glasschat.sampling import SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
-    """What every object of one response begins with. `created` is in seconds of Unix time."""
+class ResponseInfo:
+    """Fields that every object of one response begins with. `created` is Unix time in seconds."""
 
     id: str
     created: int
     model: str
     system_fingerprint: str
 
+    def fields(self) -> dict[str, Any]:
+        """Return these as keyword arguments of a response model."""
+        return {
+            "id": self.id,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.system_fingerprint,
+        }
+
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What is told of tokens: `top` likeliest, None for no log-probabilities; their records."""
+class TokenDetails:
+    """Details of each token that a response has.
 
-    top: int | None
-    records: bool
+    `top_logprobs` is how many of the likeliest tokens are listed, None for no log-probabilities.
+    `traces` says whether the records of the choice are sent (`glass: true`).
+    """
+
+    top_logprobs: int | None
+    traces: bool
     token_bytes: TokenBytes
 
     @property
-    def of_tokens(self) -> bool:
-        """Whether anything is: then every token is sent, also one without text of its own."""
-        return self.top is not None or self.records
+    def requested(self) -> bool:
+        """Return whether any detail is sent. Tokens without text of their own are sent then too."""
+        return self.top_logprobs is not None or self.traces
 
 
-class Format(Protocol):
-    """A kind of request for replies, read once; its answers."""
+class ReplyFormat(Protocol):
+    """One request for replies in the format of its endpoint, and the responses to it."""
 
     id_prefix: str
-    source: str
-    """The field that the prompts come from."""
+    prompt_field: str
+    """Name of the field that has the prompts, for errors about them."""
 
     @property
-    def prompts(self) -> int:
-        """How many there are."""
+    def prompt_count(self) -> int:
+        """Return the number of prompts in the request."""
 
     def start(
         self, backend: LocalBackend, prompt: int, params: SamplingParams, *, trace: bool
     ) -> Generation:
-        """Begin a reply to that prompt. Not for the event loop. Raises GlasschatError, ApiError."""
+        """Submit prompt number `prompt` to the backend. Raises GlasschatError, ApiError.
 
-    def opening(self, header: Header, choice: Choice) -> Answer | None:
-        """The event that comes before any text of a choice."""
+        May take long: call it outside the event loop.
+        """
+
+    def first_event(self, info: ResponseInfo, choice: Choice) -> ResponseModel | None:
+        """Return the event that comes before any text of a choice, None for no such event."""
 
     def event(
-        self, header: Header, choice: Choice, piece: Piece, shown: Shown, usage: Usage | None
-    ) -> Answer:
-        """The event for a piece; the reason of the end has one of its own."""
+        self,
+        info: ResponseInfo,
+        choice: Choice,
+        piece: Piece,
+        details: TokenDetails,
+        usage: Usage | None,
+    ) -> ResponseModel:
+        """Return the event for new text of a choice, or for its end.
 
-    def usage_event(self, header: Header, usage: Usage) -> Answer:
-        """The event without choices."""
+        The finish reason comes in an event of its own, whose piece has no text.
+        """
 
-    def whole(
-        self, header: Header, choices: list[tuple[Choice, Piece]], shown: Shown, usage: Usage
-    ) -> Answer:
-        """All of it at once."""
+    def usage_event(self, info: ResponseInfo, usage: Usage) -> ResponseModel:
+        """Return the last event of a stream, which has the usage and no choices."""
 
-
-def told_steps(piece: Piece, choice: Choice) -> tuple[Step, ...]:
-    """The tokens of a piece that belong to the text: no end token."""
-    ends = choice.generation.request.ending_ids
-    return tuple(step for step in piece.steps if step.token_id not in ends)
-
-
-def glass_of(piece: Piece, shown: Shown) -> dict[str, Any]:
-    """The records of a piece's tokens as a field of a choice; no field unless they are shown."""
-    return {"glass": records(piece.steps, shown.token_bytes)} if shown.records else {}
+    def response(
+        self,
+        info: ResponseInfo,
+        choices: list[tuple[Choice, Piece]],
+        details: TokenDetails,
+        usage: Usage,
+    ) -> ResponseModel:
+        """Return the response with all choices, for a request without a stream."""
 
 
-def fields_of(header: Header) -> dict[str, Any]:
-    """As the fields of an answer."""
-    return {
-        "id": header.id,
-        "created": header.created,
-        "model": header.model,
-        "system_fingerprint": header.system_fingerprint,
-    }
+def text_steps(piece: Piece, choice: Choice) -> tuple[Step, ...]:
+    """Return the tokens of a piece that belong to the text: all but end tokens."""
+    ending_ids = choice.generation.request.ending_ids
+    return tuple(step for step in piece.steps if step.token_id not in ending_ids)
+
+
+def trace_field(piece: Piece, details: TokenDetails) -> dict[str, Any]:
+    """Return the field `glass` of a choice with the records of its tokens, {} if not requested."""
+    return {"glass": trace_records(piece.steps, details.token_bytes)} if details.traces else {}

@@ -1,5 +1,7 @@
-"""The names that this server is called by: under any other, a page elsewhere has pointed its own
-name here, to have a visitor's browser talk to us in its place.
+"""Check of the Host header against DNS rebinding.
+
+A web page on another site can point its own name at this server's address, so that a visitor's
+browser talks to this server in the page's name. Such requests carry the other name as their host.
 """
 
 import ipaddress
@@ -14,55 +16,62 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from glasschat.config import LOOPBACK_HOSTS, WebOptions
 
 
-def names_served(options: WebOptions) -> frozenset[str]:
-    """What visitors may call this server: on a network, as this machine is called there too."""
+def allowed_host_names(options: WebOptions) -> frozenset[str]:
+    """Return the host names that requests may carry.
+
+    These are the loopback names and `--allowed-host`; on another address than loopback also that
+    address and the machine's own name, plain and under `.local`.
+    """
     names = {*LOOPBACK_HOSTS, *options.allowed_hosts}
     if not options.is_loopback:
-        own = socket.gethostname().lower().rstrip(".")
-        names |= {options.host, own, f"{own.partition('.')[0]}.local"}
+        machine = socket.gethostname().lower().rstrip(".")
+        names |= {options.host, machine, f"{machine.partition('.')[0]}.local"}
     return frozenset(names)
 
 
 class HostCheck:
-    """Answers 400 to a request under a name that is not among `names`, and opens no socket there.
+    """ASGI middleware that answers 400 to a request whose host is not among `names`.
 
-    With `by_number`, any address in numbers will do: what is no name, nobody can point here.
+    A WebSocket under another name is closed. With `allow_addresses`, any IP address is allowed
+    too: nobody can point an address somewhere else.
     """
 
-    def __init__(self, app: ASGIApp, names: Iterable[str], *, by_number: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, names: Iterable[str], *, allow_addresses: bool = False
+    ) -> None:
         self._app = app
         self._names = frozenset(name.lower() for name in names)
-        self._by_number = by_number
+        self._allow_addresses = allow_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what comes under a name of ours."""
+        """Pass one request on if its host is allowed."""
         if scope["type"] in ("http", "websocket"):
-            host = _name_in(Headers(scope=scope).get("host", ""))
-            if host not in self._names and not (self._by_number and _is_number(host)):
+            host = _host_name(Headers(scope=scope).get("host", ""))
+            if host not in self._names and not (self._allow_addresses and _is_address(host)):
                 if scope["type"] == "websocket":
                     await send({"type": "websocket.close"})
                     return
-                refusal = PlainTextResponse(
+                response = PlainTextResponse(
                     "This server does not go by that name. Whoever runs it can add the name with "
                     "--allowed-host, and a proxy in front has to pass the Host header on.\n",
                     400,
                 )
-                await refusal(scope, receive, send)
+                await response(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
-# A name, a number or `[::1]`, then a port or none.
+# A name, an IPv4 address or `[::1]`, with or without a port.
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\s:@/\[\],]+?)\.?)(?::[0-9]+)?")
 
 
-def _name_in(header: str) -> str:
-    """The name without the port: of `[::1]:8501` it is `::1`; "" where there is none."""
-    found = _HOST.fullmatch(header.lower())
-    return (found[1] or found[2]) if found else ""
+def _host_name(header: str) -> str:
+    """Return the host of a Host header without port: `::1` for `[::1]:8501`, "" if malformed."""
+    match = _HOST.fullmatch(header.lower())
+    return (match[1] or match[2]) if match else ""
 
 
-def _is_number(host: str) -> bool:
+def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Who may use the API: named keys, and how much each may run at once."""
+"""API keys: who may use the API, and how many replies each key may have at once."""
 
 import hashlib
 import hmac
@@ -14,10 +14,10 @@ _KEY = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key by its name; the key itself is kept as a hash only, so no log or dump has it.
+    """An API key with a name.
 
-    `most_running` bounds the replies that run or wait at once, all of them together; None is
-    without a bound of its own.
+    Only the SHA-256 hash of the secret is kept, so that no log or dump contains it. `most_running`
+    limits the replies of this key that run or wait at once, None for no limit.
     """
 
     name: str
@@ -25,8 +25,8 @@ class Key:
     most_running: int | None = None
 
     @classmethod
-    def of(cls, name: str, secret: str, most_running: int | None = None) -> "Key":
-        """Raises ParameterError, which does not repeat the key."""
+    def from_secret(cls, name: str, secret: str, most_running: int | None = None) -> "Key":
+        """Hash a secret into a key. Raises ParameterError, which does not repeat the secret."""
         if not (SHORTEST <= len(secret) <= LONGEST and _KEY.fullmatch(secret)):
             raise ParameterError(
                 "api_key",
@@ -39,7 +39,7 @@ class Key:
 
 
 class Keyring:
-    """All keys. Safe to use from any thread."""
+    """Collection of keys. It is immutable, so any thread may use it."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._keys = tuple(keys)
@@ -48,7 +48,10 @@ class Keyring:
         return len(self._keys)
 
     def find(self, secret: str) -> Key | None:
-        """Whose key that is. It takes as long whichever it is, or none."""
+        """Return the key of a secret, None if there is none.
+
+        Compares every key in constant time, so that the duration tells nothing about a match.
+        """
         digest = _digest(secret)
         found = None
         for key in self._keys:

@@ -1,6 +1,6 @@
-"""What happens to replies, in Prometheus' text form, by the names that dashboards know from vLLM.
+"""Prometheus metrics under vLLM's names, so that vLLM's dashboards work.
 
-All replies count, whoever asks for them: programs, and people on the pages.
+All replies count: those to programs and those on the pages.
 """
 
 import threading
@@ -16,16 +16,16 @@ from glasschat.engine import FinishReason, Generation, Snapshot
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def _bounds(text: str) -> tuple[float, ...]:
+def _buckets(text: str) -> tuple[float, ...]:
     return tuple(map(float, text.split()))
 
 
-# Their bounds are part of what a dashboard was made for.
-_FIRST_TOKEN_S = _bounds(
+# vLLM's bounds: dashboards are made for them.
+_FIRST_TOKEN_S = _buckets(
     "0.001 0.005 0.01 0.02 0.04 0.06 0.08 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10 20 40 80 160 640 2560"
 )
-_TOKEN_S = _bounds("0.01 0.025 0.05 0.075 0.1 0.15 0.2 0.3 0.4 0.5 0.75 1 2.5 5 7.5 10 20 40 80")
-_REQUEST_S = _bounds("0.3 0.5 0.8 1 1.5 2 2.5 5 10 15 20 30 40 50 60 120 240 480 960 1920 7680")
+_TOKEN_S = _buckets("0.01 0.025 0.05 0.075 0.1 0.15 0.2 0.3 0.4 0.5 0.75 1 2.5 5 7.5 10 20 40 80")
+_REQUEST_S = _buckets("0.3 0.5 0.8 1 1.5 2 2.5 5 10 15 20 30 40 50 60 120 240 480 960 1920 7680")
 _TOKENS = tuple(m * 10**e for e in range(6) for m in (1.0, 2.0, 5.0))
 
 _REASONS = {
@@ -39,12 +39,12 @@ _ENGINE = "0"
 
 
 class Metrics:
-    """Counts what a backend does, and requests by what became of them."""
+    """Counters and histograms over the replies of a backend, and over the API's requests."""
 
     def __init__(self, backend: LocalBackend) -> None:
         self._backend = backend
         self._registry = CollectorRegistry()
-        self._registry.register(_Load(backend))
+        self._registry.register(_EngineMetrics(backend))
         self.prompt_tokens = self._counter("prompt_tokens", "Prompt tokens read, cached ones too.")
         self.generation_tokens = self._counter("generation_tokens", "Tokens generated.")
         self.cached_tokens = self._counter(
@@ -75,7 +75,7 @@ class Metrics:
         self.inference = seconds("request_inference_time_seconds", "Slot to end.", _REQUEST_S)
         self.prompt_size = seconds("request_prompt_tokens", "Tokens of a prompt.", _TOKENS)
         self.reply_size = seconds("request_generation_tokens", "Tokens of a reply.", _TOKENS)
-        # vLLM has the longest of a request's choices here: every choice is a request to the engine.
+        # In vLLM this is the longest choice of a request. Here every choice is a request.
         self.longest = seconds(
             "request_max_num_generation_tokens", "Tokens of a reply, each by itself.", _TOKENS
         )
@@ -88,21 +88,21 @@ class Metrics:
             ("path", "status"),
             registry=self._registry,
         )
-        backend.on_reply(lambda generation: _Watched(self, self.model, generation).begin())
+        backend.on_reply(lambda generation: _ReplyObserver(self, self.model, generation).start())
 
     @property
     def model(self) -> str:
-        """What the backend calls its model now."""
+        """Return the name of the model that the backend serves now."""
         return self._backend.describe().name
 
-    def request(self, path: str, status: int | None) -> None:
-        """A request to a path of the API is over; 499, as with nginx, if nobody waited for it."""
+    def count_request(self, path: str, status: int | None) -> None:
+        """Count a request that is over, as 499 (nginx's) if the client left before a status."""
         self._requests.labels(path, str(status or 499)).inc()
 
-    def text(self) -> bytes:
-        """All of it."""
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format, version 0.0.4."""
         if self._backend.describe().readiness is Readiness.READY:
-            # Shown from the start as 0: what first appears as 1 has no rate.
+            # Exposed from the start as 0: a counter that first appears as 1 has no rate.
             for counter in (
                 self.prompt_tokens,
                 self.generation_tokens,
@@ -118,18 +118,18 @@ class Metrics:
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"vllm:{name}", text, _LABELS, registry=self._registry)
 
-    def _histogram(self, name: str, text: str, bounds: tuple[float, ...]) -> Histogram:
-        return Histogram(f"vllm:{name}", text, _LABELS, registry=self._registry, buckets=bounds)
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"vllm:{name}", text, _LABELS, registry=self._registry, buckets=buckets)
 
 
-class _Load(Collector):
-    """What the engine is doing at the moment of the question."""
+class _EngineMetrics(Collector):
+    """Collector of the engine's state at the time of the scrape."""
 
     def __init__(self, backend: LocalBackend) -> None:
         self._backend = backend
 
     def collect(self) -> Iterator[Metric]:
-        """Restarts at any time; the gauges while there is an engine."""
+        """Yield the restarts at any time, and the gauges while an engine runs."""
         described = self._backend.describe()
         yield CounterMetricFamily(
             "glasschat:engine_restarts",
@@ -158,8 +158,8 @@ class _Load(Collector):
             family = GaugeMetricFamily(f"vllm:{name}", text, labels=_LABELS)
             family.add_metric(labels, value)
             yield family
-        # What has only one answer here, and a place on the dashboards: a slot is never taken from
-        # a reply, whoever waits does so for a slot, and an engine that is there is awake.
+        # Constant here, and expected by the dashboards: a slot is never taken from a reply, a
+        # waiting request always waits for a slot, and an engine that runs is awake.
         preempted = CounterMetricFamily("vllm:num_preemptions", "None here.", labels=_LABELS)
         preempted.add_metric(labels, 0)
         yield preempted
@@ -176,13 +176,13 @@ class _Load(Collector):
         yield awake
 
 
-class _Watched:
-    """One reply, from the engine's thread; its numbers go to the metrics as they come."""
+class _ReplyObserver:
+    """Observes one reply in the engine's thread, and updates the metrics as it grows."""
 
     def __init__(self, metrics: Metrics, model: str, generation: Generation) -> None:
         self._metrics = metrics
         self._labels = labels = (model, _ENGINE)
-        # Once, not for every token.
+        # Looked up once, not for every token.
         self._generated = metrics.generation_tokens.labels(*labels)
         self._between = metrics.between_tokens.labels(*labels)
         self._generation = generation
@@ -191,24 +191,24 @@ class _Watched:
         self._last_at = 0.0
         self._ended = False
 
-    def begin(self) -> None:
-        """Look at every change. The reply may have ended before that was possible."""
-        self._generation.on_change(self._look)
-        self._look()
+    def start(self) -> None:
+        """Subscribe to changes. Looks at once too, as the reply may have ended already."""
+        self._generation.on_change(self._observe_changes)
+        self._observe_changes()
 
-    def _look(self) -> None:
-        # All questions to the reply come before our own lock: the engine asks with the reply's.
+    def _observe_changes(self) -> None:
+        # The reply is read before this lock is taken: the engine calls with the reply's lock held.
         generation, seen = self._generation, self._tokens
         tokens = seen + len(generation.steps(seen))
         snapshot = generation.snapshot() if generation.finished else None
         with self._lock:
             if tokens > self._tokens:
-                self._count(tokens)
+                self._observe_tokens(tokens)
             if snapshot is not None and not self._ended:
                 self._ended = True
-                self._end(snapshot)
+                self._observe_end(snapshot)
 
-    def _count(self, tokens: int) -> None:
+    def _observe_tokens(self, tokens: int) -> None:
         clock = self._generation.clock
         now = clock.last_at or 0.0
         if self._tokens == 0 and clock.first_at is not None:
@@ -219,7 +219,7 @@ class _Watched:
         self._generated.inc(tokens - self._tokens)
         self._tokens, self._last_at = tokens, now
 
-    def _end(self, snapshot: Snapshot) -> None:
+    def _observe_end(self, snapshot: Snapshot) -> None:
         metrics, labels, clock = self._metrics, self._labels, self._generation.clock
         reason = _REASONS[snapshot.finish_reason or FinishReason.ERROR]
         metrics.finished.labels(*labels, reason).inc()

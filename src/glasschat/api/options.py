@@ -1,4 +1,4 @@
-"""Settings of the API, frozen."""
+"""Options of the API."""
 
 from dataclasses import dataclass, field
 
@@ -9,11 +9,12 @@ from glasschat.errors import ParameterError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiOptions:
-    """How the API is served.
+    """How the API is served. Raises ParameterError for a value out of range.
 
-    `open` says that whoever gets here may use it where there are no keys; without, the API is
-    closed until there is one. `timeout_s` is the longest that any request may take, None for no
-    such bound. `drain_s` is how long requests may go on after the server was told to end.
+    `open` decides what happens without keys: True lets every request in, False refuses all of them
+    until there is a key. `timeout_s` is the longest that any request may take, None for no limit.
+    `drain_s` is how long running requests may go on after the server was told to end.
+    `cors_origins` are the origins whose web pages may use the API.
     """
 
     keys: Keyring = field(default_factory=Keyring)

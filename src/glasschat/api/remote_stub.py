@@ -1,46 +1,43 @@
-"""What programs are told by pages whose replies another server writes: not to ask here."""
-
-from dataclasses import replace
+"""The API of a server whose replies another server writes: health checks only."""
 
 from starlette.types import Receive, Scope, Send
 
-from glasschat.api.about import About
 from glasschat.api.admission import ServerState
 from glasschat.api.auth import AuthMiddleware
 from glasschat.api.errors import ApiError
+from glasschat.api.info import InfoEndpoints
 from glasschat.api.options import ApiOptions
-from glasschat.backends import Description
+from glasschat.backends import Backend
 
-_OTHERS = ("/tokenize", "/detokenize", "/metrics", "/openapi.json")
-
-
-class RemoteState(ServerState):
-    """Stands before a server that only its owner needs to know by its address."""
-
-    def described(self) -> Description:
-        """See Presence.described."""
-        description = super().described()
-        if description.error is None:
-            return description
-        return replace(description, error="the server that writes the replies cannot be asked now")
+_API_PATHS = ("/tokenize", "/detokenize", "/metrics", "/openapi.json")
 
 
 class RemoteStub:
-    """/health and /ready, for whoever watches over this server; every other path of the API is
-    said to be that server's.
+    """ASGI app that answers /health and /ready, and 404 on every other path of the API.
+
+    The two are for whoever monitors this server. The 404 says that another server has the API.
     """
 
-    def __init__(self, presence: RemoteState) -> None:
-        about = About(presence)
-        self._handlers = {"/health": about.health, "/ready": about.ready}
+    def __init__(self, backend: Backend) -> None:
+        self.state = ServerState(
+            backend, public_error="the server that writes the replies cannot be asked now"
+        )
+        info = InfoEndpoints(self.state)
+        self._handlers = {"/health": info.health, "/ready": info.ready}
         self._app = AuthMiddleware(self._dispatch, ApiOptions(), lambda _: None)
 
-    def owns(self, path: str) -> bool:
-        """Whether `path` would be the API's."""
-        return path in self._handlers or path in _OTHERS or path == "/v1" or path.startswith("/v1/")
+    def handles(self, path: str) -> bool:
+        """Return whether `path` belongs to the API, also where this stub answers 404."""
+        return (
+            path in self._handlers or path in _API_PATHS or path == "/v1" or path.startswith("/v1/")
+        )
+
+    async def drain(self) -> None:
+        """Report from now on that the server is not ready; there are no requests to wait for."""
+        self.state.draining = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Answer one HTTP request."""
         await self._app(scope, receive, send)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:

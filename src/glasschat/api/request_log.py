@@ -1,4 +1,4 @@
-"""One line of JSON for each request, under an id that its errors carry too."""
+"""Request log: one line of JSON for each request, with the request id that its errors carry."""
 
 import json
 import logging
@@ -17,33 +17,33 @@ _ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 class RequestLogEntry:
-    """What the log will say of one request. Its texts only where that is asked for."""
+    """Log entry of one request. Texts of prompts and replies are in it only with `log_texts`."""
 
     def __init__(self, method: str, path: str, given_id: str | None) -> None:
-        usable = given_id is not None and _ID.fullmatch(given_id)
-        self.request_id = given_id if given_id and usable else f"req-{uuid4().hex}"
+        valid = given_id is not None and _ID.fullmatch(given_id)
+        self.request_id = given_id if given_id and valid else f"req-{uuid4().hex}"
         self.status: int | None = None
         self.key: str | None = None
         self.path = path
         self._method = method
-        self._began = time.perf_counter()
+        self._started = time.perf_counter()
         self._body: ReplySettings | None = None
         self._replies: Replies | None = None
 
-    def asked(self, body: ReplySettings) -> None:
-        """Replies are asked for."""
+    def set_body(self, body: ReplySettings) -> None:
+        """Add the body of a request for replies."""
         self._body = body
 
-    def serves(self, replies: Replies) -> None:
-        """They are being made."""
+    def set_replies(self, replies: Replies) -> None:
+        """Add the replies, from which the entry takes tokens, times and finish reasons."""
         self._replies = replies
 
     def write(self, options: ApiOptions) -> None:
-        """The request is over."""
+        """Write the entry at the end of the request, if the options ask for a request log."""
         if options.log_requests or options.log_texts:
-            log.info("%s", json.dumps(self._line(texts=options.log_texts), ensure_ascii=False))
+            log.info("%s", json.dumps(self._fields(texts=options.log_texts), ensure_ascii=False))
 
-    def _line(self, *, texts: bool) -> dict[str, Any]:
+    def _fields(self, *, texts: bool) -> dict[str, Any]:
         line: dict[str, Any] = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "request_id": self.request_id,
@@ -52,7 +52,7 @@ class RequestLogEntry:
             "path": self.path,
             # Without a status the client left before there was one.
             "status": self.status,
-            "seconds": round(time.perf_counter() - self._began, 4),
+            "seconds": round(time.perf_counter() - self._started, 4),
         }
         if self._body is not None:
             line["user"] = self._body.user
@@ -71,6 +71,8 @@ class RequestLogEntry:
             if texts:
                 line["replies"] = [s.text for s in snapshots]
         if texts and self._body is not None:
-            asked = self._body.model_dump(include={"messages", "prompt"}, exclude_unset=True)
-            line["asked"] = asked
+            texts_of_body = self._body.model_dump(
+                include={"messages", "prompt"}, exclude_unset=True
+            )
+            line["asked"] = texts_of_body
         return line

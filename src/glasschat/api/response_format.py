@@ -1,18 +1,18 @@
-"""response_format: what a reply has to be, as a grammar."""
+"""The field response_format: a reply that has to be JSON, or JSON of a schema."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from glasschat.api.errors import invalid
-from glasschat.api.fields import Wire
+from glasschat.api.errors import invalid_request
+from glasschat.api.fields import RequestModel
 from glasschat.backends.vocabulary import Vocabulary
 from glasschat.errors import ParameterError
 from glasschat.sampling import Grammar
 
 
-class JsonSchema(Wire):
-    """A schema that the reply follows, whether or not `strict` is said."""
+class JsonSchema(RequestModel):
+    """A JSON schema that the reply follows, whether or not `strict` is set."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern="^[a-zA-Z0-9_-]+$")]
     description: str | None = None
@@ -20,20 +20,20 @@ class JsonSchema(Wire):
     strict: bool | None = Field(None, description="Kept either way.")
 
 
-class TextFormat(Wire):
+class TextFormat(RequestModel):
     """Any text."""
 
     type: Literal["text"]
 
 
-class JsonObjectFormat(Wire):
-    """Some JSON object. Ask for it in the messages too: the model knows nothing of this."""
+class JsonObjectFormat(RequestModel):
+    """Any JSON object. Ask for JSON in the messages too: the model does not see this field."""
 
     type: Literal["json_object"]
 
 
-class JsonSchemaFormat(Wire):
-    """JSON of a schema."""
+class JsonSchemaFormat(RequestModel):
+    """JSON that follows a schema."""
 
     type: Literal["json_schema"]
     json_schema: JsonSchema
@@ -44,18 +44,20 @@ ResponseFormat = Annotated[
 ]
 
 
-def constraint_of(wanted: ResponseFormat | None, vocabulary: Vocabulary) -> Grammar | None:
-    """A stage for one reply; None for any text. Takes time for the first reply of a model, and
-    for a large schema. Raises ApiError.
+def constraint_of(response_format: ResponseFormat | None, vocabulary: Vocabulary) -> Grammar | None:
+    """Return the grammar stage for a response format, None for any text.
+
+    Building it takes time for the first reply of a model, and for a large schema. Raises ApiError
+    (400) for a schema that cannot be enforced.
     """
-    if wanted is None or isinstance(wanted, TextFormat):
+    if response_format is None or isinstance(response_format, TextFormat):
         return None
-    if isinstance(wanted, JsonObjectFormat):
+    if isinstance(response_format, JsonObjectFormat):
         return vocabulary.json_grammar()
     try:
-        return vocabulary.json_grammar(wanted.json_schema.json_schema)
+        return vocabulary.json_grammar(response_format.json_schema.json_schema)
     except ParameterError as error:
-        raise invalid(
+        raise invalid_request(
             f"this schema cannot be held to: {error.value}",
             "response_format.json_schema.schema",
             "invalid_schema",

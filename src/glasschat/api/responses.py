@@ -1,30 +1,30 @@
-"""What goes back over the wire. A field that is not set is not sent."""
+"""Pydantic models of the responses. A field that is not set is not sent."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-FinishedBecause = Literal["stop", "length"]
+WireFinishReason = Literal["stop", "length"]
 
 
-class Answer(BaseModel):
-    """A JSON object of a response."""
+class ResponseModel(BaseModel):
+    """Base of all JSON objects in responses."""
 
     model_config = ConfigDict(extra="forbid")
 
-    def wire(self) -> bytes:
-        """Its JSON, without what was not set."""
+    def to_bytes(self) -> bytes:
+        """Return the JSON in UTF-8, without fields that were not set."""
         return self.model_dump_json(exclude_unset=True).encode()
 
 
-class PromptDetails(Answer):
-    """Of the tokens of a prompt."""
+class PromptDetails(ResponseModel):
+    """Details about the tokens of the prompts."""
 
     cached_tokens: int = Field(description="Those that were in a cache and not computed anew.")
 
 
-class Usage(Answer):
-    """Tokens of a whole request; end tokens count."""
+class Usage(ResponseModel):
+    """Numbers of tokens of a whole request. End tokens count."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -32,8 +32,8 @@ class Usage(Answer):
     prompt_tokens_details: PromptDetails
 
 
-class Candidate(Answer):
-    """A token and its raw log-probability, before any stage."""
+class Candidate(ResponseModel):
+    """A token and its log-probability in the raw logits, before any sampling stage."""
 
     token: str
     logprob: float
@@ -41,20 +41,23 @@ class Candidate(Answer):
 
 
 class TokenLogprob(Candidate):
-    """A token of the reply, and the likeliest ones in its place."""
+    """A token of the reply, with the likeliest tokens at its place."""
 
     top_logprobs: list[Candidate]
 
 
-class ChatLogprobs(Answer):
-    """Of the tokens of a reply; the end token is not among them."""
+class ChatLogprobs(ResponseModel):
+    """Log-probabilities of the tokens of a reply, without the end token."""
 
     content: list[TokenLogprob]
     refusal: None
 
 
-class CompletionLogprobs(Answer):
-    """The same in the form of /v1/completions; offsets count characters from the text's start."""
+class CompletionLogprobs(ResponseModel):
+    """Log-probabilities in the form of /v1/completions.
+
+    `text_offset` has the place of each token in characters from the start of the text.
+    """
 
     tokens: list[str]
     token_logprobs: list[float]
@@ -62,29 +65,29 @@ class CompletionLogprobs(Answer):
     text_offset: list[int]
 
 
-Records = list[dict[str, Any]]
+TraceRecords = list[dict[str, Any]]
 """With glass: true, for each token how it was chosen."""
 
 
-class ReplyMessage(Answer):
-    """The reply as a turn."""
+class ReplyMessage(ResponseModel):
+    """The reply as a message of the assistant."""
 
     role: Literal["assistant"]
     content: str
     refusal: None
 
 
-class ChatChoice(Answer):
-    """One reply."""
+class ChatChoice(ResponseModel):
+    """One reply to a conversation."""
 
     index: int
     message: ReplyMessage
     logprobs: ChatLogprobs | None
-    finish_reason: FinishedBecause
-    glass: Records = []
+    finish_reason: WireFinishReason
+    glass: TraceRecords = []
 
 
-class ChatCompletion(Answer):
+class ChatCompletion(ResponseModel):
     """The replies to a conversation."""
 
     id: str
@@ -96,25 +99,25 @@ class ChatCompletion(Answer):
     usage: Usage
 
 
-class Delta(Answer):
-    """What is new of a reply."""
+class Delta(ResponseModel):
+    """New text of a reply."""
 
     role: Literal["assistant"] = "assistant"
     content: str = ""
 
 
-class ChunkChoice(Answer):
-    """What is new of one choice."""
+class ChunkChoice(ResponseModel):
+    """What is new of one choice in a stream."""
 
     index: int
     delta: Delta
     logprobs: ChatLogprobs | None
-    finish_reason: FinishedBecause | None
-    glass: Records = []
+    finish_reason: WireFinishReason | None
+    glass: TraceRecords = []
 
 
-class ChatChunk(Answer):
-    """One event of a stream."""
+class ChatChunk(ResponseModel):
+    """One event of a chat stream."""
 
     id: str
     object: Literal["chat.completion.chunk"]
@@ -125,18 +128,18 @@ class ChatChunk(Answer):
     usage: Usage | None = None
 
 
-class TextChoice(Answer):
-    """One text, or in a stream what is new of it."""
+class TextChoice(ResponseModel):
+    """One completion of a prompt; in a stream, the new text of it."""
 
     index: int
     text: str
     logprobs: CompletionLogprobs | None
-    finish_reason: FinishedBecause | None
-    glass: Records = []
+    finish_reason: WireFinishReason | None
+    glass: TraceRecords = []
 
 
-class Completion(Answer):
-    """The texts that go on from the prompts; in a stream, one event."""
+class Completion(ResponseModel):
+    """The completions of the prompts; in a stream, one event."""
 
     id: str
     object: Literal["text_completion"]

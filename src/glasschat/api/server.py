@@ -1,4 +1,4 @@
-"""The process around an app: its port, and an end that lets requests finish."""
+"""Runs an ASGI app on a port, and lets requests finish before the process ends."""
 
 import asyncio
 import logging
@@ -10,17 +10,18 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from glasschat.api.admission import ServerState
-from glasschat.api.connection import Connection, make_room
+from glasschat.api.app import Api
+from glasschat.api.connection import Connection, raise_open_file_limit
+from glasschat.api.remote_stub import RemoteStub
 from glasschat.errors import ServerError
 
-# What is left of connections after draining: they only have to be told.
-GRACE_S = 3
+# How long uvicorn waits for connections after the drain. No request runs any more by then.
+CLOSE_TIMEOUT_S = 3
 REQUEST_LOG = "glasschat.requests"
 
 
-def check_free(host: str, port: int) -> None:
-    """Raise ServerError where this server cannot listen."""
+def check_port_free(host: str, port: int) -> None:
+    """Check that this process can listen on `host` and `port`. Raises ServerError if not."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -34,23 +35,24 @@ def check_free(host: str, port: int) -> None:
         ) from None
 
 
-def run(
+def run_server(
     app: ASGIApp,
-    desk: ServerState,
+    api: Api | RemoteStub,
     *,
     host: str,
     port: int,
-    ending: Callable[[], None] | None = None,
+    on_drained: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until the process is told to end, and then until the desk is drained.
+    """Serve `app` until the process gets a signal, then drain `api`, then stop.
 
-    `ending` is called when no request is left, before connections are closed.
+    `api` is the part of `app` that knows of running requests. `on_drained` is called when no
+    request is left, before connections are closed.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    _show_requests()
-    make_room()
-    # Whatever runs beside the engine's thread shares the interpreter with it: hand over quickly,
-    # or every token waits.
+    _configure_request_log()
+    raise_open_file_limit()
+    # Other threads share the interpreter with the engine's: they have to hand over quickly, or
+    # every token waits.
     sys.setswitchinterval(0.0005)
     config = uvicorn.Config(
         app,
@@ -61,54 +63,57 @@ def run(
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=CLOSE_TIMEOUT_S,
         ws_max_size=16 * 2**20,
     )
-    _DrainingServer(config, desk, ending or (lambda: None)).run()
+    _DrainingServer(config, api, on_drained or (lambda: None)).run()
 
 
 class _DrainingServer(uvicorn.Server):
-    """The first signal drains, and the port stays open to say so; the second ends it at once."""
+    """uvicorn's server with a drain: the first signal starts it, the second one ends at once.
+
+    During the drain the port stays open, so that new requests get 503 instead of no connection.
+    """
 
     def __init__(
-        self, config: uvicorn.Config, desk: ServerState, ending: Callable[[], None]
+        self, config: uvicorn.Config, api: Api | RemoteStub, on_drained: Callable[[], None]
     ) -> None:
         super().__init__(config)
-        self._desk = desk
-        self._ending = ending
+        self._api = api
+        self._on_drained = on_drained
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._draining: asyncio.Task[None] | None = None
+        self._drain_task: asyncio.Task[None] | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
-        """See uvicorn.Server.serve."""
+        """Serve until the exit; overrides uvicorn.Server.serve to remember the event loop."""
         self._loop = asyncio.get_running_loop()
         await super().serve(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come."""
-        if self._loop is None or self._desk.draining:
-            self._end(sig, frame)
+        """Handle a signal; overrides uvicorn.Server.handle_exit."""
+        if self._loop is None or self._api.state.draining:
+            self._exit(sig, frame)
             return
-        # From now on, not when the loop comes to it: a second signal may be on its way.
-        self._desk.draining = True
-        self._loop.call_soon_threadsafe(self._drain, sig, frame)
+        # Set here and not in the loop: a second signal may arrive before the loop runs.
+        self._api.state.draining = True
+        self._loop.call_soon_threadsafe(self._start_drain, sig, frame)
 
-    def _drain(self, sig: int, frame: FrameType | None) -> None:
-        async def drained() -> None:
+    def _start_drain(self, sig: int, frame: FrameType | None) -> None:
+        async def drain() -> None:
             try:
-                await self._desk.drain()
+                await self._api.drain()
             finally:
-                self._end(sig, frame)
+                self._exit(sig, frame)
 
-        self._draining = asyncio.ensure_future(drained())
+        self._drain_task = asyncio.ensure_future(drain())
 
-    def _end(self, sig: int, frame: FrameType | None) -> None:
-        self._ending()
+    def _exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_drained()
         super().handle_exit(sig, frame)
 
 
-def _show_requests() -> None:
-    """Lines of JSON as they are, with nothing around them."""
+def _configure_request_log() -> None:
+    """Write request log entries to standard error as plain lines, without a prefix."""
     log = logging.getLogger(REQUEST_LOG)
     if not log.handlers:
         handler = logging.StreamHandler()

@@ -1,4 +1,4 @@
-"""Responses as ASGI messages: JSON, and server-sent events."""
+"""Sends responses as ASGI messages: JSON and server-sent events."""
 
 import asyncio
 import json
@@ -8,8 +8,8 @@ from typing import Any
 
 from starlette.types import Send
 
-from glasschat.api.errors import SERVER, ApiError, as_api_error
-from glasschat.api.responses import Answer
+from glasschat.api.errors import SERVER, ApiError, to_api_error
+from glasschat.api.responses import ResponseModel
 from glasschat.errors import GlasschatError
 
 log = logging.getLogger(__name__)
@@ -18,31 +18,31 @@ KEEP_ALIVE_S = 15.0
 
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
-# A proxy that collects events before it passes them on would undo the streaming.
-_LIVE = (b"x-accel-buffering", b"no")
+# Tells a proxy (nginx) not to collect events before it passes them on.
+_NO_BUFFERING = (b"x-accel-buffering", b"no")
 
 Headers = Iterable[tuple[str, str]]
 
 
 async def send_json(
-    send: Send, body: Answer | dict[str, Any], status: int = 200, headers: Headers = ()
+    send: Send, body: ResponseModel | dict[str, Any], status: int = 200, headers: Headers = ()
 ) -> None:
-    """One JSON object."""
-    data = body.wire() if isinstance(body, Answer) else json.dumps(body).encode()
-    await send_bytes(send, data, status, [_JSON, *_encoded(headers)])
+    """Send one JSON object."""
+    data = body.to_bytes() if isinstance(body, ResponseModel) else json.dumps(body).encode()
+    await send_bytes(send, data, status, [_JSON, *_encode_headers(headers)])
 
 
 async def send_bytes(
     send: Send, data: bytes, status: int, headers: Iterable[tuple[bytes, bytes]]
 ) -> None:
-    """One body of a known length."""
+    """Send one body whose length is known."""
     length = (b"content-length", str(len(data)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": data})
 
 
 async def send_error(send: Send, error: ApiError, request_id: str) -> None:
-    """An error, with what a client should know of it in the headers."""
+    """Send an error, with Retry-After and its other headers."""
     headers = [*error.headers]
     if error.retry_after is not None:
         headers.append(("retry-after", str(error.retry_after)))
@@ -50,56 +50,56 @@ async def send_error(send: Send, error: ApiError, request_id: str) -> None:
 
 
 class EventStream:
-    """A response of events, the last of which is `[DONE]`.
+    """Response of server-sent events, which ends with `[DONE]`.
 
-    While there is nothing to tell, a comment goes out now and then, so that no proxy takes the
-    connection for dead.
+    While there are no events, it sends a comment every KEEP_ALIVE_S seconds, so that no proxy
+    closes the connection as dead.
     """
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self._request_id = request_id
-        self._quiet = True
+        self._idle = True
 
-    async def run(self, events: AsyncIterator[Answer]) -> None:
-        """Send them all. An error that they raise becomes an event."""
+    async def run(self, events: AsyncIterator[ResponseModel]) -> None:
+        """Send all events. An error raised by their iterator becomes the last event."""
         await self._send(
-            {"type": "http.response.start", "status": 200, "headers": [_EVENTS, _LIVE]}
+            {"type": "http.response.start", "status": 200, "headers": [_EVENTS, _NO_BUFFERING]}
         )
-        alive = asyncio.ensure_future(self._keep_alive())
+        keep_alive = asyncio.ensure_future(self._keep_alive())
         try:
-            await self._events(events)
+            await self._send_events(events)
         finally:
-            alive.cancel()
-        await self._body(b"data: [DONE]\n\n", last=True)
+            keep_alive.cancel()
+        await self._send_body(b"data: [DONE]\n\n", last=True)
 
-    async def _events(self, events: AsyncIterator[Answer]) -> None:
+    async def _send_events(self, events: AsyncIterator[ResponseModel]) -> None:
         try:
             async for event in events:
-                await self._body(b"data: " + event.wire() + b"\n\n")
+                await self._send_body(b"data: " + event.to_bytes() + b"\n\n")
         except (ApiError, GlasschatError) as error:
-            told = error if isinstance(error, ApiError) else as_api_error(error)
+            response = error if isinstance(error, ApiError) else to_api_error(error)
         except ConnectionError:
             raise
         except Exception:
             log.exception("request %s failed in its stream", self._request_id)
-            told = ApiError(500, "internal error", SERVER, code="internal_error")
+            response = ApiError(500, "internal error", SERVER, code="internal_error")
         else:
             return
-        body = json.dumps(told.body(self._request_id)).encode()
-        await self._body(b"data: " + body + b"\n\n")
+        body = json.dumps(response.body(self._request_id)).encode()
+        await self._send_body(b"data: " + body + b"\n\n")
 
-    async def _body(self, data: bytes, *, last: bool = False) -> None:
-        self._quiet = False
+    async def _send_body(self, data: bytes, *, last: bool = False) -> None:
+        self._idle = False
         await self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def _keep_alive(self) -> None:
         while True:
-            self._quiet = True
+            self._idle = True
             await asyncio.sleep(KEEP_ALIVE_S)
-            if self._quiet:
-                await self._body(b": waiting\n\n")
+            if self._idle:
+                await self._send_body(b": waiting\n\n")
 
 
-def _encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+def _encode_headers(headers: Headers) -> list[tuple[bytes, bytes]]:
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]

@@ -1,4 +1,4 @@
-"""Tokens of a reply as the wire shows them: texts, bytes, log-probabilities, records."""
+"""Tokens of a reply in responses: texts, bytes, log-probabilities and records of the choice."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -7,8 +7,8 @@ from glasschat.api.responses import (
     Candidate,
     ChatLogprobs,
     CompletionLogprobs,
-    Records,
     TokenLogprob,
+    TraceRecords,
 )
 from glasschat.engine import Step
 from glasschat.sampling import StepRecord
@@ -17,16 +17,19 @@ TokenBytes = Callable[[int], bytes]
 
 
 def chat_logprobs(steps: Iterable[Step], top: int, token_bytes: TokenBytes) -> ChatLogprobs:
-    """Raw log-probabilities of the tokens and of the `top` likeliest in the place of each."""
+    """Return the log-probabilities of tokens, each with the `top` likeliest at its place.
+
+    They are of the raw logits, before any sampling stage. The steps need their records.
+    """
     content = []
     for step in steps:
         record = _record(step)
-        own = _candidate(token_bytes(step.token_id), record.logprob)
+        chosen = _candidate(token_bytes(step.token_id), record.logprob)
         content.append(
             TokenLogprob(
-                token=own.token,
-                logprob=own.logprob,
-                bytes=own.bytes,
+                token=chosen.token,
+                logprob=chosen.logprob,
+                bytes=chosen.bytes,
                 top_logprobs=[
                     _candidate(token_bytes(token_id), logprob)
                     for token_id, logprob in _likeliest(record, top)
@@ -39,35 +42,41 @@ def chat_logprobs(steps: Iterable[Step], top: int, token_bytes: TokenBytes) -> C
 def completion_logprobs(
     steps: Iterable[Step], top: int, token_bytes: TokenBytes, offset: int
 ) -> CompletionLogprobs:
-    """The same as lists; the text of the first token begins `offset` characters on."""
-    found = CompletionLogprobs(tokens=[], token_logprobs=[], top_logprobs=[], text_offset=[])
+    """Return the log-probabilities of tokens in the form of /v1/completions.
+
+    `offset` is the place of the first token in characters from the start of the text.
+    """
+    logprobs = CompletionLogprobs(tokens=[], token_logprobs=[], top_logprobs=[], text_offset=[])
     for step in steps:
         record = _record(step)
-        own = written(token_bytes(step.token_id))
+        chosen = token_text(token_bytes(step.token_id))
         likeliest: dict[str, float] = {}
         for token_id, logprob in _likeliest(record, top):
-            likeliest.setdefault(written(token_bytes(token_id)), logprob)
+            likeliest.setdefault(token_text(token_bytes(token_id)), logprob)
         # The token that was chosen is among them, whatever its rank.
-        likeliest.setdefault(own, record.logprob)
-        found.tokens.append(own)
-        found.token_logprobs.append(record.logprob)
-        found.top_logprobs.append(likeliest)
-        found.text_offset.append(offset)
+        likeliest.setdefault(chosen, record.logprob)
+        logprobs.tokens.append(chosen)
+        logprobs.token_logprobs.append(record.logprob)
+        logprobs.top_logprobs.append(likeliest)
+        logprobs.text_offset.append(offset)
         offset += len(step.text)
-    return found
+    return logprobs
 
 
-def records(steps: Iterable[Step], token_bytes: TokenBytes) -> Records:
-    """How each token was chosen, with its text."""
-    found: list[dict[str, Any]] = []
+def trace_records(steps: Iterable[Step], token_bytes: TokenBytes) -> TraceRecords:
+    """Return for each token its text, its bytes and the record of its choice."""
+    records: list[dict[str, Any]] = []
     for step in steps:
         data = token_bytes(step.token_id)
-        found.append({"token": written(data), "bytes": [*data], **_record(step).as_json()})
-    return found
+        records.append({"token": token_text(data), "bytes": [*data], **_record(step).as_json()})
+    return records
 
 
-def written(data: bytes) -> str:
-    """The text of a token; of one that is no whole text its bytes, as OpenAI writes them."""
+def token_text(data: bytes) -> str:
+    """Return the text of a token.
+
+    A token that is not valid UTF-8 by itself becomes `bytes:\\xf0...`, as in OpenAI's API.
+    """
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -1,67 +1,68 @@
-"""What OpenAI has and this server has not. Refused by name, but for values that ask for nothing.
+"""Fields of OpenAI's API that this server does not support.
 
-Clients send some of these with every request, as null, false or an empty list.
+They are refused by name, but for values that ask for nothing: some clients send them with every
+request, as null, false or an empty list.
 """
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from glasschat.api.fields import OnlyFalse, Wire
+from glasschat.api.fields import OnlyFalse, RequestModel
 
-_NOT_HERE = "Not supported; allowed where it asks for nothing."
+_DESCRIPTION = "Not supported; allowed where it asks for nothing."
 
 EmptyList = Annotated[list[Any], Field(max_length=0)]
 EmptyObject = Annotated[dict[str, Any], Field(max_length=0)]
 
 
-def _no(default: None = None) -> Any:
-    return Field(default, description=_NOT_HERE)
+def _unsupported(default: None = None) -> Any:
+    return Field(default, description=_DESCRIPTION)
 
 
-class MessageUnsupported(Wire):
-    """Of a message."""
+class MessageUnsupported(RequestModel):
+    """Unsupported fields of a message."""
 
-    name: None = _no()
-    refusal: None = _no()
-    audio: None = _no()
-    function_call: None = _no()
-    tool_call_id: None = _no()
-    tool_calls: EmptyList | None = _no()
-    annotations: EmptyList | None = _no()
+    name: None = _unsupported()
+    refusal: None = _unsupported()
+    audio: None = _unsupported()
+    function_call: None = _unsupported()
+    tool_call_id: None = _unsupported()
+    tool_calls: EmptyList | None = _unsupported()
+    annotations: EmptyList | None = _unsupported()
 
 
-class Unsupported(Wire):
-    """Of any request for a reply."""
+class Unsupported(RequestModel):
+    """Unsupported fields of every request for replies."""
 
-    metadata: EmptyObject | None = _no()
-    service_tier: Literal["auto", "default"] | None = _no()
-    safety_identifier: None = _no()
-    prompt_cache_key: None = _no()
-    prompt_cache_retention: None = _no()
-    store: OnlyFalse | None = _no()
+    metadata: EmptyObject | None = _unsupported()
+    service_tier: Literal["auto", "default"] | None = _unsupported()
+    safety_identifier: None = _unsupported()
+    prompt_cache_key: None = _unsupported()
+    prompt_cache_retention: None = _unsupported()
+    store: OnlyFalse | None = _unsupported()
 
 
 class ChatUnsupported(Unsupported):
-    """Of a request for a chat's reply."""
+    """Unsupported fields of a chat request."""
 
-    tools: EmptyList | None = _no()
-    tool_choice: Literal["none", "auto"] | None = _no()
-    parallel_tool_calls: bool | None = _no()
-    functions: EmptyList | None = _no()
-    function_call: Literal["none", "auto"] | None = _no()
-    audio: None = _no()
-    modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = _no()
-    prediction: None = _no()
-    reasoning_effort: None = _no()
-    verbosity: None = _no()
-    web_search_options: None = _no()
+    tools: EmptyList | None = _unsupported()
+    tool_choice: Literal["none", "auto"] | None = _unsupported()
+    parallel_tool_calls: bool | None = _unsupported()
+    functions: EmptyList | None = _unsupported()
+    function_call: Literal["none", "auto"] | None = _unsupported()
+    audio: None = _unsupported()
+    modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = _unsupported()
+    prediction: None = _unsupported()
+    reasoning_effort: None = _unsupported()
+    verbosity: None = _unsupported()
+    web_search_options: None = _unsupported()
 
 
 class CompletionUnsupported(Unsupported):
-    """Of a request for a text to be gone on with."""
+    """Unsupported fields of a completion request."""
 
-    suffix: Literal[""] | None = _no()
+    suffix: Literal[""] | None = _unsupported()
 
 
 NAMES = frozenset().union(

@@ -85,10 +85,10 @@ def _keys(options: argparse.Namespace) -> list[Any]:
     keys = []
     for name, secret in (("--api-key", options.api_key), (VARIABLE, variable)):
         if secret is not None:
-            keys.append(Key.of(name, secret))
+            keys.append(Key.from_secret(name, secret))
     if options.api_key_file is not None:
         for name, table in _tables(options.api_key_file).items():
-            keys.append(Key.of(name, table["key"], table.get("most_running")))
+            keys.append(Key.from_secret(name, table["key"], table.get("most_running")))
     if len({key.digest for key in keys}) < len(keys):
         raise ServerError("two names have the same API key: give each its own")
     return keys

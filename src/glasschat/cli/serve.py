@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from glasschat.api import AdmissionControl, Api, ApiOptions
-from glasschat.api.app import api_alone
-from glasschat.api.server import check_free, run
+from glasschat.api.app import build_api_app
+from glasschat.api.server import check_port_free, run_server
 from glasschat.cli.api_arguments import api_options
 from glasschat.cli.arguments import web_options
 from glasschat.cli.own_stages import stage_classes
@@ -17,9 +17,9 @@ from glasschat.errors import ServerError
 def serve(options: argparse.Namespace) -> int:
     """Check what can be checked at once, then serve; 0 when the server was ended."""
     where = web_options(options)
-    api = api_options(options, is_open=True)
-    check_open(where, api, is_open=options.open)
-    check_free(where.host, where.port)
+    api_settings = api_options(options, is_open=True)
+    check_open(where, api_settings, is_open=options.open)
+    check_port_free(where.host, where.port)
     classes = stage_classes(options)
     plan = planned(options)
     backend = served(plan, options, classes)
@@ -30,8 +30,8 @@ def serve(options: argparse.Namespace) -> int:
         file=sys.stderr,
         flush=True,
     )
-    desk = AdmissionControl(backend, api)
-    run(api_alone(Api(desk), where), desk, host=where.host, port=where.port)
+    api = Api(AdmissionControl(backend, api_settings))
+    run_server(build_api_app(api, where), api, host=where.host, port=where.port)
     return 0
 
 

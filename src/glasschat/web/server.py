@@ -9,14 +9,12 @@ from typing import Any
 from glasschat.api import (
     AdmissionControl,
     Api,
+    ApiDispatcher,
     ApiOptions,
-    BesidePages,
-    RemoteState,
     RemoteStub,
-    ServerState,
 )
-from glasschat.api.hosts import HostCheck, names_served
-from glasschat.api.server import check_free, run
+from glasschat.api.hosts import HostCheck, allowed_host_names
+from glasschat.api.server import check_port_free, run_server
 from glasschat.backends import Backend, LocalBackend
 from glasschat.chat import Library
 from glasschat.chat.own_presets import OwnPresets
@@ -94,7 +92,7 @@ def check_address(options: WebOptions, access: Access) -> None:
             f"--allowed-host {options.allowed_hosts[0]} would let in everyone whom a proxy under "
             "that name passes on: add --password or --login, or --open if that is what you want"
         )
-    check_free(options.host, options.port)
+    check_port_free(options.host, options.port)
 
 
 def serve(
@@ -112,17 +110,15 @@ def serve(
     closed at the end. The API is there for a backend of this process.
     """
     closing.clear()
-    presence, beside = _beside_pages(backend, api)
-    app = build_app(backend, library, options, access, beside, others=others)
-    run(app, presence, host=options.host, port=options.port, ending=closing.set)
+    served_api = _build_api(backend, api)
+    app = build_app(backend, library, options, access, served_api, others=others)
+    run_server(app, served_api, host=options.host, port=options.port, on_drained=closing.set)
 
 
-def _beside_pages(backend: Backend, options: ApiOptions) -> tuple[ServerState, Api | RemoteStub]:
+def _build_api(backend: Backend, options: ApiOptions) -> Api | RemoteStub:
     if isinstance(backend, LocalBackend):
-        desk = AdmissionControl(backend, options)
-        return desk, Api(desk)
-    front = RemoteState(backend)
-    return front, RemoteStub(front)
+        return Api(AdmissionControl(backend, options))
+    return RemoteStub(backend)
 
 
 def build_app(
@@ -160,7 +156,7 @@ def build_app(
             library.close()
 
     # The API has its own door, in front of the one for people: a program signs in nowhere.
-    own = [Middleware(BesidePages, api)] if api is not None else []
+    own = [Middleware(ApiDispatcher, api)] if api is not None else []
     middleware = [
         *own,
         Middleware(_ResponseHeaders),
@@ -169,8 +165,10 @@ def build_app(
     ]
     if options.allowed_hosts or not isinstance(access, GuestAccess):
         # A web page elsewhere that points its own name here is turned away.
-        by_number = not options.is_loopback
-        middleware.insert(0, Middleware(HostCheck, names_served(options), by_number=by_number))
+        allow_addresses = not options.is_loopback
+        middleware.insert(
+            0, Middleware(HostCheck, allowed_host_names(options), allow_addresses=allow_addresses)
+        )
     script = Path(__file__).with_name("page.py")
     return st.App(
         script,

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the models that requests and responses are read and made with."""
+"""The OpenAPI document, generated from the pydantic models of requests and responses."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -7,10 +7,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from glasschat import __version__
-from glasschat.api.about import MODELS, Health, ModelCard, ModelList, Ready
-from glasschat.api.auth import OPEN_PATHS
-from glasschat.api.chat_request import ChatRequest
-from glasschat.api.completion_request import CompletionRequest
+from glasschat.api.auth import PUBLIC_PATHS
+from glasschat.api.chat import ChatRequest
+from glasschat.api.completions import CompletionRequest
+from glasschat.api.info import MODELS_PATH, Health, ModelCard, ModelList, Ready
 from glasschat.api.responses import ChatChunk, ChatCompletion, Completion
 from glasschat.api.tokenizing import (
     Detokenized,
@@ -37,20 +37,20 @@ _TAKES_BODY = ("400", "401", "404", "408", "413", "415", "500", "503")
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One path and method: what goes in and what comes out."""
+    """One path and method, with the models of its body, its response and its stream's events."""
 
     path: str
     method: Literal["get", "post"]
     summary: str
-    answer: type[BaseModel] | None
+    response: type[BaseModel] | None
     body: type[BaseModel] | None = None
     events: type[BaseModel] | None = None
     errors: tuple[str, ...] = ()
 
 
 OPERATIONS = (
-    Operation(MODELS, "get", "The models that are served", ModelList, errors=("401",)),
-    Operation(f"{MODELS}/{{model}}", "get", "One of them", ModelCard, errors=("401", "404")),
+    Operation(MODELS_PATH, "get", "The models that are served", ModelList, errors=("401",)),
+    Operation(f"{MODELS_PATH}/{{model}}", "get", "One of them", ModelCard, errors=("401", "404")),
     Operation(
         "/v1/chat/completions",
         "post",
@@ -86,19 +86,19 @@ OPERATIONS = (
 )
 
 
-def document() -> dict[str, Any]:
-    """The document as plain JSON."""
-    incoming = [o.body for o in OPERATIONS if o.body is not None]
-    outgoing = [m for o in OPERATIONS for m in (o.answer, o.events) if m is not None]
+def openapi_document() -> dict[str, Any]:
+    """Return the document as plain JSON objects."""
+    request_models = [o.body for o in OPERATIONS if o.body is not None]
+    response_models = [m for o in OPERATIONS for m in (o.response, o.events) if m is not None]
     modes: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
-        *((model, "validation") for model in incoming),
-        *((model, "serialization") for model in dict.fromkeys(outgoing)),
+        *((model, "validation") for model in request_models),
+        *((model, "serialization") for model in dict.fromkeys(response_models)),
     ]
     _, schemas = models_json_schema(modes, ref_template=_REF)
     components = {**schemas["$defs"], "Error": _ERROR}
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method] = _described(operation)
+        paths.setdefault(operation.path, {})[operation.method] = _operation_object(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -116,41 +116,41 @@ def document() -> dict[str, Any]:
     }
 
 
-def _described(operation: Operation) -> dict[str, Any]:
+def _operation_object(operation: Operation) -> dict[str, Any]:
     content: dict[str, Any] = {}
-    if operation.answer is not None:
-        content["application/json"] = {"schema": _ref(operation.answer)}
+    if operation.response is not None:
+        content["application/json"] = {"schema": _ref(operation.response)}
     if operation.path == "/metrics":
         content["text/plain"] = {"schema": {"type": "string"}}
     if operation.events is not None:
-        content["text/event-stream"] = {"schema": _event(operation.events)}
+        content["text/event-stream"] = {"schema": _event_schema(operation.events)}
     responses: dict[str, Any] = {"200": {"description": "Done.", "content": content}}
     for status in sorted(operation.errors):
         schema = {"$ref": _REF.format(model="Error")}
         if operation.path == "/health":
-            # It says why in its own words.
+            # A failed process answers with the same body as a healthy one.
             schema = _ref(Health)
         responses[status] = {
             "description": _ERRORS[status],
             "content": {"application/json": {"schema": schema}},
         }
-    described: dict[str, Any] = {"summary": operation.summary, "responses": responses}
-    if operation.path in OPEN_PATHS:
-        described["security"] = []
+    operation_object: dict[str, Any] = {"summary": operation.summary, "responses": responses}
+    if operation.path in PUBLIC_PATHS:
+        operation_object["security"] = []
     if operation.body is not None:
-        described["requestBody"] = {
+        operation_object["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": _ref(operation.body)}},
         }
     if "{model}" in operation.path:
-        described["parameters"] = [
+        operation_object["parameters"] = [
             {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
         ]
-    return described
+    return operation_object
 
 
-def _event(model: type[BaseModel]) -> dict[str, Any]:
-    """What each event is."""
+def _event_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of one server-sent event."""
     json = {
         "type": "string",
         "contentMediaType": "application/json",
