@@ -94,15 +94,6 @@ def test_a_wrong_seed_says_what_a_seed_is(arrive: Arrive, script: WebServer) -> 
     someone.ends()
 
 
-def test_a_chat_that_is_gone_is_said_to_be(arrive: Arrive, script: WebServer) -> None:
-    someone = arrive(script)
-    someone.page.goto(f"{script.url}/?chat=forgotten")
-    expect(someone.notice).to_contain_text("this is a new one")
-    someone.ask("hello")
-    someone.sees("hello")
-    someone.ends()
-
-
 def handshake(server: WebServer, *, host: str, origin: str, path: str = "/_stcore/stream") -> int:
     """Ask for a websocket as a browser would; the status of the answer."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:

@@ -58,37 +58,6 @@ def step(someone: Visitor, name: str) -> None:
     someone.chat.get_by_role("button", name=name).last.click()
 
 
-def test_a_chat_is_listed_found_and_opened_again(arrive: Arrive, kept: WebServer) -> None:
-    someone = arrive(kept)
-    asks(someone, "Of cabbages and kings")
-    first = someone.page.url
-    expect(row(someone, "Of cabbages and kings")).to_be_visible()
-    someone.page.get_by_role("button", name="New chat").click()
-    expect(someone.page.get_by_text("What would you like to know?")).to_be_visible()
-    assert "chat=" not in someone.page.url
-    asks(someone, "Über die Brücke 天空")
-    someone.picture("list")
-    search = someone.page.locator(".st-key-search input")
-    for words, found in (
-        ("kings cabb", "Of cabbages"),
-        ("brucke", "Über die"),
-        ("天空", "Über die"),
-    ):
-        search.fill(words)
-        search.press("Enter")
-        expect(row(someone, found)).to_be_visible()
-        expect(someone.page.locator('[class*="chat_row_"]')).to_have_count(1)
-    search.fill("nowhere to be found")
-    search.press("Enter")
-    expect(someone.page.get_by_text("Nothing found.")).to_be_visible()
-    search.fill("")
-    search.press("Enter")
-    row(someone, "Of cabbages").get_by_role("button").first.click()
-    someone.sees("Of cabbages and kings")
-    assert someone.page.url == first
-    assert someone.complaints == []
-
-
 def test_a_chat_is_renamed_pinned_deleted_and_had_back(arrive: Arrive, kept: WebServer) -> None:
     someone = arrive(kept)
     asks(someone, "a name to be changed")
@@ -107,41 +76,6 @@ def test_a_chat_is_renamed_pinned_deleted_and_had_back(arrive: Arrive, kept: Web
     expect(row(someone, "**My**")).to_be_visible()
     someone.sees("a name to be changed")
     choose(someone, "**My**", "Unpin")
-
-
-def test_versions_of_a_reply_stay_and_are_reached(arrive: Arrive, kept: WebServer) -> None:
-    someone = arrive(kept)
-    asks(someone, "tell me once")
-    someone.again.click()
-    expect(versions(someone)).to_have_text("2/2")
-    someone.ends()
-    step(someone, "Previous version")
-    expect(versions(someone)).to_have_text("1/2")
-    asks(someone, "and then")
-    expect(someone.chat.get_by_text("and then").first).to_be_visible()
-    someone.chat.get_by_role("button", name="Next version").first.click()
-    expect(versions(someone)).to_have_text("2/2")
-    expect(someone.chat.get_by_text("and then")).to_have_count(0)
-    someone.chat.get_by_role("button", name="Previous version").first.click()
-    expect(someone.chat.get_by_text("and then").first).to_be_visible()
-
-
-def test_a_question_is_edited_and_the_old_one_kept(arrive: Arrive, kept: WebServer) -> None:
-    someone = arrive(kept)
-    asks(someone, "teh question")
-    someone.chat.get_by_text("teh question").first.hover()
-    someone.chat.get_by_role("button", name="Edit").first.click()
-    box = someone.page.locator(".st-key-editor textarea")
-    expect(box).to_have_value("teh question")
-    someone.picture("edit")
-    box.fill("the question")
-    someone.page.locator(".st-key-edit_send button").click()
-    someone.sees("the question")
-    someone.ends()
-    expect(someone.chat.get_by_text("teh question")).to_have_count(0)
-    someone.chat.get_by_text("the question").first.hover()
-    someone.chat.get_by_role("button", name="Previous version").first.click()
-    expect(someone.chat.get_by_text("teh question").first).to_be_visible()
 
 
 def test_a_stopped_reply_goes_on_where_it_was(arrive: Arrive, kept: WebServer) -> None:

@@ -1,29 +1,15 @@
 """From a page that is up to an answer that can be read and taken along."""
 
 import re
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.e2e.conftest import Arrive
-from tests.e2e.visitor import WAIT_MS, Visitor, foreign, scripted_site, visitor
-from tests.support.browser import WebServer, visiting
+from tests.e2e.visitor import Visitor, foreign
+from tests.support.browser import WebServer
 
 pytestmark = pytest.mark.browser
-
-
-def test_the_page_is_up_while_the_model_is_still_loading(browser: Browser, tmp_path: Path) -> None:
-    with (
-        scripted_site("--loading-s", "6", folder=tmp_path) as server,
-        visiting(browser, server.url) as page,
-    ):
-        someone = Visitor(page)
-        expect(page.get_by_text(re.compile(r"Loading the model, \d+%"))).to_be_visible()
-        someone.picture("loading")
-        expect(someone.input).to_be_visible(timeout=WAIT_MS)
-        expect(page.get_by_text("ready")).to_be_visible()
-        expect(page.get_by_text("Loading the model")).to_have_count(0)
 
 
 def test_a_first_question_is_answered_by_the_real_model(arrive: Arrive, site: WebServer) -> None:
@@ -44,15 +30,6 @@ def test_a_first_question_is_answered_by_the_real_model(arrive: Arrive, site: We
         someone.page.title() == "What is the capital of France? Answer in one English… · glasschat"
     )
     expect(someone.page.get_by_role("heading", name="SmolLM2-135M-Instruct")).to_be_visible()
-
-
-def test_an_example_of_the_empty_page_is_asked_by_a_click(arrive: Arrive, site: WebServer) -> None:
-    someone = arrive(site)
-    someone.page.get_by_role("button", name="Write a haiku about the sea.").click()
-    expect(someone.stop).to_be_visible()
-    someone.stop.click()
-    someone.ends()
-    expect(someone.page.get_by_text("What would you like to know?")).to_have_count(0)
 
 
 RICH = """Some **bold** text, $5 and $10, and a formula: \\(x^2\\).
@@ -102,39 +79,3 @@ def test_copy_takes_the_text_as_the_model_wrote_it(arrive: Arrive, script: WebSe
 def clipboard(someone: Visitor) -> str:
     text: str = someone.page.evaluate("navigator.clipboard.readText()")
     return text
-
-
-def test_a_model_that_cannot_be_loaded_says_what_to_do(browser: Browser, tmp_path: Path) -> None:
-    with (
-        scripted_site("--damaged", folder=tmp_path) as server,
-        visiting(browser, server.url) as page,
-    ):
-        someone = Visitor(page)
-        expect(someone.notice).to_contain_text("download it again", timeout=WAIT_MS)
-        expect(someone.notice).to_contain_text("start glasschat again")
-        expect(page.get_by_text("failed")).to_be_visible()
-        someone.picture("failed")
-
-
-def test_a_page_that_breaks_says_so_calmly(browser: Browser, tmp_path: Path) -> None:
-    with (
-        scripted_site("--broken", folder=tmp_path) as server,
-        visiting(browser, server.url) as page,
-    ):
-        someone = Visitor(page)
-        expect(someone.notice).to_contain_text("Reload the page", timeout=WAIT_MS)
-        everything = page.locator("body").inner_text()
-        assert "secret-detail" not in everything
-        assert "Traceback" not in everything
-        assert "secret-detail" in server.log
-
-
-def test_two_tabs_of_one_chat_show_the_same(
-    arrive: Arrive, browser: Browser, script: WebServer
-) -> None:
-    someone = arrive(script)
-    someone.ask("seen twice")
-    someone.ends()
-    with visitor(browser, script) as other:
-        other.arrive(someone.page.url)
-        other.sees("seen twice")

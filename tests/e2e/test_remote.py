@@ -31,10 +31,10 @@ LINE = "the quick brown fox jumps over the lazy dog. "
 @contextmanager
 def remote(port: int, folder: Path) -> Iterator[WebServer]:
     """A glasschat with the scripted model: programs ask it on the port of its pages."""
-    script, log = Path(__file__).with_name("scripted_site.py"), folder / "remote.log"
+    log = folder / "remote.log"
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, str(script), "--port", str(port)],
+            [sys.executable, "-m", "tests.e2e.scripted_site", "--port", str(port)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.conftest import Arrive
-from tests.e2e.visitor import WAIT_MS, Visitor, scripted_site, visitor
+from tests.e2e.visitor import Visitor, scripted_site, visitor
 from tests.support.browser import WebServer
 
 pytestmark = pytest.mark.browser
@@ -132,19 +132,6 @@ def test_a_reload_in_mid_stream_finds_the_reply_again(arrive: Arrive, site: WebS
     assert "stopped" in someone.ends()
 
 
-def test_two_visitors_at_once_get_what_each_has_set(
-    browser: Browser, arrive: Arrive, site: WebServer
-) -> None:
-    first, second = arrive(site), arrive(site)
-    for someone, tokens in ((first, 40), (second, 25)):
-        someone.open_more()
-        someone.limit(tokens)
-    first.ask(STORY)
-    second.ask(STORY)
-    assert first.ends().startswith("40 tokens")
-    assert second.ends().startswith("25 tokens")
-
-
 def test_a_message_sent_while_a_reply_runs_is_given_back(arrive: Arrive, script: WebServer) -> None:
     someone = arrive(script)
     someone.ask(LONG)
@@ -212,35 +199,3 @@ def test_nothing_moves_when_a_reply_ends(arrive: Arrive, script: WebServer) -> N
     someone.page.wait_for_timeout(400)
     someone.picture("after-the-end")
     assert someone.boxes() == before
-
-
-def test_a_reply_that_fails_says_so_and_offers_another(arrive: Arrive, script: WebServer) -> None:
-    someone = arrive(script)
-    someone.ask("failing: this much")
-    someone.ends()
-    someone.sees("this much")
-    expect(someone.notice).to_contain_text("Press Again, or send another message")
-    someone.ask("and on")
-    someone.sees("and on")
-    someone.ends()
-
-
-def test_a_page_outlives_the_engine(browser: Browser, tmp_path: Path) -> None:
-    """The model is lost in the middle of a reply: the page waits for it, with what there is."""
-    held = tmp_path / "held"
-    with (
-        scripted_site("--held-by", str(held), folder=tmp_path) as server,
-        visitor(browser, server) as someone,
-    ):
-        expect(someone.chat.get_by_text("ready")).to_be_visible(timeout=WAIT_MS)
-        held.touch()
-        someone.ask("dying: the first half of it, and the second half.")
-        expect(someone.chat.get_by_text("is being started again")).to_be_visible(timeout=WAIT_MS)
-        expect(someone.reply).to_have_text("the first half of it,")
-        held.unlink()
-        someone.ends()
-        expect(someone.notice).to_contain_text("The reply failed")
-        someone.chat.get_by_role("button", name="Go on").click()
-        someone.sees("the first half of it, and the second half.")
-        someone.ends()
-        expect(someone.notice).to_have_count(0)

@@ -192,8 +192,7 @@ def scripted_site(*arguments: str, folder: Path) -> AbstractContextManager[WebSe
     """A server with the scripted model behind it."""
 
     def command(port: int, given: Sequence[str]) -> list[str]:
-        script = Path(__file__).with_name("scripted_site.py")
-        return [sys.executable, str(script), "--port", str(port), *given]
+        return [sys.executable, "-m", "tests.e2e.scripted_site", "--port", str(port), *given]
 
     return serving(*arguments, folder=folder, command=command)
 

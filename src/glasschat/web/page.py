@@ -117,7 +117,9 @@ def _clear(site: Site, owner: str, conversation: Conversation) -> None:
     """Empty the page, as the original's button does; what was there can be had back."""
     if conversation.tree.nodes:
         delete_chat(site.library, owner, conversation.id, conversation.saved.title, conversation.id)
-    new_chat()
+    # Only where nothing was deleted: what begins another chat takes the offer of an undo away.
+    if st.session_state.get("chat") == conversation.id:
+        new_chat()
 
 
 def _want_help() -> None:
@@ -169,4 +171,5 @@ def _wait_for_model(site: Site, place: DeltaGenerator) -> None:
     st.rerun()
 
 
-main()
+if __name__ == "__main__":  # as Streamlit runs it
+    main()
