@@ -15,7 +15,7 @@ import pytest
 from glasschat.chat.exchange import lines_of, read_trace
 from glasschat.cli import main
 from glasschat.errors import InvalidStage
-from glasschat.glass import ablate, waterfall
+from glasschat.glass import setting_effects, waterfall
 from glasschat.glass.rebuild import rebuild
 from glasschat.sampling import load_stages
 from tests.support.browser import free_port
@@ -91,17 +91,17 @@ def test_the_real_model_writes_with_it_and_the_glass_box_knows_what_it_did(trace
     [asked] = read.params.own_stages
     assert asked.values == {"epsilon": 0.01, "keep": 2}
     assert read.columns.stages[-1] == "eta" and (read.columns.kept[:, -1] < 49_152).all()
-    assert rebuild(read).layers[-1].guessed.any(), "its class is not among what was read"
+    assert rebuild(read).candidate_sets[-1].unknown.any(), "its class is not among what was read"
     sys.path.append(str(trace.parent))
     read = replace(read, stage_classes=load_stages(["eta"]))
     place = int(np.argmin(read.columns.kept[:, -1]))
     found = waterfall(read, place)
-    assert (found.columns[-1].name, found.columns[-1].unseen) == ("eta", False)
-    assert found.columns[-1].kept == read.columns.kept[place, -1] and found.columns[-1].sure
+    assert (found.columns[-1].name, found.columns[-1].unavailable) == ("eta", False)
+    assert found.columns[-1].kept == read.columns.kept[place, -1] and found.columns[-1].certain
     assert any(c.removed_by == "eta" for c in found.candidates)
-    clear = np.count_nonzero(rebuild(read).last.sure)
+    clear = np.count_nonzero(rebuild(read).final.certain)
     assert clear >= len(read) // 2, "where few tokens are likely, none is left to guess at"
-    assert "eta" in [knob.setting for knob in ablate(read)]
+    assert "eta" in [knob.setting for knob in setting_effects(read)]
 
 
 def test_it_replays_with_the_class_and_not_without(

@@ -413,7 +413,7 @@ def test_the_real_model_goes_where_what_if_said(builtin_model_path: Path) -> Non
         assert trace is not None and reply.ids is not None
         other = replace(params, temperature=0.4)
         first = what_if(trace, other).first
-        assert first is not None and first.sure
+        assert first is not None and first.certain
         conversation.branch(backend, reply.id, first.place, Settings(other)).result(REAL_S)
         node = ended(conversation)
         assert node.ids is not None

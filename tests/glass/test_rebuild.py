@@ -16,12 +16,12 @@ from tests.glass.recordings import RECORDINGS, SETTINGS, Recording, record, spea
 from tests.sampling.rows import Row, softmax
 
 
-def assert_layer_is_true(
-    layer: CandidateSet, place: int, truth: Row, listed: set[int], *, exactly: bool = True
+def assert_candidates_are_true(
+    candidates: CandidateSet, place: int, truth: Row, listed: set[int], *, exactly: bool = True
 ) -> None:
-    ids, scores = layer.ids[place], layer.scores[place]
+    ids, scores = candidates.ids[place], candidates.scores[place]
     left = {int(i) for i, s in zip(ids, scores, strict=True) if s > -np.inf}
-    if layer.sure[place]:
+    if candidates.certain[place]:
         alive = set(np.flatnonzero(truth > -np.inf).tolist())
         assert left == alive & listed
         for token_id, score in zip(ids.tolist(), scores, strict=True):
@@ -30,15 +30,15 @@ def assert_layer_is_true(
             assert token_id < 0 or same, "the very same float32"
     others = np.array(sorted(set(range(len(truth))) - listed), np.int64)
     gone = np.count_nonzero(truth[others] > -np.inf)
-    assert gone <= layer.others.count[place]
+    assert gone <= candidates.tail.count[place]
     if gone:
-        assert truth[others].max() <= layer.others.ceiling[place]
-    certain = {int(i) for i in ids[(scores > -np.inf) & ~layer.maybe[place]]}
+        assert truth[others].max() <= candidates.tail.ceiling[place]
+    certain = {int(i) for i in ids[(scores > -np.inf) & ~candidates.uncertain[place]]}
     assert certain <= {i for i in listed if truth[i] > -np.inf} <= left
     if left:
         wide = truth.astype(np.float64)
-        total = np.exp(wide - layer.top[place]).sum()
-        low, high = (bound[place] for bound in layer.total)
+        total = np.exp(wide - candidates.top[place]).sum()
+        low, high = (bound[place] for bound in candidates.total_bounds)
         assert low * (1 - 1e-6) <= total <= high * (1 + 1e-6)
 
 
@@ -47,17 +47,17 @@ def assert_layer_is_true(
 def test_the_settings_of_the_reply_give_what_the_sampler_had(recording: Recording) -> None:
     trace = recording.trace
     rebuilt = rebuild(trace)
-    chosen = choose(rebuilt.last, None if trace.params.greedy else trace.draws)
-    assert rebuilt.known == len(rebuilt.stages)
+    chosen = choose(rebuilt.final, None if trace.params.greedy else trace.draws)
+    assert rebuilt.recorded_count == len(rebuilt.stages)
     for place in range(len(trace)):
         listed = {i for i in trace.columns.ids[place].tolist() if i >= 0}
         truth = recording.layers(trace.params, place)
-        for layer, row in zip(rebuilt.layers, truth, strict=True):
-            assert_layer_is_true(layer, place, row, listed)
+        for candidates, row in zip(rebuilt.candidate_sets, truth, strict=True):
+            assert_candidates_are_true(candidates, place, row, listed)
         token_id = trace.token_ids[place]
-        if chosen.sure[place]:
+        if chosen.certain[place]:
             assert chosen.token_id[place] == (token_id if token_id in listed else UNLISTED)
-        if chosen.sure[place] and token_id in listed:
+        if chosen.certain[place] and token_id in listed:
             expected = trace.columns.probability[place]
             assert chosen.probability[place] == pytest.approx(expected, rel=1e-5)
 
@@ -70,7 +70,7 @@ def test_other_settings_give_what_the_row_gives_or_say_that_they_may_not(
     trace = recording.trace
     params = SamplingParams(**other)
     rebuilt = rebuild(trace, params)
-    chosen = choose(rebuilt.last, None if params.greedy else trace.draws)
+    chosen = choose(rebuilt.final, None if params.greedy else trace.draws)
     for place in range(len(trace)):
         listed = {i for i in trace.columns.ids[place].tolist() if i >= 0}
         try:
@@ -78,9 +78,9 @@ def test_other_settings_give_what_the_row_gives_or_say_that_they_may_not(
             token_id = recording.choice(params, place)
         except ReplyFailed:
             continue
-        for layer, row in zip(rebuilt.layers, truth, strict=True):
-            assert_layer_is_true(layer, place, row, listed)
-        if chosen.sure[place]:
+        for candidates, row in zip(rebuilt.candidate_sets, truth, strict=True):
+            assert_candidates_are_true(candidates, place, row, listed)
+        if chosen.certain[place]:
             assert chosen.token_id[place] == (token_id if token_id in listed else UNLISTED)
 
 
@@ -105,15 +105,16 @@ def test_hardly_a_choice_is_left_open_where_a_model_would_speak(other: dict[str,
     rows = [speaking_row(seed) for seed in range(60)]
     trace = record(rows, SamplingParams(seed=1)).trace
     params = SamplingParams(**{"seed": 1} | other)
-    chosen = choose(rebuild(trace, params).last, None if params.greedy else trace.draws)
-    assert np.count_nonzero(chosen.sure) >= 57
+    chosen = choose(rebuild(trace, params).final, None if params.greedy else trace.draws)
+    assert np.count_nonzero(chosen.certain) >= 57
     assert softmax(rows[0]).max() < 0.9, "the rows leave something to draw"
 
 
-def test_what_a_stage_of_ones_own_left_is_a_guess() -> None:
-    """A record says how many candidates such a stage left, and not which."""
+def test_behind_a_record_of_other_stages_nothing_is_known() -> None:
+    """Its numbers say how many candidates each stage left, and not which."""
     trace = record([speaking_row(1)], SamplingParams(seed=1)).trace
-    own = replace(trace.columns, stages=("grammar", *trace.columns.stages[1:]))
-    rebuilt = rebuild(replace(trace, columns=own))
-    assert rebuilt.known == 0
-    assert not choose(rebuilt.last, trace.draws).sure.any()
+    columns = replace(trace.columns, stages=("grammar", *trace.columns.stages[1:]))
+    rebuilt = rebuild(replace(trace, columns=columns))
+    assert all(candidates.unknown.all() for candidates in rebuilt.candidate_sets[1:])
+    assert rebuilt.recorded_count == 0
+    assert not choose(rebuilt.final, trace.draws).certain.any()

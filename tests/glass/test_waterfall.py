@@ -21,9 +21,9 @@ def test_every_column_is_the_stage_over_the_whole_row(recording: Recording) -> N
     assert [column.name for column in found.columns] == ["raw", *trace.columns.stages]
     told = trace.record(place)
     for column, stage in zip(found.columns[1:], told.stages, strict=True):
-        assert (column.kept, column.mass) == (stage.kept, stage.mass) or not column.sure
+        assert (column.kept, column.mass) == (stage.kept, stage.mass) or not column.certain
     for number, (column, row) in enumerate(zip(found.columns, truth, strict=True)):
-        if not column.sure:
+        if not column.certain:
             continue
         assert column.kept == np.count_nonzero(row > -np.inf)
         cells = {c.token_id: c.cells[number] for c in found.candidates}
@@ -50,7 +50,7 @@ def test_the_draw_falls_into_the_interval_of_the_token(recording: Recording) -> 
         assert low - 1e-6 <= found.u <= high + 1e-6
     for candidate in found.candidates:
         assert (candidate.removed_by is None) == (candidate.cells[-1] is not None)
-        assert (candidate.rule is None) == (candidate.removed_by is None)
+        assert (candidate.reason is None) == (candidate.removed_by is None)
         assert (candidate.interval is None) == (candidate.cells[-1] is None)
 
 
@@ -85,7 +85,7 @@ def test_who_was_removed_and_by_which_rule(
     found = waterfall(record([row], SamplingParams(**(off | params))).trace, 0)  # type: ignore[arg-type]
     gone = {c.token_id: c for c in found.candidates if c.removed_by == removed_by}
     assert gone
-    expected = {str(c.rule) for c in gone.values()}
+    expected = {str(c.reason) for c in gone.values()}
     assert sentence in expected, expected
 
 

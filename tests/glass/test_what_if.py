@@ -183,7 +183,7 @@ def test_the_real_model_goes_where_it_was_said_to(
         assert found.first is None or place is None or found.first.instead == ids[place]
     else:
         # Before the first place that is left open nothing differs that was not said to.
-        unsure = [d.place for d in found.divergences if not d.sure]
+        unsure = [d.place for d in found.divergences if not d.certain]
         assert place is None or place >= min([*unsure, *found.open_places])
     assert len(found.open_places) <= 3
 

@@ -42,7 +42,7 @@ class TraceCache:
                 self._hold(key, told)
             return None
         known = self._trace(key)
-        trace = Trace.of(generation) if known is None else known.grown(generation)
+        trace = Trace.of(generation) if known is None else known.extend(generation)
         if trace is not None:
             self._hold(key, trace)
         return trace

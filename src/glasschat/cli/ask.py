@@ -121,9 +121,9 @@ def as_json(reply: Reply, *, trace: bool) -> dict[str, Any]:
     if snapshot.error is not None:
         result["error"] = snapshot.error
     if trace and None in ids:
-        from glasschat.glass import told_steps
+        from glasschat.glass import remote_tokens
 
-        result["logprobs"] = [step.as_json() for step in told_steps(steps)]
+        result["logprobs"] = [step.as_json() for step in remote_tokens(steps)]
     elif trace:
         result["trace"] = [step.record.as_json() for step in steps if step.record is not None]
     return result

@@ -1,12 +1,12 @@
-"""The glass box: questions asked of what was recorded of a reply. No model, no pages."""
+"""The glass box: pure functions of what was recorded of a reply. Knows no model and no page."""
 
-from glasschat.glass.ablation import SettingEffect, ablate, in_use
+from glasschat.glass.ablation import SettingEffect, active_settings, setting_effects
 from glasschat.glass.breakpoints import BestChanges, EntropyAbove, ProbabilityBelow, TextAppears
 from glasschat.glass.diff import Diff, Side, diff
-from glasschat.glass.remote_trace import RemoteCandidate, RemoteToken, RemoteTrace, told_steps
-from glasschat.glass.trace import Trace, recorded
-from glasschat.glass.values import Odds, Values, odds_under, values
-from glasschat.glass.waterfall import Candidate, Cell, Column, Waterfall, waterfall
+from glasschat.glass.remote_trace import RemoteCandidate, RemoteToken, RemoteTrace, remote_tokens
+from glasschat.glass.trace import Trace, recorded_steps
+from glasschat.glass.values import Likelihoods, Values, likelihoods, values
+from glasschat.glass.waterfall import Candidate, Cell, Column, Unknown, Waterfall, waterfall
 from glasschat.glass.what_if import Divergence, WhatIf, what_if
 from glasschat.glass.words import Sentence
 
@@ -18,7 +18,7 @@ __all__ = [
     "Diff",
     "Divergence",
     "EntropyAbove",
-    "Odds",
+    "Likelihoods",
     "ProbabilityBelow",
     "RemoteCandidate",
     "RemoteToken",
@@ -28,15 +28,16 @@ __all__ = [
     "Side",
     "TextAppears",
     "Trace",
+    "Unknown",
     "Values",
     "Waterfall",
     "WhatIf",
-    "ablate",
+    "active_settings",
     "diff",
-    "in_use",
-    "odds_under",
-    "recorded",
-    "told_steps",
+    "likelihoods",
+    "recorded_steps",
+    "remote_tokens",
+    "setting_effects",
     "values",
     "waterfall",
     "what_if",

@@ -1,14 +1,14 @@
-"""What each setting did in a reply: asked by leaving it out."""
+"""Setting effects by ablation: what each setting did in a reply, found by leaving it out."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from glasschat.glass.rebuild import Rebuilt, rebuild
+from glasschat.glass.rebuild import RebuiltStages, rebuild
 from glasschat.glass.trace import Trace
-from glasschat.glass.values import distance, parted
-from glasschat.glass.what_if import compare
+from glasschat.glass.values import certainly_differ, total_variation_bounds
+from glasschat.glass.what_if import compare_choices
 from glasschat.glass.words import N_, Sentence
 from glasschat.sampling import DEFAULT_ORDER, CustomStage, SamplingParams
 
@@ -31,13 +31,13 @@ NEUTRAL: dict[str, Any] = {
 }
 _WARPERS = frozenset({"temperature", "top_k", "top_p", "min_p", "typical_p"})
 
-# Below this two distributions are one: sums of float32 differ by more.
+# Two distributions that differ by less are equal: sums of float32 differ by more.
 _SAME = 1e-5
-# Where less than this is known of two distributions, nobody can say that they are one.
-_CLEAR = 0.005
+# Where the bounds of two distributions are wider than this, it cannot be said that they are equal.
+_WIDE = 0.005
 
 _NOTHING = N_("{setting} {value} changed nothing in these {tokens} tokens")
-_ODDS = N_(
+_DISTRIBUTIONS = N_(
     "{setting} {value} changed the odds at {distributions} of {tokens} tokens, and no choice"
 )
 _CHOICES = N_(
@@ -51,13 +51,13 @@ _OPEN = N_(
 
 @dataclass(frozen=True, slots=True)
 class SettingEffect:
-    """What a setting did at `tokens` tokens, with all others as they were.
+    """What a setting did at `tokens` tokens, all other settings being as they were.
 
-    A stage of one's own is a setting by its name, and its value is what it was set to, in words.
+    A custom stage is a setting by its name, and its value is its own settings in words.
 
-    At how many it changed which candidates were left (`sets`), how likely they were
-    (`distributions`), and for certain which was chosen (`choices`, at `places`). `open` is at how
-    many the recorded candidates do not suffice to say.
+    Counts of tokens: where it certainly changed which candidates remained (`sets`), how likely they
+    were (`distributions`), and which one was chosen (`choices`, at `places`). `open` counts those
+    where the recorded candidates do not suffice to say.
     """
 
     setting: str
@@ -71,12 +71,12 @@ class SettingEffect:
 
     @property
     def idle(self) -> bool:
-        """Whether it might as well have been off."""
+        """Whether the reply would certainly be the same with the setting off."""
         return not (self.sets or self.distributions or self.choices or self.open)
 
     @property
     def sentence(self) -> Sentence:
-        """The same in words; tokens are counted from 1 there."""
+        """The effect as a sentence; tokens are counted from 1 in it."""
         values: dict[str, Any] = {
             "setting": self.setting,
             "value": self.value,
@@ -90,15 +90,15 @@ class SettingEffect:
             return Sentence(_CHOICES, values)
         if self.open:
             return Sentence(_OPEN, values)
-        return Sentence(_NOTHING if self.idle else _ODDS, values)
+        return Sentence(_NOTHING if self.idle else _DISTRIBUTIONS, values)
 
 
-def in_use(params: SamplingParams) -> tuple[str, ...]:
-    """The settings that do anything to a choice, in the order of the stages."""
+def active_settings(params: SamplingParams) -> tuple[str, ...]:
+    """Return the settings that can change a choice, in the order of the stages."""
     order = [*params.stages]
     order.insert(order.index("min_new_tokens") + 1, "ignore_eos")
     named = [*order, "do_sample", "stages"]
-    found = [name for name in named if _without(params, name) != params]
+    found = [name for name in named if _neutralize(params, name) != params]
     if not params.greedy:
         return tuple(found)
     # A greedy reply runs no warpers; what made it greedy is the setting.
@@ -107,54 +107,56 @@ def in_use(params: SamplingParams) -> tuple[str, ...]:
     return tuple(name for name in found if name not in warpers)
 
 
-def _own(params: SamplingParams, name: str) -> CustomStage | None:
+def _custom_stage(params: SamplingParams, name: str) -> CustomStage | None:
     return next((stage for stage in params.own_stages if stage.name == name), None)
 
 
-def _without(params: SamplingParams, name: str) -> SamplingParams:
-    """The same with that setting doing nothing."""
-    if _own(params, name) is not None:
+def _neutralize(params: SamplingParams, name: str) -> SamplingParams:
+    """Return the settings with the one called `name` doing nothing."""
+    if _custom_stage(params, name) is not None:
         return params.without(name)
     return replace(params, **{name: NEUTRAL[name]})
 
 
 def _value(params: SamplingParams, name: str) -> Any:
-    own = _own(params, name)
-    if own is None:
+    custom = _custom_stage(params, name)
+    if custom is None:
         return getattr(params, name)
-    return ", ".join(f"{field} {value}" for field, value in own.settings) or "on"
+    return ", ".join(f"{field} {value}" for field, value in custom.settings) or "on"
 
 
-def ablate(trace: Trace) -> tuple[SettingEffect, ...]:
-    """What every setting in use did in this reply."""
-    own = rebuild(trace)
-    return tuple(_knob(trace, own, name) for name in in_use(trace.params))
+def setting_effects(trace: Trace) -> tuple[SettingEffect, ...]:
+    """Return what every active setting did in this reply."""
+    rebuilt = rebuild(trace)
+    return tuple(_setting_effect(trace, rebuilt, name) for name in active_settings(trace.params))
 
 
-def _knob(trace: Trace, own: Rebuilt, name: str) -> SettingEffect:
+def _setting_effect(trace: Trace, rebuilt: RebuiltStages, name: str) -> SettingEffect:
     params = trace.params
-    without = _without(params, name)
-    found = compare(trace, without)
-    ours, theirs = own.last, found.rebuilt.last
-    sure = ours.sure & theirs.sure
-    sets = parted(ours, theirs)
-    sets |= sure & ((ours.others.count > 0) != (theirs.others.count > 0))
-    least, _ = distance(ours, theirs)
-    doubt = sum(
-        (most - some) / np.maximum(most, 1e-300) for some, most in (ours.total, theirs.total)
+    without = _neutralize(params, name)
+    found = compare_choices(trace, without)
+    recorded, neutral = rebuilt.final, found.rebuilt.final
+    certain = recorded.certain & neutral.certain
+    sets = certainly_differ(recorded, neutral)
+    sets |= certain & ((recorded.tail.count > 0) != (neutral.tail.count > 0))
+    least, _ = total_variation_bounds(recorded, neutral)
+    width = sum(
+        (high - low) / np.maximum(high, 1e-300)
+        for low, high in (recorded.total_bounds, neutral.total_bounds)
     )
-    odds = sets | (sure & (least > _SAME + doubt))
-    unclear = found.open | (~odds & (~sure | (doubt > _CLEAR)))
+    distributions = sets | (certain & (least > _SAME + width))
+    undecided = found.open | (~distributions & (~certain | (width > _WIDE)))
     if params.greedy != without.greedy:
-        # Without a draw all the others have no chance at all.
-        sets = odds = np.ones(len(trace), np.bool_)
+        # Without a draw all tokens but the best have no chance at all.
+        sets = distributions = np.ones(len(trace), np.bool_)
+    choices = found.differs & ~found.open
     return SettingEffect(
         setting=name,
         value=_value(params, name),
         tokens=len(trace),
         sets=int(np.count_nonzero(sets)),
-        distributions=int(np.count_nonzero(odds)),
-        choices=int(np.count_nonzero(found.other & ~found.open)),
-        open=int(np.count_nonzero(unclear)),
-        places=tuple(np.flatnonzero(found.other & ~found.open).tolist()),
+        distributions=int(np.count_nonzero(distributions)),
+        choices=int(np.count_nonzero(choices)),
+        open=int(np.count_nonzero(undecided)),
+        places=tuple(np.flatnonzero(choices).tolist()),
     )

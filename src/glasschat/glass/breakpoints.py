@@ -1,4 +1,4 @@
-"""Where a debugger may pause a reply: pure questions to a record or to the text."""
+"""Breakpoints of the debugger: conditions on the record of the next choice, or on the text."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from glasschat.sampling import StepRecord
 
 @dataclass(frozen=True, slots=True)
 class ProbabilityBelow:
-    """Before a choice to which the model itself gave less than `limit`, above 0 and at most 1."""
+    """Pauses before a choice whose raw probability is below `limit`, above 0 and at most 1."""
 
     limit: float
 
@@ -18,17 +18,17 @@ class ProbabilityBelow:
             raise ParameterError("limit", "a probability above 0 and at most 1", self.limit)
 
     def before(self, coming: StepRecord) -> bool:
-        """See Breakpoint.before."""
+        """Return whether the raw probability of the coming token is below the limit."""
         return math.exp(coming.logprob) < self.limit
 
     def after(self, text: str, new: int) -> bool:
-        """See Breakpoint.after."""
+        """Return False: the condition is on the choice alone."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class EntropyAbove:
-    """Before a choice where the model's row has more than `bits` of entropy, at least 0."""
+    """Pauses before a choice where the model's row has an entropy above `bits`, at least 0."""
 
     bits: float
 
@@ -37,17 +37,17 @@ class EntropyAbove:
             raise ParameterError("bits", "a number of bits of at least 0", self.bits)
 
     def before(self, coming: StepRecord) -> bool:
-        """See Breakpoint.before."""
+        """Return whether the entropy of the coming row is above the limit."""
         return coming.entropy / math.log(2) > self.bits
 
     def after(self, text: str, new: int) -> bool:
-        """See Breakpoint.after."""
+        """Return False: the condition is on the choice alone."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class TextAppears:
-    """Behind the token with which `text` has appeared in the reply."""
+    """Pauses behind the token with which `text` has appeared in the reply."""
 
     text: str
 
@@ -56,22 +56,22 @@ class TextAppears:
             raise ParameterError("text", "a text that is not empty", self.text)
 
     def before(self, coming: StepRecord) -> bool:
-        """See Breakpoint.before."""
+        """Return False: the condition is on the text alone."""
         return False
 
     def after(self, text: str, new: int) -> bool:
-        """See Breakpoint.after."""
+        """Return whether the text appears with the `new` characters at the end of `text`."""
         return text.find(self.text, max(0, len(text) - new - len(self.text) + 1)) >= 0
 
 
 @dataclass(frozen=True, slots=True)
 class BestChanges:
-    """Before a choice where a stage puts another token first; `stage` alone, any for None."""
+    """Pauses before a choice where a stage changes the best token: `stage`, or any for None."""
 
     stage: str | None = None
 
     def before(self, coming: StepRecord) -> bool:
-        """See Breakpoint.before."""
+        """Return whether a stage puts another token first than its input had."""
         best = int(coming.top_ids[0])
         for stage in coming.stages:
             if stage.best != best and self.stage in (None, stage.name):
@@ -80,5 +80,5 @@ class BestChanges:
         return False
 
     def after(self, text: str, new: int) -> bool:
-        """See Breakpoint.after."""
+        """Return False: the condition is on the choice alone."""
         return False

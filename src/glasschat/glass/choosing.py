@@ -1,4 +1,4 @@
-"""The draw over rebuilt candidates: on which token it falls, and how certain that is."""
+"""The draw over rebuilt candidates: on which token it falls, and whether that is certain."""
 
 from dataclasses import dataclass
 
@@ -17,50 +17,56 @@ _EPSILON = 1e-14
 
 @dataclass(frozen=True, eq=False)
 class Choices:
-    """What `n` draws fall on: the token or UNLISTED, its probability, and whether that is sure.
+    """What `n` draws fall on; all arrays are [n].
 
-    A probability of UNLISTED is that of all others together. Where it is not `sure`, the token is
-    the likeliest guess.
+    `token_id` (int32) is the token or UNLISTED, `probability` (float64) its probability, of
+    UNLISTED that of all unlisted tokens together. Where it is not `certain` (bool) that the draw
+    falls on it, both are the most likely answer; where the row is `unknown` (bool), they mean
+    nothing.
     """
 
     token_id: NDArray[np.int32]
     probability: Wide
-    sure: Mask
+    certain: Mask
+    unknown: Mask
 
 
-def choose(layer: CandidateSet, draws: Wide | None) -> Choices:
-    """The choices for these draws in [0, 1), or the likeliest tokens where there are none."""
-    low, high = (total[:, None] for total in layer.total)
-    certain = layer.above & ~layer.maybe & (layer.scores > -np.inf)
-    every = np.cumsum(layer.weights, axis=1)
+def choose(candidates: CandidateSet, draws: Wide | None) -> Choices:
+    """Return the choices for `draws` (float64 [n] in [0, 1)); for None the likeliest tokens."""
+    low, high = (total[:, None] for total in candidates.total_bounds)
+    certain = candidates.above_tail & ~candidates.uncertain & (candidates.scores > -np.inf)
+    sums = np.cumsum(candidates.weights, axis=1)
+    fully_listed = candidates.fully_listed
     if draws is None:
         place = np.zeros(len(certain), np.int64)
-        sure = certain[:, 0]
+        decided = certain[:, 0]
     else:
         aims = draws[:, None]
-        # Whoever may be gone or not comes before a candidate at most, and may be no part of it.
-        before = every - layer.weights
-        through = np.cumsum(layer.sure_weights, axis=1)
+        # An uncertain one counts as coming before a candidate, and not as part of the sum up to it.
+        before = sums - candidates.weights
+        through = np.cumsum(candidates.lower_weights, axis=1)
         # A total that is rounded up leaves nothing for the last draw.
-        final = layer.alone[:, None] & (np.arange(certain.shape[1]) == layer.alive[:, None] - 1)
-        through = np.where(final, np.inf, through)
+        last = np.arange(certain.shape[1]) == candidates.possible_count[:, None] - 1
+        through = np.where(fully_listed[:, None] & last, np.inf, through)
         hit = (before <= aims * low * (1 - _EPSILON)) & (aims * high * (1 + _EPSILON) < through)
         hit &= certain
-        place = np.count_nonzero(every <= (draws * layer.middle)[:, None], axis=1)
-        place = np.where(layer.alone, np.minimum(place, np.maximum(layer.alive - 1, 0)), place)
+        place = np.count_nonzero(sums <= (draws * candidates.total)[:, None], axis=1)
+        end = np.maximum(candidates.possible_count - 1, 0)
+        place = np.where(fully_listed, np.minimum(place, end), place)
         place = np.where(hit.any(axis=1), hit.argmax(axis=1), place)
         # All listed ones come first, and the draw falls behind them.
-        outside = (layer.above | (layer.scores == -np.inf)).all(axis=1) & ~layer.alone
-        outside &= ~layer.guessed
-        outside &= every[:, -1] <= draws * low[:, 0] * (1 - _EPSILON)
-        sure = hit.any(axis=1) | outside
-    listed = place < layer.alive
+        outside = (candidates.above_tail | (candidates.scores == -np.inf)).all(axis=1)
+        outside &= ~fully_listed & ~candidates.unknown
+        outside &= sums[:, -1] <= draws * low[:, 0] * (1 - _EPSILON)
+        decided = hit.any(axis=1) | outside
+    listed = place < candidates.possible_count
     at = np.minimum(place, certain.shape[1] - 1)[:, None]
-    token_id = np.take_along_axis(layer.ids, at, axis=1)[:, 0]
-    share = np.take_along_axis(layer.weights, at, axis=1)[:, 0] / layer.middle
-    rest = np.clip(1.0 - every[:, -1] / layer.middle, 0.0, 1.0)
+    token_id = np.take_along_axis(candidates.ids, at, axis=1)[:, 0]
+    share = np.take_along_axis(candidates.weights, at, axis=1)[:, 0] / candidates.total
+    rest = np.clip(1.0 - sums[:, -1] / candidates.total, 0.0, 1.0)
     return Choices(
         token_id=np.where(listed, token_id, UNLISTED).astype(np.int32),
         probability=np.where(listed, share, rest),
-        sure=sure & (listed | ~layer.alone),
+        certain=decided & (listed | ~fully_listed),
+        unknown=candidates.unknown,
     )

@@ -1,4 +1,4 @@
-"""Two recorded replies beside each other: where they part, and by how much."""
+"""The difference of two recorded replies: where they diverge, and by how much."""
 
 from dataclasses import dataclass, fields
 
@@ -10,7 +10,7 @@ from glasschat.sampling import SamplingParams
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One trace at the place where two part: its token, and what it thought of the other's.
+    """One trace at the place where two diverge.
 
     `token_id` is None where this reply ends. `probability` is what the model gave the token,
     `drawn` what the settings left it, `other` what the model gave the other trace's token: None
@@ -25,7 +25,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """How two traces differ.
+    """The difference of two traces.
 
     `prompt_place` is the first id of the prompts that differs, `settings` the names of settings
     that do, `seeds` whether they had other seeds. `place` is the first token that is another one,
@@ -51,12 +51,12 @@ class Diff:
 
 
 def diff(one: Trace, two: Trace) -> Diff:
-    """Hold two traces against each other."""
+    """Compare two traces."""
     prompt = first_difference(one.prompt.ids, two.prompt.ids)
     place = first_difference(one.token_ids, two.token_ids)
     both = min(len(one), len(two))
     compared = 0 if prompt is not None else both if place is None else min(both, place + 1)
-    differences = [_logits(one, two, at) for at in range(compared)]
+    differences = [_logit_difference(one, two, at) for at in range(compared)]
     logit_place = next((at for at, by in enumerate(differences) if by > 0), None)
     return Diff(
         prompt_place=prompt,
@@ -77,15 +77,15 @@ def diff(one: Trace, two: Trace) -> Diff:
 
 
 def first_difference(one: tuple[int, ...], two: tuple[int, ...]) -> int | None:
-    """The first place that differs; the shorter one's end where it is the other's beginning."""
+    """Return the first place that differs, for a beginning of the other its end; None if equal."""
     for place, (left, right) in enumerate(zip(one, two, strict=False)):
         if left != right:
             return place
     return None if len(one) == len(two) else min(len(one), len(two))
 
 
-def _logits(one: Trace, two: Trace, place: int) -> float:
-    """The largest difference of a candidate that both recorded; infinite if they share none."""
+def _logit_difference(one: Trace, two: Trace, place: int) -> float:
+    """Return the largest difference of a candidate that both list; infinite if they share none."""
     left, right = one.columns, two.columns
     shared, at_left, at_right = np.intersect1d(
         left.ids[place], right.ids[place], return_indices=True

@@ -1,4 +1,4 @@
-"""What stood before each token of a reply, as processors ask it: for all tokens at once."""
+"""The token history before each token of a reply, as processors ask for it, for all at once."""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -17,9 +17,8 @@ _NEVER = np.iinfo(np.int64).max
 class BatchedHistory:
     """The ids before each of the `n` tokens of a run.
 
-    What is asked takes `ids` (int32 [n, k], -1 for none) and answers for each of them whether it,
-    or how often it, stood before the token of its row. Ids beyond the model's row are passed over,
-    as processors do.
+    Methods take `ids` (int32 [n, k], -1 for none): row i is asked about the history before token i.
+    Ids beyond the model's row of logits are ignored, as processors do.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -28,13 +27,14 @@ class BatchedHistory:
         self.count = len(trace)
         self._prompt = np.array(trace.prompt.ids[: trace.reply_start], np.int64)
         reply = (*trace.prompt.ids[trace.reply_start :], *trace.token_ids)
-        # Of the last token nothing is asked: it stands before no other.
+        # The last token is in no history: it stands before no other.
         self._reply = np.array(reply, np.int64)
         self.places: Counts = np.arange(self.start, self.start + self.count)[:, None]
+        """The place of each token in the whole reply, int64 [n, 1]."""
 
     @cached_property
     def _first(self) -> Counts:
-        """By id: where in the reply it stood first."""
+        """The first place of each id in the reply, int64 [vocab + 1]."""
         first = np.full(self.vocab_size + 1, _NEVER)
         inside = np.flatnonzero(self._reply < self.vocab_size)
         first[self._reply[inside][::-1]] = inside[::-1]
@@ -42,26 +42,27 @@ class BatchedHistory:
 
     @cached_property
     def _in_prompt(self) -> Mask:
+        """Whether each id stands in the prompt, bool [vocab + 1]."""
         found = np.zeros(self.vocab_size + 1, np.bool_)
         found[self._prompt[self._prompt < self.vocab_size]] = True
         return found
 
     def in_reply(self, ids: NDArray[np.int32]) -> Mask:
-        """Whether it stood in the reply."""
+        """Return whether each id stood in the reply before, bool [n, k]."""
         return self._first[ids] < self.places
 
     def seen(self, ids: NDArray[np.int32]) -> Mask:
-        """Whether it stood in prompt or reply."""
+        """Return whether each id stood in prompt or reply before, bool [n, k]."""
         return self._in_prompt[ids] | self.in_reply(ids)
 
     @cached_property
     def distinct_in_reply(self) -> Counts:
-        """How many ids stood in the reply before each token, [n]."""
+        """How many different ids stood in the reply before each token, int64 [n]."""
         return self._distinct(np.flatnonzero(self._first < _NEVER))
 
     @cached_property
-    def distinct(self) -> Counts:
-        """How many ids stood in prompt or reply before each token, [n]."""
+    def distinct_seen(self) -> Counts:
+        """How many different ids stood in prompt or reply before each token, int64 [n]."""
         new = np.flatnonzero((self._first < _NEVER) & ~self._in_prompt)
         return self._distinct(new) + np.count_nonzero(self._in_prompt)
 
@@ -69,7 +70,7 @@ class BatchedHistory:
         return np.searchsorted(np.sort(self._first[ids]), self.places[:, 0])
 
     def counts(self, ids: NDArray[np.int32]) -> Counts:
-        """How often it stood in the reply."""
+        """Return how often each id stood in the reply before, int64 [n, k]."""
         size = len(self._reply) + 1
         keys = np.sort(self._reply * size + np.arange(len(self._reply)))
         wide = np.maximum(ids, 0).astype(np.int64) * size
@@ -77,17 +78,17 @@ class BatchedHistory:
         return np.where(ids < 0, 0, found)
 
     @cached_property
-    def most(self) -> Counts:
-        """How often the most frequent id stood in the reply before each token, [n]."""
-        so_far: dict[int, int] = {}
-        most = [0]
+    def highest_count(self) -> Counts:
+        """How often the most frequent id stood in the reply before each token, int64 [n]."""
+        counts: dict[int, int] = {}
+        highest = [0]
         for token_id in self._reply.tolist():
-            so_far[token_id] = so_far.get(token_id, 0) + 1
-            most.append(max(most[-1], so_far[token_id]))
-        return np.array(most[self.start : self.start + self.count], np.int64)
+            counts[token_id] = counts.get(token_id, 0) + 1
+            highest.append(max(highest[-1], counts[token_id]))
+        return np.array(highest[self.start : self.start + self.count], np.int64)
 
-    def completing(self, size: int) -> "Pairs":
-        """The ids that would repeat a run of `size` ids, for each token."""
+    def ngram_completions(self, size: int) -> "IdsPerRow":
+        """Return for each token the ids that would repeat a run of `size` ids."""
         ids = [*self._prompt.tolist(), *self._reply.tolist()]
         first = len(self._prompt) + self.start
         followed: dict[tuple[int, ...], set[int]] = {}
@@ -101,27 +102,28 @@ class BatchedHistory:
                 found += banned
             if at >= size - 1:
                 followed.setdefault(tuple(ids[at - size + 1 : at]), set()).add(ids[at])
-        return Pairs(self, rows, found)
+        return IdsPerRow(self, rows, found)
 
-    def always(self, banned: Iterable[int], rows: Mask) -> "Pairs":
-        """The same ids for each of those rows."""
-        ids = sorted(banned)
+    def same_ids(self, ids: Iterable[int], rows: Mask) -> "IdsPerRow":
+        """Return the same `ids` for each of `rows` (bool [n]), none for the others."""
+        listed = sorted(ids)
         at = np.flatnonzero(rows)
-        return Pairs(self, np.repeat(at, len(ids)).tolist(), ids * len(at))
+        return IdsPerRow(self, np.repeat(at, len(listed)).tolist(), listed * len(at))
 
 
-class Pairs:
-    """Some ids for each token, others for each."""
+class IdsPerRow:
+    """A set of ids for each of `n` tokens, of different sizes."""
 
-    def __init__(self, past: BatchedHistory, rows: list[int], ids: list[int]) -> None:
-        self._size = past.vocab_size + 1
-        inside = [(row, i) for row, i in zip(rows, ids, strict=True) if i < past.vocab_size]
+    def __init__(self, history: BatchedHistory, rows: list[int], ids: list[int]) -> None:
+        self._size = history.vocab_size + 1
+        inside = [(row, i) for row, i in zip(rows, ids, strict=True) if i < history.vocab_size]
         pairs = np.array(inside, np.int64).reshape(-1, 2)
         self._keys = np.sort(pairs[:, 0] * self._size + pairs[:, 1])
-        self.counts: Counts = np.bincount(pairs[:, 0], minlength=past.count)
+        self.counts: Counts = np.bincount(pairs[:, 0], minlength=history.count)
+        """How many ids each row has, int64 [n]."""
 
-    def among(self, ids: NDArray[np.int32]) -> Mask:
-        """Whether each of `ids` (int32 [n, k]) is among those of its row."""
+    def contains(self, ids: NDArray[np.int32]) -> Mask:
+        """Return whether each of `ids` (int32 [n, k]) is in the set of its row, bool [n, k]."""
         keys = np.arange(len(ids))[:, None] * self._size + ids
         keys[ids < 0] = -1
         if not len(self._keys):

@@ -1,11 +1,11 @@
-"""What processors make of the recorded candidates of many tokens, and at most of all others."""
+"""The processors over the recorded candidates of many tokens, with bounds for all other tokens."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from glasschat.glass.candidates import CandidateSet, Mask, Scores
-from glasschat.glass.history import BatchedHistory, Counts, Pairs
+from glasschat.glass.history import BatchedHistory, Counts, IdsPerRow
 from glasschat.glass.tail_bounds import TailBounds, Wide
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
@@ -19,110 +19,127 @@ from glasschat.sampling import (
 )
 
 
-class Change(NamedTuple):
-    """A processor's work: other scores, and how many ids of each row it touched in all.
+class ProcessorEffect(NamedTuple):
+    """What a processor does to the rows of `n` tokens.
 
-    `low` and `high` are what it makes at least and at most of a score of a touched token; `seen`
-    says that it touches those only that stood in prompt or reply before.
+    `scores` (float32 [n, 64]) and `modified` (bool [n, 64]) are exact, of the listed candidates.
+    `modified_count` (float64 [n]) is an upper bound for the ids of the whole vocabulary that it modified.
+    `low` and `high` (float32 [n, 3]) bound the scores of modified tokens of the tail; `seen_only`
+    says that it modifies only those that stood in prompt or reply before.
     """
 
     scores: Scores
-    touched: Mask
-    number: Wide
+    modified: Mask
+    modified_count: Wide
     low: Scores
     high: Scores
-    seen: bool
+    seen_only: bool
 
 
-def changed(layer: CandidateSet, stage: Stage, past: BatchedHistory, trace: Trace) -> CandidateSet:
-    """The layer behind a processor. Raises TypeError for one that did not come with glasschat."""
-    change = _change(layer, stage, past, trace)
-    listed = np.count_nonzero(change.touched & (layer.ids >= 0), axis=1)
-    others = layer.others.touch(change.number - listed, change.low, change.high, seen=change.seen)
-    return layer.with_scores(change.scores, layer.maybe, others)
+def apply_processor(
+    candidates: CandidateSet, stage: Stage, history: BatchedHistory, trace: Trace
+) -> CandidateSet:
+    """Return the candidates behind a processor. Raises TypeError for one without bounds here."""
+    effect = _effect(candidates, stage, history, trace)
+    listed = np.count_nonzero(effect.modified & (candidates.ids >= 0), axis=1)
+    tail = candidates.tail.modify(
+        effect.modified_count - listed, effect.low, effect.high, seen_only=effect.seen_only
+    )
+    return candidates.with_scores(effect.scores, candidates.uncertain, tail)
 
 
-def _change(layer: CandidateSet, stage: Stage, past: BatchedHistory, trace: Trace) -> Change:
-    """What a processor does to the listed, and at most to a token that is not."""
-    others = layer.others
+def _effect(
+    candidates: CandidateSet, stage: Stage, history: BatchedHistory, trace: Trace
+) -> ProcessorEffect:
+    ids, scores, tail = candidates.ids, candidates.scores, candidates.tail
     match stage:
         case RepetitionPenalty():
-            seen = past.seen(layer.ids)
-            scores = np.where(seen, _penalized(layer.scores, stage.penalty), layer.scores)
-            low, high = (_penalized(s, stage.penalty) for s in (others.low, others.high))
-            count = past.distinct
-            return _bounded(others, scores, seen, count, low, high, seen_only=True)
+            seen = history.seen(ids)
+            after = np.where(seen, _penalize(scores, stage.penalty), scores)
+            low, high = (_penalize(bound, stage.penalty) for bound in (tail.low, tail.high))
+            count = history.distinct_seen
+            return _with_tail_range(tail, after, seen, count, low, high, seen_only=True)
         case PresencePenalty():
-            seen = past.in_reply(layer.ids)
-            scores = np.where(seen, layer.scores - np.float32(stage.penalty), layer.scores)
-            by = np.full((past.count, 1), np.float32(stage.penalty))
-            return _shifted(others, scores, seen, past.distinct_in_reply, by)
+            seen = history.in_reply(ids)
+            after = np.where(seen, scores - np.float32(stage.penalty), scores)
+            most = np.full((history.count, 1), np.float32(stage.penalty))
+            return _subtract(tail, after, seen, history.distinct_in_reply, most)
         case FrequencyPenalty():
-            seen = past.in_reply(layer.ids)
-            amounts = (past.counts(layer.ids) * stage.penalty).astype(np.float32)
-            scores = np.where(seen, layer.scores - amounts, layer.scores)
-            by = (past.most[:, None] * stage.penalty).astype(np.float32)
-            return _shifted(others, scores, seen, past.distinct_in_reply, by)
+            seen = history.in_reply(ids)
+            amounts = (history.counts(ids) * stage.penalty).astype(np.float32)
+            after = np.where(seen, scores - amounts, scores)
+            most = (history.highest_count[:, None] * stage.penalty).astype(np.float32)
+            return _subtract(tail, after, seen, history.distinct_in_reply, most)
         case LogitBias():
-            return _biased(layer, stage, past)
+            return _add_bias(candidates, stage, history)
         case NoRepeatNGram():
-            return _banned(layer, past.completing(stage.size))
+            return _ban(candidates, history.ngram_completions(stage.size))
         case MinNewTokens():
-            early = past.places[:, 0] < stage.length
-            while_early = past.always(trace.end_ids | stage.stop_ids, early)
+            early = history.places[:, 0] < stage.length
+            while_early = history.same_ids(trace.end_ids | stage.stop_ids, early)
             if not stage.ignore_end:
-                return _banned(layer, while_early)
-            return _banned(layer, while_early, past.always(trace.end_ids, ~early))
+                return _ban(candidates, while_early)
+            return _ban(candidates, while_early, history.same_ids(trace.end_ids, ~early))
         case _:
             raise TypeError(f"the stage {stage.name} is not one of glasschat's own")
 
 
-def _penalized(scores: Scores, penalty: float) -> Scores:
+def _penalize(scores: Scores, penalty: float) -> Scores:
     factor = np.float32(penalty)
     return np.where(scores < 0, scores * factor, scores / factor)
 
 
-def _shifted(others: TailBounds, scores: Scores, seen: Mask, count: Counts, by: Scores) -> Change:
-    """By what is at most subtracted from a touched token."""
-    low, high = others.low - by, others.high - by
-    return _bounded(others, scores, seen, count, low, high, seen_only=True)
+def _subtract(
+    tail: TailBounds, scores: Scores, modified: Mask, count: Counts, most: Scores
+) -> ProcessorEffect:
+    """Return the effect of subtracting `most` (float32 [n, 1]) from a modified token, or less."""
+    low, high = tail.low - most, tail.high - most
+    return _with_tail_range(tail, scores, modified, count, low, high, seen_only=True)
 
 
-def _bounded(
-    others: TailBounds,
+def _with_tail_range(
+    tail: TailBounds,
     scores: Scores,
-    seen: Mask,
+    modified: Mask,
     count: Wide | Counts,
     low: Scores,
     high: Scores,
     *,
     seen_only: bool = False,
-) -> Change:
-    """Those that were touched before need not be those that are touched now."""
-    low, high = np.minimum(others.low, low), np.maximum(others.high, high)
-    return Change(scores, seen, count.astype(np.float64), low, high, seen_only)
+) -> ProcessorEffect:
+    """Return an effect whose bounds for the tail also hold for tokens that it does not modify.
+
+    Tokens that an earlier stage modified need not be those that this one modifies.
+    """
+    low, high = np.minimum(tail.low, low), np.maximum(tail.high, high)
+    return ProcessorEffect(scores, modified, count.astype(np.float64), low, high, seen_only)
 
 
-def _biased(layer: CandidateSet, stage: LogitBias, past: BatchedHistory) -> Change:
-    dense = np.zeros(past.vocab_size + 1, np.float32)
-    named = np.zeros(past.vocab_size + 1, np.bool_)
-    inside = {i: value for i, value in stage.bias.items() if i < past.vocab_size}
+def _add_bias(
+    candidates: CandidateSet, stage: LogitBias, history: BatchedHistory
+) -> ProcessorEffect:
+    """Return the effect of adding each named token's bias to its score."""
+    dense = np.zeros(history.vocab_size + 1, np.float32)
+    named = np.zeros(history.vocab_size + 1, np.bool_)
+    inside = {i: value for i, value in stage.bias.items() if i < history.vocab_size}
     dense[list(inside)] = list(inside.values())
     named[list(inside)] = True
-    scores = np.where(named[layer.ids], layer.scores + dense[layer.ids], layer.scores)
+    ids, scores, tail = candidates.ids, candidates.scores, candidates.tail
+    after = np.where(named[ids], scores + dense[ids], scores)
     values = np.array([0.0, *inside.values()], np.float32)
-    low, high = layer.others.low + values.min(), layer.others.high + values.max()
-    count = np.full(past.count, float(len(inside)))
-    return _bounded(layer.others, scores, named[layer.ids], count, low, high)
+    low, high = tail.low + values.min(), tail.high + values.max()
+    count = np.full(history.count, float(len(inside)))
+    return _with_tail_range(tail, after, named[ids], count, low, high)
 
 
-def _banned(layer: CandidateSet, *pairs: Pairs) -> Change:
-    banned = np.zeros(layer.ids.shape, np.bool_)
-    count = np.zeros(len(layer.ids))
-    for some in pairs:
-        banned |= some.among(layer.ids)
-        count += some.counts
-    scores = np.where(banned, np.float32(-np.inf), layer.scores)
-    others = layer.others
-    low = np.where(count[:, None] > 0, np.float32(-np.inf), others.low)
-    return _bounded(others, scores, banned, count, low, others.high)
+def _ban(candidates: CandidateSet, *banned_ids: IdsPerRow) -> ProcessorEffect:
+    """Return the effect of removing all of `banned_ids`."""
+    banned = np.zeros(candidates.ids.shape, np.bool_)
+    count = np.zeros(len(candidates.ids))
+    for ids in banned_ids:
+        banned |= ids.contains(candidates.ids)
+        count += ids.counts
+    scores = np.where(banned, np.float32(-np.inf), candidates.scores)
+    tail = candidates.tail
+    low = np.where(count[:, None] > 0, np.float32(-np.inf), tail.low)
+    return _with_tail_range(tail, scores, banned, count, low, tail.high)

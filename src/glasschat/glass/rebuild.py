@@ -1,4 +1,4 @@
-"""The stages once more, over what was recorded of a whole reply, with these or other settings."""
+"""The stages once more, over what was recorded of a whole reply, with its or other settings."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ import numpy as np
 from glasschat.errors import GlasschatError
 from glasschat.glass.candidates import CandidateSet
 from glasschat.glass.custom_stage import rerun_custom_stage
-from glasschat.glass.cuts import RecordedStage, cut, propagate_constraints
+from glasschat.glass.cuts import RecordedStage, apply_cut, propagate_constraints
 from glasschat.glass.history import BatchedHistory
-from glasschat.glass.processors import changed
+from glasschat.glass.processors import apply_processor
 from glasschat.glass.tail_bounds import TailBounds
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
@@ -31,147 +31,167 @@ from glasschat.sampling.workspace import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
-    """A stage that ran, and whose work cannot be done over: it, or what it knew, is not here.
+class UnavailableStage:
+    """A stage that ran and cannot run again: its code, or what it knew, is not available here.
 
-    A grammar is known to remove tokens and to leave the others as they are: it `masks`.
+    A grammar is known to remove tokens and to leave the scores of all others: it `only_masks`.
     """
 
     name: str
     kind: StageKind
-    masks: bool = False
-    asked: CustomStage | None = None
+    only_masks: bool = False
+    custom: CustomStage | None = None
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """The scores as they are, for want of anything better."""
+        """Return the scores unchanged; `rebuild` never calls it."""
         return scores
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """The `stages`; the first `known` of them are on record, run with the same settings.
+class StagePlan:
+    """The `stages` to rebuild; the first `recorded_count` were recorded with equal settings.
 
-    Where the record is of other stages than its settings ask for, it is not `on_record`, and all
-    that is rebuilt is a guess.
+    Where the record is of other stages than its settings ask for, it is not `consistent`, and
+    nothing behind the raw candidates is known.
     """
 
     stages: tuple[Stage, ...]
-    known: int
-    on_record: bool
+    recorded_count: int
+    consistent: bool
 
 
-def steps(trace: Trace, params: SamplingParams | None) -> Steps:
-    """Those of `params`; for None those that the reply had."""
-    theirs = _made(trace, trace.params)
-    names, recorded = tuple(stage.name for stage in theirs), trace.columns.stages
+def plan_stages(trace: Trace, params: SamplingParams | None) -> StagePlan:
+    """Return the plan for `params`; for None that of the reply's own settings."""
+    recorded_stages = _build_stages(trace, trace.params)
+    names, recorded_names = tuple(stage.name for stage in recorded_stages), trace.columns.stages
     if not len(trace):
-        return Steps(theirs if params is None else _made(trace, params), 0, True)
+        stages = recorded_stages if params is None else _build_stages(trace, params)
+        return StagePlan(stages, 0, True)
     constraint: tuple[Stage, ...] = ()
-    if recorded[1:] == names and recorded != names:
-        # A stage of this reply alone runs before all others, whatever they are.
-        constraint = (Unseen(recorded[0], "processor", masks=recorded[0] == Grammar.name),)
-    elif recorded != names:
-        return Steps(theirs if params is None else _made(trace, params), 0, False)
-    theirs = (*constraint, *theirs)
-    ours = theirs if params is None else (*constraint, *_made(trace, params))
-    same = [one == other for one, other in zip(theirs, ours, strict=False)]
-    return Steps(ours, same.index(False) if False in same else len(same), True)
+    if recorded_names[1:] == names and recorded_names != names:
+        # A stage of this reply alone runs before all others, with any settings.
+        name = recorded_names[0]
+        constraint = (UnavailableStage(name, "processor", only_masks=name == Grammar.name),)
+    elif recorded_names != names:
+        stages = recorded_stages if params is None else _build_stages(trace, params)
+        return StagePlan(stages, 0, False)
+    recorded_stages = (*constraint, *recorded_stages)
+    stages = recorded_stages
+    if params is not None:
+        stages = (*constraint, *_build_stages(trace, params))
+    same = [one == other for one, other in zip(recorded_stages, stages, strict=False)]
+    return StagePlan(stages, same.index(False) if False in same else len(same), True)
 
 
-def _made(trace: Trace, params: SamplingParams) -> tuple[Stage, ...]:
-    def make(asked: CustomStage) -> Stage:
+def _build_stages(trace: Trace, params: SamplingParams) -> tuple[Stage, ...]:
+    """Build the stages, with an UnavailableStage for each custom one whose class is not here."""
+
+    def build_custom(asked: CustomStage) -> Stage:
         try:
             return trace.stage_classes.build(asked)
         except GlasschatError:
-            return Unseen(asked.name, asked.kind, asked=asked)
+            return UnavailableStage(asked.name, asked.kind, custom=asked)
 
-    return build_stages(params, make)
+    return build_stages(params, build_custom)
 
 
 @dataclass(frozen=True, eq=False)
-class Rebuilt:
-    """The raw candidates, and the candidates behind each stage.
+class RebuiltStages:
+    """The candidates before all stages and behind each of them.
 
-    `known` is behind how many of the stages the sampler itself was with the same settings, so
-    that what it wrote down holds here too.
+    `candidate_sets[0]` are the raw candidates, `candidate_sets[i]` those behind `stages[i - 1]`.
+    The sampler itself ran the first `recorded_count` stages with the same settings, so what it
+    recorded behind them holds here.
     """
 
     stages: tuple[Stage, ...]
-    layers: tuple[CandidateSet, ...]
-    known: int
+    candidate_sets: tuple[CandidateSet, ...]
+    recorded_count: int
 
     @property
-    def last(self) -> CandidateSet:
-        """What is drawn from."""
-        return self.layers[-1]
+    def final(self) -> CandidateSet:
+        """The candidates behind the last stage, from which the token is drawn."""
+        return self.candidate_sets[-1]
 
 
-def rebuild(trace: Trace, params: SamplingParams | None = None) -> Rebuilt:
-    """All tokens of `trace` through the stages that `params` ask for; its own for None.
+def rebuild(trace: Trace, params: SamplingParams | None = None) -> RebuiltStages:
+    """Run the recorded candidates of all tokens through the stages of `params`; None: its own.
 
     A token's history is what was recorded: with other settings this is what each choice would be
     if the text before it were the same. A stage that the reply alone had, such as a grammar, comes
-    before all others with any settings. One's own run again where their classes are at hand.
+    before all others with any settings. Custom stages run again where their classes are available.
     """
-    plan = steps(trace, params)
-    columns, past = trace.columns, BatchedHistory(trace)
-    layer = CandidateSet(
+    plan = plan_stages(trace, params)
+    columns, history = trace.columns, BatchedHistory(trace)
+    candidates = CandidateSet(
         ids=columns.ids,
         scores=columns.logits,
-        others=TailBounds.of(columns, trace.vocab_size),
-        told=columns.logsumexp,
-        maybe=np.full(columns.ids.shape, not plan.on_record) & (columns.ids >= 0),
-        guessed=np.full(len(columns), not plan.on_record),
+        uncertain=np.zeros(columns.ids.shape, np.bool_),
+        tail=TailBounds.from_columns(columns, trace.vocab_size),
+        recorded_logsumexp=columns.logsumexp,
+        unknown=np.zeros(len(columns), np.bool_),
     )
-    layers = [layer]
+    if not plan.consistent and not plan.stages:
+        candidates = candidates.with_unknown_effect()
+    candidate_sets = [candidates]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         for place, stage in enumerate(plan.stages):
-            told = _told(trace, place) if place < plan.known else None
-            after = _after(layer, stage, past, trace, told)
-            if told is not None:
+            recorded = _recorded_stage(trace, place) if place < plan.recorded_count else None
+            after = _apply(candidates, stage, history, trace, recorded)
+            if not plan.consistent:
+                after = after.with_unknown_effect()
+            if recorded is not None:
                 cuts = isinstance(stage, TopK | TopP | MinP)
-                after = propagate_constraints(
-                    _confirmed(after, told), told, layer if cuts else None
-                )
-            layer = after
-            layers.append(layer)
-    return Rebuilt(plan.stages, tuple(layers), plan.known)
+                before = candidates if cuts else None
+                after = propagate_constraints(_with_record(after, recorded), recorded, before)
+            candidates = after
+            candidate_sets.append(candidates)
+    return RebuiltStages(plan.stages, tuple(candidate_sets), plan.recorded_count)
 
 
-def _told(trace: Trace, place: int) -> RecordedStage:
+def _apply(
+    candidates: CandidateSet,
+    stage: Stage,
+    history: BatchedHistory,
+    trace: Trace,
+    recorded: RecordedStage | None,
+) -> CandidateSet:
+    """Return the candidates behind `stage`: a new built-in stage needs a case here.
+
+    One whose effect on the tail has no bounds can return `candidates.with_unknown_effect()`, or
+    `candidates.after_unknown_mask()` if it removes tokens and leaves the scores of the others.
+    """
+    match stage:
+        case Temperature():
+            return candidates.divide_by_temperature(stage.temperature)
+        case TopK() | TopP() | MinP() | TypicalP():
+            return apply_cut(candidates, stage, trace.vocab_size, recorded)
+        case GuardedStage():
+            return rerun_custom_stage(candidates, stage, trace, recorded)
+        case UnavailableStage():
+            if stage.only_masks:
+                return candidates.after_unknown_mask()
+            return candidates.with_unknown_effect()
+        case _:
+            return apply_processor(candidates, stage, history, trace)
+
+
+def _recorded_stage(trace: Trace, place: int) -> RecordedStage:
+    """Return the record of the stage at `place` in the order of the stages."""
     columns = trace.columns
-    # Whoever was drawn, and whoever was the best behind a later stage, was left behind this one.
+    # The drawn token, and the best one behind each later stage, remained behind this one.
     chosen = np.where(columns.forced, -1, columns.token_id)[:, None]
     return RecordedStage(
         kept=columns.kept[:, place],
-        after=columns.after[:, place],
+        logsumexp=columns.after[:, place],
         best=columns.best[:, place],
-        left=np.concatenate([columns.best[:, place:], chosen], axis=1),
+        certain_ids=np.concatenate([columns.best[:, place:], chosen], axis=1),
     )
 
 
-def _confirmed(layer: CandidateSet, told: RecordedStage) -> CandidateSet:
-    """The layer with what the sampler wrote down behind it."""
-    certain = np.where(layer.guessed, 0, layer.alive - np.count_nonzero(layer.maybe, axis=1))
-    left = np.maximum(told.kept - certain, 0).astype(np.float64)
-    return layer.confirmed(layer.others.refined(left), told.after)
-
-
-def _after(
-    layer: CandidateSet,
-    stage: Stage,
-    past: BatchedHistory,
-    trace: Trace,
-    told: RecordedStage | None,
-) -> CandidateSet:
-    match stage:
-        case Temperature():
-            return layer.tempered(stage.temperature)
-        case TopK() | TopP() | MinP() | TypicalP():
-            return cut(layer, stage, trace.vocab_size, told)
-        case GuardedStage():
-            return rerun_custom_stage(layer, stage, trace, told)
-        case Unseen():
-            return layer.doubted(masked=stage.masks)
-        case _:
-            return changed(layer, stage, past, trace)
+def _with_record(candidates: CandidateSet, recorded: RecordedStage) -> CandidateSet:
+    """Return the candidates with the recorded log-sum-exp and number of tokens behind them."""
+    certain = candidates.possible_count - np.count_nonzero(candidates.uncertain, axis=1)
+    certain = np.where(candidates.unknown, 0, certain)
+    left = np.maximum(recorded.kept - certain, 0).astype(np.float64)
+    return candidates.with_record(candidates.tail.limit_count(left), recorded.logsumexp)

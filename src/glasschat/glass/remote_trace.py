@@ -1,4 +1,4 @@
-"""What a server elsewhere tells of a reply's tokens: log-probabilities, as far as they go."""
+"""The trace of a reply that another server wrote: the log-probabilities that it sent."""
 
 import math
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from glasschat.engine import Token
 
 @dataclass(frozen=True, slots=True)
 class RemoteCandidate:
-    """A token in its place, and the natural logarithm of its probability there.
+    """A token at its place, and the natural logarithm of its probability there.
 
     `written` is the token as the server writes it. `data` are its bytes, None where they were not
-    told: then several tokens may be written alike. Servers mean the model's own distribution,
-    before any setting changed it; some a later one, and none says which.
+    sent: then several tokens may be written alike. Servers mean the model's own distribution,
+    before any setting changed it; some mean a later one, and none says which.
     """
 
     written: str
@@ -23,11 +23,11 @@ class RemoteCandidate:
     logprob: float
 
     def as_json(self) -> list[Any]:
-        """Its text and its log-probability."""
+        """Return its text and its log-probability."""
         return [self.written, self.logprob]
 
     def is_same(self, other: "RemoteCandidate") -> bool:
-        """Whether it is the same token, as far as one can tell."""
+        """Return whether it is the same token: by bytes where both have them, else by text."""
         if self.data is not None and other.data is not None:
             return self.data == other.data
         return self.written == other.written
@@ -37,8 +37,8 @@ class RemoteCandidate:
 class RemoteToken:
     """A token of a reply that a server wrote, or a piece of text of which no more is known.
 
-    `text` is what it released. `chosen` is None where the server told no log-probability, and
-    `top` are the likeliest in its place, likeliest first: at most 20, often fewer.
+    `text` is what it released. `chosen` is None where the server sent no log-probability, and
+    `top` are the likeliest at its place, likeliest first: at most 20, often fewer.
     """
 
     text: str
@@ -47,21 +47,21 @@ class RemoteToken:
 
     @property
     def token_id(self) -> None:
-        """Servers tell texts."""
+        """None: servers send texts, no ids."""
 
     @property
     def record(self) -> None:
-        """What its stages did no server tells."""
+        """None: no server sends what its stages did."""
 
     @property
     def rank(self) -> int | None:
-        """Its place among the likeliest, 0 the first; None where it is not among those told."""
+        """Its place among the likeliest, 0 the first; None where it is not among those sent."""
         if self.chosen is None:
             return None
         return next((n for n, c in enumerate(self.top) if c.is_same(self.chosen)), None)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, for `--trace`."""
+        """Return plain numbers and lists, for `--trace`."""
         return {
             "text": self.text,
             "token": None if self.chosen is None else self.chosen.as_json(),
@@ -69,8 +69,8 @@ class RemoteToken:
         }
 
     @property
-    def others(self) -> float | None:
-        """The probability of all tokens that were not told of; None where none was."""
+    def unlisted_probability(self) -> float | None:
+        """The probability of all tokens that were not sent, together; None where none was."""
         if self.chosen is None:
             return None
         listed = self.top if self.rank is not None else (*self.top, self.chosen)
@@ -79,15 +79,15 @@ class RemoteToken:
 
 @dataclass(frozen=True, eq=False)
 class RemoteTrace:
-    """One run of a reply as its server told of it: for such a reply what `Trace` is for ours."""
+    """One run of a reply as its server sent it: what `Trace` is for replies of local models."""
 
     steps: tuple[RemoteToken, ...]
 
     @classmethod
     def of(cls, steps: Sequence[Token]) -> "RemoteTrace | None":
-        """That of a reply's steps; None where no server told of them."""
-        told = told_steps(steps)
-        return cls(tuple(told)) if told else None
+        """Return the trace of a reply's steps; None where no server wrote them."""
+        remote = remote_tokens(steps)
+        return cls(tuple(remote)) if remote else None
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -98,6 +98,6 @@ class RemoteTrace:
         return any(step.chosen is not None for step in self.steps)
 
 
-def told_steps(steps: Sequence[Token]) -> list[RemoteToken]:
-    """Those of the steps that a server told of; of a reply of ours none."""
+def remote_tokens(steps: Sequence[Token]) -> list[RemoteToken]:
+    """Return those of the steps that another server wrote; of a local model's reply none."""
     return [step for step in steps if isinstance(step, RemoteToken)]

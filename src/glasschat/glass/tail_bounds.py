@@ -1,9 +1,10 @@
-"""What is known of the tokens that a record does not list: bounds for what they weigh and score.
+"""Bounds for the tokens that a record does not list: what they weigh together and score at most.
 
-A record lists the 64 likeliest candidates. Of all others it says together what they weigh at some
-temperatures, and what those of them weigh that were seen before, which are the ones that penalties
-touch; and each scores at most as the last one listed. The logarithm of what they weigh is convex
-in 1 / temperature, so that lines through two of the points bound it everywhere else.
+A record lists the 64 likeliest candidates. For all other tokens, the tail, it has the sum of their
+weights at some temperatures, and the sum for those of them that stood in prompt or reply before,
+which are the ones that penalties modify; and each scores at most as much as the last one listed.
+The logarithm of the sum of weights is convex in 1 / temperature, so lines through two of the
+recorded points bound it everywhere else.
 """
 
 from dataclasses import dataclass, replace
@@ -19,46 +20,54 @@ Row = NDArray[np.float32]
 
 # A record's weights are sums of float32.
 _ROUNDING = 2e-5
-# Where a record says what they weigh; at a power of 0 that is their number.
-_POWERS = (0.0, *(1 / temperature for temperature in TEMPERATURES))
+# The inverse temperatures at which a record has the sum of weights; at 0 it is the number of terms.
+_INVERSE_TEMPERATURES = (0.0, *(1 / temperature for temperature in TEMPERATURES))
 # The logarithm of what may have been too small for float32, summed over a whole vocabulary: a root
 # is taken of what was lost before.
 _LOST = (-30.0, -30.0, -64.0, -64.0, -64.0)
-# How far below the likeliest of the others they are followed; what lies deeper is counted as if it
-# lay there. The first is the better one at low temperatures, the second at high ones.
+# How far below the likeliest token of the tail scores are followed; what lies deeper is counted as
+# if it lay there. The first is the better one at low temperatures, the second at high ones.
 _DEPTHS = (15.0, 40.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TailBounds:
-    """The tokens not listed of `n` records, after some stages; all arrays are [n].
+    """Bounds for the tokens that `n` records do not list, after some stages; arrays are [n].
 
-    `count` is how many are left, `ceiling` what none of them scores above. `low` and `high` bound
-    their scores ([n, 3]) where a processor touched them: at the raw score of the last one listed,
-    and `_DEPTHS` below. `touched` is at most how many were touched, `unseen` how many of these
-    need not have been seen before, `power` 1 over all temperatures. Where they are not `whole`, a
-    cut may have taken any of them; where they are `opaque`, nothing is known but `count` and
-    `ceiling`.
+    Exact, as recorded, of the raw row (float64): `raw_top` and `raw_last` are the scores of the
+    first and the last listed token, `raw_logsumexp` ([n, 5]) the logarithm of the sum of the tail's
+    weights at each of `TEMPERATURES`, `raw_seen` that of its tokens that stood in prompt or reply
+    before, at temperature 1, and `raw_count` the number of its tokens.
+
+    Upper bounds, behind the stages so far: `count` (float64) is how many tokens are left, `ceiling`
+    (float32) the highest score, `modified_count` (float64) how many of them a processor modified,
+    `unseen_count` (float64) how many of the modified ones need not have been seen before.
+
+    `low` and `high` (float32 [n, 3]) bound the scores of the modified tokens from below and above:
+    for a token whose raw score is that of the last one listed, and for tokens `_DEPTHS` below.
+    Where the tail is not `complete` (bool), a cut may have removed any of its tokens; where it is
+    `unknown` (bool), nothing holds but `count` and `ceiling`. `inverse_temperature` is 1 divided by
+    the product of all temperatures.
     """
 
     raw_top: Wide
     raw_last: Wide
-    tail: Wide
-    seen: Wide
+    raw_logsumexp: Wide
+    raw_seen: Wide
     raw_count: Wide
     count: Wide
     ceiling: Row
     low: NDArray[np.float32]
     high: NDArray[np.float32]
-    touched: Wide
-    unseen: Wide
-    whole: NDArray[np.bool_]
-    opaque: NDArray[np.bool_]
-    power: float = 1.0
+    modified_count: Wide
+    unseen_count: Wide
+    complete: NDArray[np.bool_]
+    unknown: NDArray[np.bool_]
+    inverse_temperature: float = 1.0
 
     @classmethod
-    def of(cls, columns: Columns, vocab_size: int) -> "TailBounds":
-        """Before any stage."""
+    def from_columns(cls, columns: Columns, vocab_size: int) -> "TailBounds":
+        """Return the bounds for the raw rows, before any stage."""
         listed = np.count_nonzero(columns.ids >= 0, axis=1)
         full = listed == columns.ids.shape[1]
         count = np.where(full, vocab_size - listed, 0).astype(np.float64)
@@ -67,64 +76,78 @@ class TailBounds:
         return cls(
             raw_top=columns.logits[:, 0].astype(np.float64),
             raw_last=last.astype(np.float64),
-            tail=np.where(full[:, None], columns.tail, -np.inf).astype(np.float64),
-            seen=np.where(full, columns.seen, -np.inf).astype(np.float64),
+            raw_logsumexp=np.where(full[:, None], columns.tail, -np.inf).astype(np.float64),
+            raw_seen=np.where(full, columns.seen, -np.inf).astype(np.float64),
             raw_count=count,
             count=count,
             ceiling=last,
             low=ends,
             high=ends,
-            touched=np.zeros(len(columns)),
-            unseen=np.zeros(len(columns)),
-            whole=np.ones(len(columns), np.bool_),
-            opaque=np.zeros(len(columns), np.bool_),
+            modified_count=np.zeros(len(columns)),
+            unseen_count=np.zeros(len(columns)),
+            complete=np.ones(len(columns), np.bool_),
+            unknown=np.zeros(len(columns), np.bool_),
         )
 
-    def touch(
-        self, count: Wide, low: NDArray[np.float32], high: NDArray[np.float32], *, seen: bool
+    def modify(
+        self, count: Wide, low: NDArray[np.float32], high: NDArray[np.float32], *, seen_only: bool
     ) -> "TailBounds":
-        """After a processor that touched at most `count` more of them, or of those `seen`.
+        """Return the bounds after a processor that modified at most `count` ([n]) more tokens.
 
-        `low` and `high` are the new bounds for their scores.
+        `low` and `high` are the new bounds for their scores (float32 [n, 3]). `seen_only` says that
+        all of them stood in prompt or reply before.
         """
         more = np.maximum(count, 0)
-        touched = np.minimum(self.touched + more, self.count)
-        above = np.where(touched > 0, high[:, 0], -np.inf).astype(np.float32)
+        modified = np.minimum(self.modified_count + more, self.count)
+        highest = np.where(modified > 0, high[:, 0], -np.inf).astype(np.float32)
+        unseen = self.unseen_count
+        if not seen_only:
+            unseen = np.minimum(unseen + more, self.count)
         return replace(
             self,
             low=low,
             high=high,
-            touched=touched,
-            unseen=self.unseen if seen else np.minimum(self.unseen + more, self.count),
-            ceiling=np.maximum(self.ceiling, above),
+            modified_count=modified,
+            unseen_count=unseen,
+            ceiling=np.maximum(self.ceiling, highest),
         )
 
-    def temper(self, temperature: float) -> "TailBounds":
-        """Divided by a temperature."""
+    def divide_by_temperature(self, temperature: float) -> "TailBounds":
+        """Return the bounds after all scores were divided by `temperature`."""
         divisor = np.float32(temperature)
         return replace(
             self,
             ceiling=self.ceiling / divisor,
             low=self.low / divisor,
             high=self.high / divisor,
-            power=self.power / temperature,
+            inverse_temperature=self.inverse_temperature / temperature,
         )
 
-    def some(self, count: Wide, untouched: NDArray[np.bool_] | None = None) -> "TailBounds":
-        """After a cut that left at most `count` of them, and certainly all where `untouched`."""
+    def after_cut(
+        self, count: Wide, nothing_removed: NDArray[np.bool_] | None = None
+    ) -> "TailBounds":
+        """Return the bounds after a cut that left at most `count` ([n]) tokens of the tail.
+
+        Where `nothing_removed` ([n]) it certainly left all of them.
+        """
         left = np.minimum(count, self.count)
+        if nothing_removed is None:
+            nothing_removed = np.zeros_like(self.complete)
         return replace(
             self,
             count=left,
-            touched=np.minimum(self.touched, left),
-            unseen=np.minimum(self.unseen, left),
+            modified_count=np.minimum(self.modified_count, left),
+            unseen_count=np.minimum(self.unseen_count, left),
             ceiling=np.where(left > 0, self.ceiling, -np.inf).astype(np.float32),
-            whole=self.whole & untouched if untouched is not None else np.zeros_like(self.whole),
+            complete=self.complete & nothing_removed,
         )
 
-    def clouded(self, rows: NDArray[np.bool_], count: Wide, ceiling: Row) -> "TailBounds":
-        """In some rows after a stage of which no more is known than how many it left, at most, and
-        how high these score at most.
+    def with_unknown_effect(
+        self, rows: NDArray[np.bool_], count: Wide, ceiling: Row
+    ) -> "TailBounds":
+        """Return the bounds after a stage whose effect is not known, in `rows` (bool [n]).
+
+        What holds there is that at most `count` tokens are left, and none scores above `ceiling`.
         """
         wide = rows[:, None]
         return replace(
@@ -133,69 +156,74 @@ class TailBounds:
             ceiling=np.where(rows, ceiling, self.ceiling).astype(np.float32),
             low=np.where(wide, np.float32(-np.inf), self.low),
             high=np.where(wide, ceiling[:, None], self.high).astype(np.float32),
-            whole=self.whole & ~rows,
-            opaque=self.opaque | rows,
+            complete=self.complete & ~rows,
+            unknown=self.unknown | rows,
         )
 
-    def refined(self, count: Wide) -> "TailBounds":
-        """As they are, told that there are no more than `count` of them."""
+    def limit_count(self, count: Wide) -> "TailBounds":
+        """Return the same bounds, knowing that at most `count` ([n]) tokens are left."""
         left = np.minimum(count, self.count)
         ceiling = np.where(left > 0, self.ceiling, -np.inf).astype(np.float32)
         return replace(self, count=left, ceiling=ceiling)
 
-    def weight(self, top: Wide) -> tuple[Wide, Wide]:
-        """Between what and what the sum of their `exp(score - top)` lies."""
+    def weight_bounds(self, top: Wide) -> tuple[Wide, Wide]:
+        """Return a lower and an upper bound ([n] each) for the sum of `exp(score - top)`."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            low, high = self._weight()
-            scale = np.exp(np.minimum(self.power * self.raw_top - top, 700.0))
+            low, high = self._raw_weight_bounds()
+            scale = np.exp(np.minimum(self.inverse_temperature * self.raw_top - top, 700.0))
             most = self.count * np.exp(np.minimum(self.ceiling.astype(np.float64) - top, 700.0))
             low, high = low * scale, high * scale
-        high = np.where(self.opaque, np.inf, high)
+        high = np.where(self.unknown, np.inf, high)
         none = self.count == 0
-        # A part of them weighs at most what all do.
+        # A part of the tokens weighs at most what all of them do.
         high = np.where(none, 0.0, np.fmin(high, most))
-        return np.where(self.whole & ~none, np.minimum(low, high), 0.0), high
+        return np.where(self.complete & ~none, np.minimum(low, high), 0.0), high
 
-    def _weight(self) -> tuple[Wide, Wide]:
-        """The same relative to the likeliest raw score, tempered; for those that are whole."""
-        least, most = _convex(self.tail, self.raw_count, self.raw_last - self.raw_top, self.power)
-        plain = self.power * (self.raw_last[:, None] - np.array([0.0, *_DEPTHS]))
-        base = self.power * self.raw_top
-        reached = np.minimum(most, self._reached(np.exp(plain[:, 0] - base)))
+    def _raw_weight_bounds(self) -> tuple[Wide, Wide]:
+        """Return the same relative to the tempered score of the likeliest token, if complete."""
+        power = self.inverse_temperature
+        span = self.raw_last - self.raw_top
+        least, most = _convex_bounds(self.raw_logsumexp, self.raw_count, span, power)
+        plain = power * (self.raw_last[:, None] - np.array([0.0, *_DEPTHS]))
+        base = power * self.raw_top
+        modified = np.minimum(most, self._modified_weight_bound(np.exp(plain[:, 0] - base)))
         low, high = np.zeros_like(least), np.full_like(most, np.inf)
         for deep in (1, 2):
             # Losses are concave in the raw score, gains convex: both are greatest at an end.
             ends = [0, deep]
             loss = 1.0 - np.exp(np.minimum((self.low - plain)[:, ends].min(axis=1), 0.0))
             gain = np.exp(np.maximum((self.high - plain)[:, ends].max(axis=1), 0.0)) - 1.0
-            lost = reached * loss + self.touched * np.exp(plain[:, deep] - base)
-            won = reached * gain + self.touched * np.exp(self.high[:, deep] - base)
+            lost = modified * loss + self.modified_count * np.exp(plain[:, deep] - base)
+            won = modified * gain + self.modified_count * np.exp(self.high[:, deep] - base)
             low = np.fmax(low, least - np.where(loss > 0, lost, 0.0))
             high = np.fmin(high, most + np.where(gain > 0, won, 0.0))
         return low, high
 
-    def _reached(self, last: Wide) -> Wide:
-        """What those weigh at most that were touched; `last` is what the likeliest of them may."""
-        number = self.touched - np.minimum(self.unseen, self.touched)
-        seen = np.exp(np.logaddexp(self.seen, -64.0)) * (1 + _ROUNDING)
-        if self.power >= 1.0:
+    def _modified_weight_bound(self, last: Wide) -> Wide:
+        """Return an upper bound for the weight of the modified tokens, each at most `last`."""
+        power = self.inverse_temperature
+        number = self.modified_count - np.minimum(self.unseen_count, self.modified_count)
+        seen = np.exp(np.logaddexp(self.raw_seen, -64.0)) * (1 + _ROUNDING)
+        if power >= 1.0:
             # Each at most the likeliest one's share of what they weigh together.
-            raised = seen * last ** ((self.power - 1.0) / self.power)
+            raised = seen * last ** ((power - 1.0) / power)
         else:
             # A sum of powers below 1 is greatest where all are alike.
-            raised = np.maximum(number, 1.0) ** (1.0 - self.power) * seen**self.power
+            raised = np.maximum(number, 1.0) ** (1.0 - power) * seen**power
         seen = np.minimum(raised, number * last)
-        return seen + self.unseen * last
+        return seen + self.unseen_count * last
 
 
-def _convex(tail: Wide, count: Wide, last: Wide, power: float) -> tuple[Wide, Wide]:
-    """Bounds for the sum of `exp(power * x)`, from those at `_POWERS` and the number of terms.
+def _convex_bounds(logsumexp: Wide, count: Wide, last: Wide, power: float) -> tuple[Wide, Wide]:
+    """Return bounds ([n] each) for the sum of `exp(power * x)` over `count` ([n]) terms.
 
-    `tail` is [n, 5]; no `x` lies above `last`.
+    `logsumexp` ([n, 5]) has the logarithm of the sum at the powers of `TEMPERATURES`; no `x` lies
+    above `last` ([n]).
     """
-    lows = [np.full(len(count), -np.inf), *tail.T]
-    highs = [np.log(count), *(np.logaddexp(t, lost) for t, lost in zip(tail.T, _LOST, strict=True))]
-    points = list(zip(_POWERS, lows, highs, strict=True))
+    known = logsumexp.T
+    lows = [np.full(len(count), -np.inf), *known]
+    highs = [np.log(count), *(np.logaddexp(t, lost) for t, lost in zip(known, _LOST, strict=True))]
+    points = list(zip(_INVERSE_TEMPERATURES, lows, highs, strict=True))
     lower = np.full(len(count), -np.inf)
     upper = np.full(len(count), np.inf)
     for at, low, high in points:

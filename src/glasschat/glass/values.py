@@ -1,4 +1,4 @@
-"""One number for each token of a reply: what a heat map is tinted by."""
+"""Numbers for each token of a reply: those of a heat map, and its likelihood under settings."""
 
 from dataclasses import dataclass
 
@@ -12,44 +12,45 @@ from glasschat.glass.trace import Trace
 from glasschat.sampling import SamplingParams
 
 
-def by_id(layer: CandidateSet) -> NDArray[np.intp]:
-    """Where the candidates stand when they are put in the order of their ids, [n, 64]."""
-    return np.argsort(layer.ids, axis=1, kind="stable")
+def _id_order(candidates: CandidateSet) -> NDArray[np.intp]:
+    """Return the columns of the list in the order of their ids, [n, 64]."""
+    return np.argsort(candidates.ids, axis=1, kind="stable")
 
 
-def shares(layer: CandidateSet) -> Wide:
-    """The probabilities in the order of the ids, [n, 64]; the middle of what is known."""
-    found = layer.weights / np.maximum(layer.middle, 1e-300)[:, None]
-    return np.take_along_axis(found, by_id(layer), axis=1)
+def _probabilities(candidates: CandidateSet) -> Wide:
+    """Return the probabilities in the order of the ids, [n, 64]; the middle of their bounds."""
+    found = candidates.weights / np.maximum(candidates.total, 1e-300)[:, None]
+    return np.take_along_axis(found, _id_order(candidates), axis=1)
 
 
-def left(layer: CandidateSet) -> Mask:
-    """Which candidates are left, in the order of their ids, [n, 64]."""
-    return np.take_along_axis(layer.scores > -np.inf, by_id(layer), axis=1)
+def _may_remain(candidates: CandidateSet) -> Mask:
+    """Return which candidates may remain, in the order of their ids, bool [n, 64]."""
+    return np.take_along_axis(candidates.scores > -np.inf, _id_order(candidates), axis=1)
 
 
-def parted(one: CandidateSet, two: CandidateSet) -> Mask:
-    """Where a listed candidate is certainly left in one and certainly gone in the other, [n]."""
-    kept, gone = surely_left(one), ~left(one)
-    found: Mask = np.any((kept & ~left(two)) | (gone & surely_left(two)), axis=1)
-    return found & ~(one.guessed | two.guessed)
+def _certainly_remain(candidates: CandidateSet) -> Mask:
+    """Return which candidates certainly remain, in the order of their ids, bool [n, 64]."""
+    remain = (candidates.scores > -np.inf) & ~candidates.uncertain
+    return np.take_along_axis(remain, _id_order(candidates), axis=1)
 
 
-def surely_left(layer: CandidateSet) -> Mask:
-    """Which candidates certainly are left, in the order of their ids, [n, 64]."""
-    kept = (layer.scores > -np.inf) & ~layer.maybe
-    return np.take_along_axis(kept, by_id(layer), axis=1)
+def certainly_differ(one: CandidateSet, two: CandidateSet) -> Mask:
+    """Return where a listed candidate certainly remains in one and is removed in the other, [n]."""
+    only_one = _certainly_remain(one) & ~_may_remain(two)
+    only_two = _certainly_remain(two) & ~_may_remain(one)
+    found: Mask = np.any(only_one | only_two, axis=1)
+    return found & ~(one.unknown | two.unknown)
 
 
-def distance(one: CandidateSet, two: CandidateSet) -> tuple[Wide, Wide]:
-    """Between what and what the total variation of two distributions lies, [n] in [0, 1].
+def total_variation_bounds(one: CandidateSet, two: CandidateSet) -> tuple[Wide, Wide]:
+    """Return bounds for the total variation between two distributions, each [n] in [0, 1].
 
-    Half the sum of all differences of probabilities: the share of draws that fall elsewhere, if
-    the candidates are laid out to differ as little as may be. The tokens that are not listed count
-    as one at least, and as wholly other tokens at most. It means nothing where it is not certain
-    who is left in both.
+    It is half the sum of all differences of probabilities: the share of draws that fall on another
+    token, if the candidates are laid out to differ as little as possible. The unlisted tokens count
+    as one token in the lower bound, and as entirely different tokens in the upper one. The bounds
+    hold where it is certain which candidates remain in both.
     """
-    before, after = shares(one), shares(two)
+    before, after = _probabilities(one), _probabilities(two)
     rest_before = np.clip(1.0 - before.sum(axis=1), 0.0, 1.0)
     rest_after = np.clip(1.0 - after.sum(axis=1), 0.0, 1.0)
     more = np.maximum(after - before, 0.0).sum(axis=1)
@@ -68,15 +69,17 @@ _EXACT = 0.005
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """The numbers of `n` tokens, each [n].
+    """The numbers of `n` tokens; arrays are float64 [n] except where noted.
 
-    `probability` is what the model gave the token, before any setting, and `surprise` the same in
-    bits; `rank` its place among all tokens, 0 the likeliest. `entropy` is that of the model's whole
-    row in bits: the sampler computed it from all logits, so nothing of it is guessed. `drawn` is
-    the probability that the settings left the token. `change` in [0, 1] is how much they changed
-    the choice: the total variation between the model's softmax and what was drawn from, that is
-    the share of draws that fall on another token. Where it is not `exact`, the tokens that are not
-    recorded one by one could move it by more than 0.005.
+    Exact, as recorded: `probability` is what the model gave the token, before any setting, and
+    `surprise` the same in bits; `rank` (int32) is its place among all tokens, 0 the likeliest;
+    `entropy` in bits is of the model's whole row, which the sampler computed from all logits;
+    `drawn` is the probability that the settings left the token.
+
+    `change` in [0, 1] is how much the settings changed the choice: the total variation between the
+    model's softmax and the distribution that was drawn from, that is the share of draws that fall
+    on another token. It is the middle of an interval: where it is not `exact` (bool), the unlisted
+    tokens could move it by more than 0.005. It is NaN where it is not known behind a custom stage.
     """
 
     probability: Wide
@@ -89,29 +92,32 @@ class Values:
 
 
 def values(trace: Trace) -> Values:
-    """The numbers of all tokens of `trace`."""
+    """Return the numbers of all tokens of `trace`."""
     columns = trace.columns
     logprob = columns.logit.astype(np.float64) - columns.logsumexp
-    layers = rebuild(trace).layers
-    least, most = distance(layers[0], layers[-1])
+    rebuilt = rebuild(trace)
+    least, most = total_variation_bounds(rebuilt.candidate_sets[0], rebuilt.final)
+    unknown = rebuilt.final.unknown
     if trace.params.greedy:
-        # The likeliest is taken: all the rest of what the model said counts for nothing.
-        low, high = _best_share(trace)
+        # The likeliest is taken, and the record has which: all other probability is moved to it.
+        low, high = _best_probability_bounds(trace)
         least, most = 1.0 - high, 1.0 - low
+        unknown = np.zeros_like(unknown)
     return Values(
         probability=np.exp(logprob),
         surprise=np.maximum(-logprob / np.log(2.0), 0.0),
         rank=columns.rank,
         entropy=columns.entropy / np.log(2.0),
         drawn=columns.probability,
-        change=(least + most) / 2,
-        exact=layers[-1].sure & (most - least < 2 * _EXACT),
+        change=np.where(unknown, np.nan, (least + most) / 2),
+        exact=rebuilt.final.certain & (most - least < 2 * _EXACT),
     )
 
 
-def _best_share(trace: Trace) -> tuple[Wide, Wide]:
-    """Between what and what the probability lies that the model gave the token a greedy reply
-    takes, also where one was taken by hand.
+def _best_probability_bounds(trace: Trace) -> tuple[Wide, Wide]:
+    """Return bounds ([n]) for the model's probability of the token that a greedy reply takes.
+
+    That is the recorded best one behind the last stage, also where another was taken by hand.
     """
     columns = trace.columns
     best = columns.best[:, -1] if columns.stages else columns.ids[:, 0]
@@ -125,26 +131,26 @@ def _best_share(trace: Trace) -> tuple[Wide, Wide]:
 
 
 @dataclass(frozen=True, eq=False)
-class Odds:
-    """For each of `n` tokens the probability that the settings leave it; 0 for one they remove.
+class Likelihoods:
+    """The probability ([n], float64) that settings leave each token; 0 for one that they remove.
 
-    Where it is not `known` the token is not among the recorded candidates, or they do not suffice
-    to say whether it would be left.
+    Where it is not `known` (bool [n]) the token is not among the recorded candidates, or they do
+    not suffice to say whether it would remain.
     """
 
     probability: Wide
     known: Mask
 
 
-def odds_under(trace: Trace, params: SamplingParams) -> Odds:
-    """The odds of the tokens of `trace` under `params`, each behind the text as it was."""
-    last = rebuild(trace, params).last
-    chosen = last.ids == trace.columns.token_id[:, None]
+def likelihoods(trace: Trace, params: SamplingParams) -> Likelihoods:
+    """Return how likely each token of `trace` is under `params`, behind the text as it was."""
+    final = rebuild(trace, params).final
+    chosen = final.ids == trace.columns.token_id[:, None]
     at = np.argmax(chosen, axis=1)[:, None]
     listed = np.take_along_axis(chosen, at, axis=1)[:, 0]
-    weight = np.take_along_axis(last.weights, at, axis=1)[:, 0]
-    doubtful = np.take_along_axis(last.maybe, at, axis=1)[:, 0]
-    return Odds(
-        probability=np.where(listed, weight / last.middle, 0.0),
-        known=listed & ~doubtful & ~last.guessed,
+    weight = np.take_along_axis(final.weights, at, axis=1)[:, 0]
+    uncertain = np.take_along_axis(final.uncertain, at, axis=1)[:, 0]
+    return Likelihoods(
+        probability=np.where(listed, weight / final.total, 0.0),
+        known=listed & ~uncertain & ~final.unknown,
     )

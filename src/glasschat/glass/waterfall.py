@@ -1,12 +1,13 @@
-"""One token: its candidates down, the stages across, and the draw that fell on one of them."""
+"""The waterfall of one token: its candidates as rows, the stages as columns, and the draw."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from glasschat.glass.candidates import CandidateSet
 from glasschat.glass.choosing import UNLISTED
-from glasschat.glass.rebuild import Rebuilt, Unseen, rebuild
+from glasschat.glass.rebuild import RebuiltStages, UnavailableStage, rebuild
 from glasschat.glass.trace import Trace
 from glasschat.glass.words import N_, Sentence
 from glasschat.sampling import (
@@ -33,15 +34,15 @@ _TOO_EARLY = N_("the reply may not end before {length} tokens")
 _NEVER_ENDS = N_("end tokens are suppressed")
 _BIAS = N_("its bias forbids it")
 _GRAMMAR = N_("the grammar does not allow it here")
-_OWN = N_("the stage {stage} removed it")
+_CUSTOM = N_("the stage {stage} removed it")
 
 
-def rule(stage: Stage, before: CandidateSet, at: int, *, output_length: int) -> Sentence:
-    """Why `stage` removed the candidate that stood at place `at` of the layer of one token.
+def removal_reason(stage: Stage, before: CandidateSet, at: int, *, output_length: int) -> Sentence:
+    """Return why `stage` removed a candidate: the one at place `at` of `before`, of one token.
 
-    `output_length` is how many tokens the reply had by then.
+    `output_length` is how many tokens the reply had before.
     """
-    weights, total = before.weights[0], float(before.middle[0])
+    weights, total = before.weights[0], float(before.total[0])
     match stage:
         case TopK():
             return Sentence(_TOP_K, {"rank": at + 1, "k": stage.top_k})
@@ -63,56 +64,69 @@ def rule(stage: Stage, before: CandidateSet, at: int, *, output_length: int) -> 
         case _ if stage.name == Grammar.name:
             return Sentence(_GRAMMAR)
         case _:
-            return Sentence(_OWN, {"stage": stage.name})
+            return Sentence(_CUSTOM, {"stage": stage.name})
+
+
+Unknown = Literal["unknown"]
+"""Stands for a cell of which nothing is known behind a custom stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
     """A stage, or `raw` before all of them.
 
-    `kept` is how many candidates are left behind it, those not recorded one by one included, and
-    `mass` the share of its input that they had; `rest` is the probability of all that are not
-    listed. With the reply's own settings the numbers are the sampler's; with others they may be
-    bounds, and where `sure` is false it is not even certain who is left. `unseen` is a stage whose
-    work cannot be done over, a grammar or one whose class is not here: of what it did there is the
-    record alone.
+    `kept` is how many candidates remain behind it, unlisted ones included; `mass` the share of its
+    input that these had; `best` the id of the likeliest one behind it. Where the sampler ran the
+    stages up to here with the same settings (`recorded`), all three are its own numbers, exact.
+    With other settings they are computed: `kept` is an upper bound, and where it is not `certain`
+    which candidates remain, `mass` and `best` are the most likely values. `rest` is the probability
+    of all unlisted candidates together.
+
+    A column is `unknown` behind a custom stage whose effect on the candidates cannot be stated:
+    `kept`, `mass` and `best` are None there unless they were recorded, and `rest` is None.
+    `unavailable` is a stage that cannot run again, a grammar or one whose class is not here.
     """
 
     name: str
     kind: StageKind | None
-    kept: int
-    mass: float
-    rest: float
-    sure: bool
-    unseen: bool = False
+    kept: int | None
+    mass: float | None
+    best: int | None
+    rest: float | None
+    certain: bool
+    recorded: bool
+    unknown: bool = False
+    unavailable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A candidate behind a stage: its score, its place among all (0 the best), its share.
+    """A candidate behind a stage: its score, its place among all (0 the best), its probability.
 
-    `cumulative` is the probability of all that come before it and its own. Where it is not `sure`,
-    a token that is not listed may come before it, and its place and draw are guesses.
+    `cumulative` is the probability of all that come before it and its own. Where it is not
+    `certain`, an unlisted token may come before it, or it may be removed: then `rank`,
+    `probability` and `cumulative` are the most likely values.
     """
 
     score: float
     rank: int
     probability: float
     cumulative: float
-    sure: bool
+    certain: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A row: one cell for each column, None from the stage on that removed it.
 
-    `interval` is where the draw has to fall for it, both in [0, 1]; None for a removed one.
+    A cell is "unknown" in an unknown column. `interval` is where the draw has to fall for it, both
+    ends in [0, 1]; None for one that was removed or is unknown in the last column.
     """
 
     token_id: int
-    cells: tuple[Cell | None, ...]
+    cells: tuple[Cell | Unknown | None, ...]
     removed_by: str | None
-    rule: Sentence | None
+    reason: Sentence | None
     interval: tuple[float, float] | None
     chosen: bool
 
@@ -121,10 +135,11 @@ class Candidate:
 class Waterfall:
     """How one token was chosen.
 
-    `candidates` are in the order of the model, likeliest first. `u` is the draw, None where the
-    likeliest was taken or the token chosen by hand (`forced`). A chosen token that is not among
-    the candidates has its raw `rank` and `logit`. `output_length` is how many tokens the reply had
-    before.
+    `candidates` are in the order of the model, likeliest first. `u` is the draw in [0, 1), None
+    where the likeliest was taken or the token chosen by hand (`forced`). `probability` is the
+    recorded one in the distribution that was drawn from. `rank` and `logit` are those of the chosen
+    token in the raw row, also where it is not among the candidates. `output_length` is how many
+    tokens the reply had before.
     """
 
     place: int
@@ -140,19 +155,20 @@ class Waterfall:
 
     @property
     def exact(self) -> bool:
-        """Whether it is certain at every stage who was left, and where the chosen one stood."""
-        cells = [cell for c in self.candidates if c.chosen for cell in c.cells]
-        return all(item.sure for item in (*self.columns, *cells) if item is not None)
+        """Whether it is certain at every stage which remain, and where the chosen one stood."""
+        chosen = [cell for c in self.candidates if c.chosen for cell in c.cells]
+        cells = [cell for cell in chosen if isinstance(cell, Cell)]
+        return all(column.certain for column in self.columns) and all(c.certain for c in cells)
 
 
 def waterfall(trace: Trace, place: int, params: SamplingParams | None = None) -> Waterfall:
-    """That of the token at `place`; with other settings what they would have made of it.
+    """Return the waterfall of the token at `place`, with other settings if `params` are given.
 
     Raises IndexError for a place that the reply has not.
     """
-    alone = trace.at(place)
-    rebuilt = rebuild(alone, params)
-    record = alone.record(0)
+    one = trace.at(place)
+    rebuilt = rebuild(one, params)
+    record = one.record(0)
     return Waterfall(
         place=place,
         token_id=record.token_id,
@@ -161,94 +177,116 @@ def waterfall(trace: Trace, place: int, params: SamplingParams | None = None) ->
         probability=record.probability,
         u=record.u,
         forced=record.forced,
-        output_length=alone.earlier,
-        columns=_columns(rebuilt, record),
-        candidates=_candidates(rebuilt, record.token_id, alone.earlier),
+        output_length=one.earlier,
+        columns=tuple(_column(rebuilt, record, at) for at in range(len(rebuilt.candidate_sets))),
+        candidates=_rows(rebuilt, record.token_id, one.earlier),
     )
 
 
-def _columns(rebuilt: Rebuilt, record: StepRecord) -> tuple[Column, ...]:
-    found = []
-    for number, layer in enumerate(rebuilt.layers):
-        stage, mass = rebuilt.stages[number - 1] if number else None, 1.0
-        kept = int(layer.alive[0] + layer.others.count[0])
-        if 0 < number <= rebuilt.known:
-            told = record.stages[number - 1]
-            kept, mass = told.kept, told.mass
-        elif number:
-            mass = _mass(rebuilt.layers[number - 1], layer)
-        total = float(layer.middle[0])
-        listed = float(layer.weights[0].sum())
-        found.append(
-            Column(
-                name=stage.name if stage else "raw",
-                kind=stage.kind if stage else None,
-                kept=kept,
-                mass=mass,
-                rest=min(1.0, max(0.0, 1.0 - listed / total)) if layer.others.count[0] else 0.0,
-                sure=bool(layer.sure[0]),
-                unseen=isinstance(stage, Unseen),
-            )
-        )
-    return tuple(found)
+def _column(rebuilt: RebuiltStages, record: StepRecord, at: int) -> Column:
+    """Return the column at place `at`: 0 for the raw candidates, then one for each stage."""
+    candidates = rebuilt.candidate_sets[at]
+    stage = rebuilt.stages[at - 1] if at else None
+    unknown = bool(candidates.unknown[0])
+    recorded = at <= rebuilt.recorded_count
+    kept: int | None = int(candidates.possible_count[0] + candidates.tail.count[0])
+    mass: float | None = 1.0
+    best = _best(candidates)
+    if recorded and at:
+        stage_record = record.stages[at - 1]
+        kept, mass, best = stage_record.kept, stage_record.mass, stage_record.best
+    elif unknown:
+        kept = mass = best = None
+    elif at:
+        before = rebuilt.candidate_sets[at - 1]
+        mass = None if before.unknown[0] else _mass(before, candidates)
+    return Column(
+        name=stage.name if stage else "raw",
+        kind=stage.kind if stage else None,
+        kept=kept,
+        mass=mass,
+        best=best,
+        rest=None if unknown else _rest(candidates),
+        certain=bool(candidates.certain[0]),
+        recorded=recorded,
+        unknown=unknown,
+        unavailable=isinstance(stage, UnavailableStage),
+    )
+
+
+def _best(candidates: CandidateSet) -> int | None:
+    """Return the id of the best listed candidate of the one token, None where none remains."""
+    return int(candidates.ids[0, 0]) if candidates.possible_count[0] else None
+
+
+def _rest(candidates: CandidateSet) -> float:
+    """Return the probability of all unlisted tokens together."""
+    if not candidates.tail.count[0]:
+        return 0.0
+    listed = float(candidates.weights[0].sum())
+    return min(1.0, max(0.0, 1.0 - listed / float(candidates.total[0])))
 
 
 def _mass(before: CandidateSet, after: CandidateSet) -> float:
-    """The share of `before` that is left in `after`."""
-    gone = before.others.count[0] > 0 and after.others.count[0] == 0
-    stayed = set(after.ids[0, : after.alive[0]].tolist())
-    kept = np.array([i in stayed for i in before.ids[0].tolist()])
-    total = float(before.middle[0])
+    """Return the share of `before` that remains in `after`."""
+    tail_removed = before.tail.count[0] > 0 and after.tail.count[0] == 0
+    remaining = set(after.ids[0, : after.possible_count[0]].tolist())
+    kept = np.array([i in remaining for i in before.ids[0].tolist()])
+    total = float(before.total[0])
     listed = float(before.weights[0].sum())
-    rest = 0.0 if gone else max(0.0, total - listed)
+    rest = 0.0 if tail_removed else max(0.0, total - listed)
     return min(1.0, (float(before.weights[0][kept].sum()) + rest) / total)
 
 
-def _candidates(rebuilt: Rebuilt, chosen: int, output_length: int) -> tuple[Candidate, ...]:
-    rows: dict[int, list[Cell | None]] = {}
-    for layer in rebuilt.layers:
-        cells = _cells(layer)
-        for token_id in rebuilt.layers[0].ids[0].tolist():
-            if token_id != UNLISTED:
-                rows.setdefault(token_id, []).append(cells.get(token_id))
-    found = []
-    for token_id, row in rows.items():
-        gone = row.index(None) if None in row else None
-        last = row[-1]
-        stage = None if gone is None else rebuilt.stages[gone - 1]
-        reason = None
-        if stage is not None and gone is not None:
-            before = rebuilt.layers[gone - 1]
-            at = before.ids[0].tolist().index(token_id)
-            reason = rule(stage, before, at, output_length=output_length)
-        found.append(
-            Candidate(
-                token_id=token_id,
-                cells=tuple(row),
-                removed_by=None if stage is None else stage.name,
-                rule=reason,
-                interval=None if last is None else _interval(last),
-                chosen=token_id == chosen,
-            )
-        )
-    return tuple(found)
+def _rows(rebuilt: RebuiltStages, chosen: int, output_length: int) -> tuple[Candidate, ...]:
+    cells: dict[int, list[Cell | Unknown | None]] = {}
+    token_ids = [i for i in rebuilt.candidate_sets[0].ids[0].tolist() if i != UNLISTED]
+    for candidates in rebuilt.candidate_sets:
+        column = _cells(candidates)
+        for token_id in token_ids:
+            row = cells.setdefault(token_id, [])
+            row.append("unknown" if candidates.unknown[0] else column.get(token_id))
+    return tuple(
+        _row(rebuilt, token_id, row, output_length=output_length, chosen=token_id == chosen)
+        for token_id, row in cells.items()
+    )
 
 
-def _interval(cell: Cell) -> tuple[float, float]:
-    return max(0.0, cell.cumulative - cell.probability), cell.cumulative
+def _row(
+    rebuilt: RebuiltStages,
+    token_id: int,
+    cells: list[Cell | Unknown | None],
+    *,
+    output_length: int,
+    chosen: bool,
+) -> Candidate:
+    removed = cells.index(None) if None in cells else None
+    removed_by = reason = None
+    # Behind an unknown column it cannot be said which of the stages removed it.
+    if removed is not None and cells[removed - 1] != "unknown":
+        stage, before = rebuilt.stages[removed - 1], rebuilt.candidate_sets[removed - 1]
+        at = before.ids[0].tolist().index(token_id)
+        removed_by = stage.name
+        reason = removal_reason(stage, before, at, output_length=output_length)
+    last = cells[-1]
+    interval = None
+    if isinstance(last, Cell):
+        interval = max(0.0, last.cumulative - last.probability), last.cumulative
+    return Candidate(token_id, tuple(cells), removed_by, reason, interval, chosen)
 
 
-def _cells(layer: CandidateSet) -> dict[int, Cell]:
-    """The candidates that are left, by their ids."""
-    share = layer.weights[0] / layer.middle[0]
+def _cells(candidates: CandidateSet) -> dict[int, Cell]:
+    """Return the cells of the candidates that may remain, by their ids."""
+    share = candidates.weights[0] / candidates.total[0]
     sums = np.cumsum(share)
+    certain = candidates.above_tail[0] & ~candidates.uncertain[0]
     return {
-        int(layer.ids[0, rank]): Cell(
-            score=float(layer.scores[0, rank]),
+        int(candidates.ids[0, rank]): Cell(
+            score=float(candidates.scores[0, rank]),
             rank=rank,
             probability=float(share[rank]),
             cumulative=min(1.0, float(sums[rank])),
-            sure=bool(layer.above[0, rank] and not layer.maybe[0, rank]),
+            certain=bool(certain[rank]),
         )
-        for rank in range(int(layer.alive[0]))
+        for rank in range(int(candidates.possible_count[0]))
     }

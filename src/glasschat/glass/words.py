@@ -1,11 +1,11 @@
-"""What the glass box says in sentences: templates and values, for pages to translate."""
+"""Sentences of the glass box: templates and values, which pages translate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
 def N_(text: str) -> str:  # noqa: N802 - the mark by which translations are collected
-    """Mark a template for the catalogues of translations."""
+    """Mark a template for extraction into the catalogues of translations."""
     return text
 
 

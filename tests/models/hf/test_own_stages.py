@@ -29,4 +29,4 @@ def test_a_stage_runs_on_a_folder_as_on_a_file() -> None:
     )  # fmt: skip
     assert not any(chr(token_id).islower() for token_id in trace.token_ids if token_id < 256)
     assert (trace.columns.kept[:, 4] <= (trace.columns.kept[:, 3] + 2) // 2).all()
-    assert rebuild(trace).last.sure.any()
+    assert rebuild(trace).final.certain.any()

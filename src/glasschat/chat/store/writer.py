@@ -19,7 +19,7 @@ from glasschat.chat.store.store import Store
 from glasschat.chat.store.tracing import append_traces, packed_steps, packed_told, put_prompt
 from glasschat.engine import Generation, Reply, Token
 from glasschat.errors import StoreError
-from glasschat.glass import recorded, told_steps
+from glasschat.glass import recorded_steps, remote_tokens
 
 log = logging.getLogger(__name__)
 
@@ -163,9 +163,9 @@ def _chunk(f: Following, steps: Sequence[Token]) -> Chunk:
 
 def _trace(f: Following, steps: Sequence[Token]) -> bytes:
     """How they were chosen; empty where that is not recorded."""
-    if (told := told_steps(steps)) and any(step.chosen is not None for step in told):
+    if (told := remote_tokens(steps)) and any(step.chosen is not None for step in told):
         return packed_told(told)
-    own = recorded(steps)
+    own = recorded_steps(steps)
     return packed_steps(own) if own else b""
 
 

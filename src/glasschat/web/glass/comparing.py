@@ -11,7 +11,7 @@ from glasschat.backends import LocalBackend, Readiness
 from glasschat.chat import Node, without_foreign_ids
 from glasschat.chat.presets import SAMPLING_FIELDS, built_in
 from glasschat.errors import InvalidMessage
-from glasschat.glass import Trace, odds_under
+from glasschat.glass import Trace, likelihoods
 from glasschat.sampling import SamplingParams
 from glasschat.web.error_text import explained
 from glasschat.web.glass.box_keys import Subject
@@ -90,7 +90,7 @@ def _figures(traces: Sequence[Trace], params: SamplingParams) -> dict[str, Any]:
     bits: list[float] = []
     unknown = impossible = 0
     for trace in traces:
-        found = odds_under(trace, _as_drawn(params))
+        found = likelihoods(trace, _as_drawn(params))
         bits += (-np.log2(found.probability[found.known & (found.probability > 0)])).tolist()
         unknown += int(np.count_nonzero(~found.known))
         impossible += int(np.count_nonzero(found.known & (found.probability <= 0)))

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from itertools import accumulate
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -120,9 +121,9 @@ def heat(reply: ReplyUnderGlass, start: int) -> dict[str, Any]:
     return {**columns, "forced": forced, "inexact": inexact, "ends": ends}
 
 
-def short(numbers: NDArray[np.floating[Any]]) -> list[float]:
-    """To four places, which is more than a colour shows or a line says."""
-    return [float(f"{number:.4g}") for number in numbers.tolist()]
+def short(numbers: NDArray[np.floating[Any]]) -> list[float | None]:
+    """Round to four digits, more than a colour or a line shows; None for NaN, what is not known."""
+    return [None if isnan(number) else float(f"{number:.4g}") for number in numbers.tolist()]
 
 
 def places(mask: NDArray[np.bool_], start: int) -> list[int]:

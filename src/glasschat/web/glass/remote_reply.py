@@ -62,7 +62,7 @@ def remote_waterfall_json(step: RemoteToken, place: int) -> dict[str, Any]:
                 "token": _name(candidate),
                 "cells": [[candidate.logprob, rank, share, min(1.0, sum_so_far), known]],
                 "removed_by": None,
-                "rule": None,
+                "reason": None,
                 "interval": None,
                 "chosen": step.chosen is not None and candidate.is_same(step.chosen),
             }
@@ -86,8 +86,10 @@ def remote_waterfall_json(step: RemoteToken, place: int) -> dict[str, Any]:
                 "value": None,
                 "kept": len(found),
                 "mass": 1.0,
-                "rest": step.others,
-                "sure": True,
+                "rest": step.unlisted_probability,
+                "certain": True,
+                "recorded": True,
+                "unknown": False,
                 "lesson": [_(what.what), _(what.formula), _(what.source)],
             }
         ],
@@ -108,9 +110,12 @@ def _story(step: RemoteToken) -> list[str]:
                 share=math.exp(best.logprob),
             )
         )
-    if step.others is not None:
+    if step.unlisted_probability is not None:
         said.append(
-            _("All tokens that were not told of have {share:.1%} together.", share=step.others)
+            _(
+                "All tokens that were not told of have {share:.1%} together.",
+                share=step.unlisted_probability,
+            )
         )
     if step.chosen is None:
         said.append(_("The server told no probabilities here."))

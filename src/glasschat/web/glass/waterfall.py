@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from glasschat.glass import Candidate, Column, Sentence, Trace, Waterfall, waterfall
+from glasschat.glass import Candidate, Cell, Column, Sentence, Trace, Waterfall, waterfall
 from glasschat.sampling import SamplingParams
 from glasschat.web.glass.lessons import lesson
 from glasschat.web.glass.params_patch import changed
@@ -62,7 +62,9 @@ def sentence(said: Sentence) -> str:
 def _column(column: Column, params: SamplingParams) -> dict[str, Any]:
     value = getattr(params, column.name, None)
     taught = _lesson(column.name)
-    if column.unseen:
+    if column.unknown:
+        taught[0] += _(" What it made of the candidates is not known behind a custom stage.")
+    elif column.unavailable:
         taught[0] += _(" How many it left is on record; whom, as far as that decides it.")
     return {
         "name": column.name,
@@ -71,7 +73,9 @@ def _column(column: Column, params: SamplingParams) -> dict[str, Any]:
         "kept": column.kept,
         "mass": column.mass,
         "rest": column.rest,
-        "sure": column.sure,
+        "certain": column.certain,
+        "recorded": column.recorded,
+        "unknown": column.unknown,
         "lesson": taught,
     }
 
@@ -86,13 +90,13 @@ def _row(candidate: Candidate, names: Names) -> dict[str, Any]:
         "id": candidate.token_id,
         "token": names(candidate.token_id),
         "cells": [
-            None
-            if cell is None
-            else [cell.score, cell.rank, cell.probability, cell.cumulative, cell.sure]
+            [cell.score, cell.rank, cell.probability, cell.cumulative, cell.certain]
+            if isinstance(cell, Cell)
+            else cell
             for cell in candidate.cells
         ],
         "removed_by": candidate.removed_by,
-        "rule": sentence(candidate.rule) if candidate.rule else None,
+        "reason": sentence(candidate.reason) if candidate.reason else None,
         "interval": candidate.interval,
         "chosen": candidate.chosen,
     }
@@ -125,7 +129,7 @@ def story(found: Waterfall, names: Names, *, coming: bool = False) -> list[str]:
 def _wanted(found: Waterfall, names: Names) -> str:
     best = found.candidates[0]
     cell = best.cells[0]
-    assert cell is not None
+    assert isinstance(cell, Cell), "the raw candidates are on record"
     if best.chosen:
         return _(
             "The model wanted {token} most, with {share:.1%}.",
@@ -144,6 +148,8 @@ def _wanted(found: Waterfall, names: Names) -> str:
 def _done(found: Waterfall) -> list[str]:
     said = []
     for before, column in zip(found.columns, found.columns[1:], strict=False):
+        if before.kept is None or column.kept is None or column.mass is None:
+            continue
         gone = before.kept - column.kept
         if gone > 0:
             said.append(
@@ -156,21 +162,16 @@ def _done(found: Waterfall) -> list[str]:
                     left=column.kept,
                 )
             )
-    first, last = _best(found, 0), _best(found, -1)
-    if first is not last:
+    first, last = found.columns[0].best, found.columns[-1].best
+    if last is None:
+        said.append(
+            _("What the settings made of the candidates is not known behind a custom stage.")
+        )
+    elif first != last:
         said.append(_("The settings put another token first than the model."))
     if not said:
         said.append(_("The settings removed nobody."))
     return said
-
-
-def _best(found: Waterfall, column: int) -> Candidate | None:
-    """Who is first behind that column, of those that are listed."""
-    for candidate in found.candidates:
-        cell = candidate.cells[column]
-        if cell is not None and cell.rank == 0:
-            return candidate
-    return None
 
 
 def _fell(found: Waterfall, names: Names) -> str:
@@ -180,6 +181,16 @@ def _fell(found: Waterfall, names: Names) -> str:
     if found.u is None:
         return _("Nothing was drawn: the likeliest is taken, and that is {token}.", token=token)
     share = next((c.interval for c in found.candidates if c.chosen), None)
+    final = found.columns[-1]
+    if final.unknown and final.recorded:
+        return _(
+            "The draw u = {u:.4f} fell on {token}, which had {share:.1%} in the end.",
+            u=found.u,
+            token=token,
+            share=found.probability,
+        )
+    if final.unknown:
+        return _("Where the draw u = {u:.4f} falls is not known behind a custom stage.", u=found.u)
     if share is None:
         return _(
             "The draw u = {u:.4f} fell on {token}, which is not among the recorded candidates.",

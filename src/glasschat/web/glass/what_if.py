@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from glasschat.glass import Divergence, Sentence, SettingEffect, ablate, what_if
+from glasschat.glass import Divergence, Sentence, SettingEffect, setting_effects, what_if
 from glasschat.web.glass.params_patch import KNOBS, changed, described_knob
 from glasschat.web.glass.reply import ReplyUnderGlass, Stretch
 from glasschat.web.glass.token_text import spoken
@@ -29,7 +29,8 @@ def knobs(reply: ReplyUnderGlass) -> dict[str, Any]:
 def asked(reply: ReplyUnderGlass, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Where the reply would have gone another way: a list of places, and the answer in words."""
     places: list[list[Any]] = []
-    left_open: list[int] = []
+    open_places: list[int] = []
+    unknown_places: list[int] = []
     first: tuple[int, Divergence] | None = None
     exact, ends_at = True, None
     for stretch in reply.stretches:
@@ -41,31 +42,33 @@ def asked(reply: ReplyUnderGlass, changes: Mapping[str, Any]) -> dict[str, Any]:
             if found.first is not None:
                 first = stretch.start + found.first.place, found.first
         places += [_place(stretch, item, reply) for item in found.divergences]
-        left_open += [stretch.start + place for place in found.open_places]
+        open_places += [stretch.start + place for place in found.open_places]
+        unknown_places += [stretch.start + place for place in found.unknown_places]
         if ends_at is None and found.ends_at is not None:
             ends_at = stretch.start + found.ends_at
     return {
         "first": None if first is None else first[0],
         "places": places,
-        "open": left_open,
+        "open": open_places,
+        "unknown": unknown_places,
         "ends_at": ends_at,
         "exact": exact,
-        "story": _story(reply, first, len(places), left_open, exact=exact, ends_at=ends_at),
+        "story": [
+            *_story(reply, first, len(places), ends_at),
+            *_certainty(len(open_places), len(unknown_places), exact=exact),
+        ],
     }
 
 
 def _place(stretch: Stretch, item: Divergence, reply: ReplyUnderGlass) -> list[Any]:
     instead = None if item.instead is None else reply.names(item.instead)
-    return [stretch.start + item.place, instead, item.its_probability, item.sure]
+    return [stretch.start + item.place, instead, item.instead_probability, item.certain]
 
 
 def _story(
     reply: ReplyUnderGlass,
     first: tuple[int, Divergence] | None,
     count: int,
-    left_open: list[int],
-    *,
-    exact: bool,
     ends_at: int | None,
 ) -> list[str]:
     said = []
@@ -90,7 +93,7 @@ def _story(
                     "({share:.1%}) instead of {token}.",
                     n=place + 1,
                     instead=spoken(reply.names(item.instead)),
-                    share=item.its_probability,
+                    share=item.instead_probability,
                     token=token,
                 )
             )
@@ -106,14 +109,28 @@ def _story(
         )
     if ends_at is not None and (first is None or ends_at <= first[0]):
         said.append(_("It would have ended after {n:,} tokens.", n=ends_at))
+    return said
+
+
+def _certainty(open_count: int, unknown_count: int, *, exact: bool) -> list[str]:
+    """Return how certain the answer is, and why it is not."""
     if exact:
-        said.append(_("This is exact: the same draws, and the recorded candidates suffice."))
-    else:
+        return [_("This is exact: the same draws, and the recorded candidates suffice.")]
+    said = []
+    if open_count > unknown_count or not unknown_count:
         said.append(
             ngettext(
                 "This is approximate: at {n:,} token the recorded candidates do not suffice.",
                 "This is approximate: at {n:,} tokens the recorded candidates do not suffice.",
-                max(1, len(left_open)),
+                max(1, open_count - unknown_count),
+            )
+        )
+    if unknown_count:
+        said.append(
+            ngettext(
+                "At {n:,} token the choice is not known behind a custom stage.",
+                "At {n:,} tokens the choice is not known behind a custom stage.",
+                unknown_count,
             )
         )
     return said
@@ -122,7 +139,11 @@ def _story(
 def audited(reply: ReplyUnderGlass) -> dict[str, Any]:
     """What each setting of each run did, in a sentence and in numbers."""
     recorded = [(stretch.start, stretch.trace) for stretch in reply.stretches if stretch.trace]
-    return {"knobs": [_told(start, knob) for start, trace in recorded for knob in ablate(trace)]}
+    return {
+        "knobs": [
+            _told(start, knob) for start, trace in recorded for knob in setting_effects(trace)
+        ]
+    }
 
 
 def _told(start: int, knob: SettingEffect) -> dict[str, Any]:

@@ -22,7 +22,7 @@ export function drawBar(box, found) {
   });
   if (end < 0.999) {
     bar.append(el("span", {
-      class: "part rest", style: { left: percent(end), width: percent(1 - end) }, title: box.word("rest"),
+      class: "part rest", style: { left: percent(end), width: percent(1 - end) }, title: box.word(found.columns.at(-1).unknown ? "unknown" : "rest"),
     }, 1 - end > NARROW ? "…" : ""));
   }
   const scale = el("div", { class: "ends soft" }, el("span", {}, "0"), el("span", {}, "1"));

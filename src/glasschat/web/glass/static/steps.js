@@ -3,6 +3,7 @@
 import { button, el } from "./dom.js";
 import { drawBar } from "./draw.js";
 import { visible } from "./text.js";
+import { UNKNOWN } from "./waterfall.js";
 
 const FEW = 5;
 const TAIL = 14;
@@ -36,10 +37,11 @@ export function mount(box, pane) {
     "span", { class: "piece" }, el("code", {}, visible(token)), el("small", {}, id))));
 
   const list = (column, rows) => el("table", { class: "small" }, el("tbody", {}, ...rows.map((row) => {
-    const cell = row.cells[column];
+    const value = row.cells[column];
+    const cell = value === UNKNOWN ? null : value;
     return el("tr", { class: row.chosen ? "chosen" : "" },
       el("th", { scope: "row" }, el("code", {}, visible(row.token))),
-      el("td", {}, cell ? format.score(cell[0]) : "✕"),
+      el("td", {}, cell ? format.score(cell[0]) : value === UNKNOWN ? "?" : "✕"),
       el("td", { class: "wide" }, cell ? el("span", { class: "bar", style: { width: `${100 * cell[2]}%` } }) : "",
         el("span", {}, cell ? format.share(cell[2]) : (row.removed_by ?? ""))));
   })));
@@ -52,7 +54,8 @@ export function mount(box, pane) {
     const value = column.value === null ? "" : ` ${column.value}`;
     return el("div", { class: "lesson" }, el("strong", {}, `${column.name}${value}`), said(column.lesson[0]),
       column.lesson[1] ? el("code", { class: "formula" }, column.lesson[1]) : "",
-      el("p", { class: "soft" }, word("walk_left", { n: format.count(column.kept), share: format.share(column.mass) })));
+      el("p", { class: "soft" }, column.kept === null ? word("unknown")
+        : word("walk_left", { n: format.count(column.kept), share: format.share(column.mass) })));
   };
 
   const draw = (found, prompt) => {

@@ -5,7 +5,9 @@ import { drawBar } from "./draw.js";
 import { visible } from "./text.js";
 
 const FEW = 10;
-const SCORE = 0, RANK = 1, PROBABILITY = 2, CUMULATIVE = 3, SURE = 4;
+const SCORE = 0, RANK = 1, PROBABILITY = 2, CUMULATIVE = 3, CERTAIN = 4;
+// Stands for a cell of which nothing is known behind a custom stage.
+export const UNKNOWN = "unknown";
 const SHOWN = { probability: PROBABILITY, cumulative: CUMULATIVE, rank: RANK, score: SCORE };
 
 export class Fall {
@@ -81,7 +83,7 @@ export class Fall {
     const kept = column.name === "raw" ? "" : ` · ${format.share(column.mass)}`;
     return el("th", { scope: "col" },
       button(`${this._named(column.name).replaceAll("_", " ")}${value}`, () => this._teach(column.name, column.lesson), { class: "link stage" }),
-      el("span", { class: "soft", title: this._box.word("kept") }, `${column.sure ? "" : "≈ "}${format.count(column.kept)}${kept}`));
+      el("span", { class: "soft", title: this._box.word("kept") }, column.kept === null ? "?" : `${column.certain || column.unknown ? "" : "≈ "}${format.count(column.kept)}${kept}`));
   }
 
   _softmaxHead(found) {
@@ -105,12 +107,13 @@ export class Fall {
   _row(row) {
     const { format } = this._box;
     const cells = row.cells.map((cell, at) => {
+      if (cell === UNKNOWN) return el("td", { class: "unknown", title: this._box.word("unknown") }, "?");
       if (cell) return this._cell(cell, row);
       const here = row.cells.findIndex((other) => !other) === at;
-      return el("td", { class: "gone", title: here ? row.rule : null }, here ? "✕" : "");
+      return el("td", { class: "gone", title: here ? row.reason : null }, here ? "✕" : "");
     });
     const last = row.cells.at(-1);
-    const final = this._found.elsewhere ? null : el("td", { class: "final" }, last ? format.share(last[PROBABILITY]) : "");
+    const final = this._found.elsewhere ? null : el("td", { class: "final" }, this._finalProbability(row, last));
     const name = el("div", {}, el("code", {}, visible(row.token)));
     const own = Boolean(this.take);
     if (row.id !== null && (own || (this._box.data.can_branch && !row.chosen))) {
@@ -123,11 +126,18 @@ export class Fall {
     return made;
   }
 
+  // Behind a custom stage the record still has the probability of the token that was chosen.
+  _finalProbability(row, cell) {
+    if (cell !== UNKNOWN) return cell ? this._box.format.share(cell[PROBABILITY]) : "";
+    const { columns, drawn } = this._found;
+    return row.chosen && columns.at(-1).recorded ? this._box.format.share(drawn) : "?";
+  }
+
   _explain(row) {
     const { format } = this._box;
     const raw = row.cells[0];
     const parts = [visible(row.token), ...(row.id === null ? [] : [`id ${row.id}`]), `${this._box.word("score")} ${format.score(raw[SCORE])}`];
-    if (row.rule) parts.push(`${row.removed_by}: ${row.rule}`);
+    if (row.reason) parts.push(`${row.removed_by}: ${row.reason}`);
     else if (row.interval) parts.push(row.interval.map((end) => end.toFixed(4)).join(" – "));
     this._why.textContent = parts.join(" · ");
   }
@@ -144,7 +154,7 @@ export class Fall {
       `${word("probability")} ${written.probability}`, `${word("cumulative")} ${written.cumulative}`,
     ].join("\n");
     const bar = el("span", { class: "bar", style: { width: `${(100 * cell[PROBABILITY]).toFixed(2)}%` } });
-    const about = cell[SURE] ? "" : "≈ ";
+    const about = cell[CERTAIN] ? "" : "≈ ";
     return el("td", { title }, bar, el("span", { class: "value" }, about + written[this._shown]));
   }
 

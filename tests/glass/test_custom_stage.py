@@ -1,4 +1,4 @@
-"""A stage of one's own, or a grammar, over a record: what it did, or that nobody can say."""
+"""A custom stage, or a grammar, over a record: what it did, or that it is not known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from glasschat.errors import ReplyFailed
-from glasschat.glass import Trace, ablate, values, waterfall, what_if
+from glasschat.glass import Trace, setting_effects, values, waterfall, what_if
 from glasschat.glass.choosing import UNLISTED, choose
 from glasschat.glass.rebuild import rebuild
 from glasschat.sampling import (
@@ -24,7 +24,7 @@ from glasschat.sampling import (
     StageKind,
 )
 from tests.glass.recordings import ORDERS, Recording, record, speaking_row
-from tests.glass.test_rebuild import assert_layer_is_true
+from tests.glass.test_rebuild import assert_candidates_are_true
 from tests.sampling.rows import Row, make_row, softmax
 
 
@@ -125,12 +125,12 @@ def built(
 ) -> Recording:
     """A reply with those stages, and below a share of 1 with a grammar."""
     rows = [make_row(seed, size, kind, scale, 0.0) for seed in seeds]
-    own = CLASSES.configure({name: {} for name in names})
+    custom = CLASSES.configure({name: {} for name in names})
     grammar = Grammar(Allows(share, size)) if share < 1 else None
     try:
         return record(
             rows,
-            SamplingParams(**params, own_stages=own),
+            SamplingParams(**params, own_stages=custom),
             earlier=[3, 7, 3][: seeds[0] % 4],
             classes=CLASSES,
             constraint=grammar,
@@ -168,7 +168,7 @@ def assert_true(recording: Recording, trace: Trace, params: SamplingParams | Non
     """All that the rebuilt reply calls certain is so."""
     rebuilt = rebuild(trace, params)
     asked = params or trace.params
-    chosen = choose(rebuilt.last, None if asked.greedy else trace.draws)
+    chosen = choose(rebuilt.final, None if asked.greedy else trace.draws)
     sums = any(stage.name in SUMS for stage in asked.own_stages)
     for place in range(len(trace)):
         listed = {i for i in trace.columns.ids[place].tolist() if i >= 0}
@@ -177,11 +177,11 @@ def assert_true(recording: Recording, trace: Trace, params: SamplingParams | Non
             token_id = recording.choice(asked, place)
         except ReplyFailed:
             continue
-        assert len(truth) == len(rebuilt.layers)
-        for layer, row in zip(rebuilt.layers, truth, strict=True):
-            if not layer.guessed[place]:
-                assert_layer_is_true(layer, place, row, listed, exactly=not sums)
-        if chosen.sure[place]:
+        assert len(truth) == len(rebuilt.candidate_sets)
+        for candidates, row in zip(rebuilt.candidate_sets, truth, strict=True):
+            if not candidates.unknown[place]:
+                assert_candidates_are_true(candidates, place, row, listed, exactly=not sums)
+        if chosen.certain[place]:
             assert chosen.token_id[place] == (token_id if token_id in listed else UNLISTED)
 
 
@@ -203,146 +203,163 @@ def test_what_is_certain_of_the_reply_is_what_the_sampler_had(
 def test_what_is_certain_with_other_settings_is_what_the_rows_give(
     recording: Recording, other: dict[str, Any], names: list[str]
 ) -> None:
-    own = CLASSES.configure({name: {} for name in names})
-    assert_true(recording, recording.trace, SamplingParams(**other, own_stages=own))
+    custom = CLASSES.configure({name: {} for name in names})
+    assert_true(recording, recording.trace, SamplingParams(**other, own_stages=custom))
 
 
 ROWS = [speaking_row(seed, 8000) for seed in range(40)]
 
 
-def spoken(*names: str, grammar: float = 1.0, **params: Any) -> Recording:
+def reply(*names: str, grammar: float = 1.0, **params: Any) -> Recording:
     """A reply as a language model's, with those stages."""
-    own = CLASSES.configure({name: {} for name in names})
+    custom = CLASSES.configure({name: {} for name in names})
     constraint = Grammar(Allows(grammar, 8000)) if grammar < 1 else None
-    asked = SamplingParams(seed=1, own_stages=own, **params)
+    asked = SamplingParams(seed=1, own_stages=custom, **params)
     return record(ROWS, asked, classes=CLASSES, constraint=constraint)
 
 
-@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("name", ["lifts", "scales", "tops", "warms"])
+def test_behind_a_cut_that_left_listed_candidates_a_stage_runs_again(name: str) -> None:
+    trace = reply(name, stages=(*DEFAULT_ORDER, name)).trace
+    rebuilt = rebuild(trace)
+    assert rebuilt.stages[-1].name == name
+    assert all(candidates.certain.all() for candidates in rebuilt.candidate_sets)
+    assert choose(rebuilt.final, trace.draws).certain.all()
+
+
+@pytest.mark.parametrize("at_hand", [True, False])
 @pytest.mark.parametrize("name", [one.name for one in CLASSES])
-def test_with_its_class_at_hand_a_stage_is_as_clear_as_any(name: str, first: bool) -> None:
-    order = (name, *DEFAULT_ORDER) if first else DEFAULT_ORDER
-    trace = spoken(name, stages=order).trace
+def test_where_unlisted_tokens_were_left_before_it_there_is_what_was_recorded(
+    name: str, at_hand: bool
+) -> None:
+    """Its input is not known, so no number behind it is stated, with its class or without it."""
+    trace = reply(name, stages=(name, *DEFAULT_ORDER)).trace
+    if not at_hand:
+        trace = replace(trace, stage_classes=NO_STAGES)
     rebuilt = rebuild(trace)
-    if (name, first) == ("warms", True):
-        # An entropy needs every token: where the others weigh something nobody can run it again.
-        assert 0 < np.count_nonzero(rebuilt.last.sure) < len(trace)
-    else:
-        assert all(layer.sure.all() for layer in rebuilt.layers)
-        assert choose(rebuilt.last, trace.draws).sure.all()
-
-
-def test_without_its_class_there_is_its_column_and_what_is_behind_is_no_more_than_likely() -> None:
-    recording = spoken("lifts")
-    trace = replace(recording.trace, stage_classes=NO_STAGES)
-    rebuilt = rebuild(trace)
-    raw, penalized, lifted, tempered, last = rebuilt.layers
-    assert raw.sure.all() and penalized.sure.all()
-    assert not lifted.sure.any() and not tempered.sure.any()
-    # Where one alone was left in the end, it is known which, and its score.
-    assert (last.sure == (trace.columns.kept[:, -1] == 1)).all() and last.sure.any()
-    place = int(np.argmin(last.sure))
+    raw, behind, *_, final = rebuilt.candidate_sets
+    single = trace.columns.kept[:, 0] == 1
+    assert raw.certain.all() and (behind.unknown == ~single).all()
+    # Where one candidate alone was left in the end, it is known which, and its score.
+    assert (final.certain == (trace.columns.kept[:, -1] == 1)).all() and final.certain.any()
+    place = int(np.argmin(final.certain))
     found = waterfall(trace, place)
-    column = found.columns[2]
-    told = trace.record(place).stages[1]
-    assert (column.name, column.kind, column.unseen) == ("lifts", "processor", True)
-    assert (column.kept, column.mass, column.sure) == (told.kept, told.mass, False)
-    cells = [cell for c in found.candidates for cell in c.cells[2:] if cell is not None]
-    assert cells and not any(cell.sure for cell in cells)
-    assert not found.exact
-    assert not values(trace).exact[~last.sure].any()
+    column, stage = found.columns[1], trace.record(place).stages[0]
+    assert (column.name, column.recorded, column.unavailable) == (name, True, not at_hand)
+    assert (column.kept, column.mass, column.best) == (stage.kept, stage.mass, stage.best)
+    assert column.unknown and column.rest is None and not column.certain and not found.exact
+    for candidate in found.candidates:
+        assert set(candidate.cells[1:]) == {"unknown"}
+        assert (candidate.removed_by, candidate.reason, candidate.interval) == (None, None, None)
+    assert np.isnan(values(trace).change[~final.certain]).all()
+    assert not values(trace).exact[~final.certain].any()
+
+
+def test_what_if_behind_it_is_not_known() -> None:
+    trace = reply("lifts").trace
+    found = what_if(trace, replace(trace.params, top_p=0.5))
+    assert found.unknown_places and not found.exact
+    assert set(found.unknown_places) <= set(found.open_places)
+    assert not {d.place for d in found.divergences} & set(found.unknown_places)
+    shown = waterfall(trace, found.unknown_places[0], replace(trace.params, top_p=0.5))
+    last = shown.columns[-1]
+    assert (last.unknown, last.recorded) == (True, False)
+    assert (last.kept, last.mass, last.best, last.rest) == (None, None, None, None)
+    # Of the stages before it everything is known.
+    assert not shown.columns[1].unknown and shown.columns[1].certain
 
 
 def test_a_class_that_has_changed_since_is_not_believed() -> None:
     @dataclass(frozen=True)
-    class Other(Lifts):
+    class Other(Scales):
         def __call__(self, scores: Row, context: StageContext) -> Row:
             return super().__call__(super().__call__(scores, context), context)
 
-    trace = replace(spoken("lifts").trace, stage_classes=StageClasses.of([Other]))
-    lifted = rebuild(trace).layers[2]
-    assert np.count_nonzero(lifted.guessed) >= 38
+    trace = replace(reply("scales").trace, stage_classes=StageClasses.of([Other]))
+    final = rebuild(trace).final
+    assert (final.unknown == (trace.columns.kept[:, -1] > 1)).all() and final.unknown.any()
 
 
 def test_a_class_that_takes_other_settings_now_or_fails_is_as_none() -> None:
     @dataclass(frozen=True)
-    class Fails(Lifts):
+    class Fails(Scales):
         def __call__(self, scores: Row, context: StageContext) -> Row:
             raise ValueError("not any more")
 
     @dataclass(frozen=True)
     class Other:
-        name: ClassVar[str] = "lifts"
-        kind: ClassVar[StageKind] = "processor"
+        name: ClassVar[str] = "scales"
+        kind: ClassVar[StageKind] = "warper"
         other: int = 1
 
         def __call__(self, scores: Row, context: StageContext) -> Row:
             return scores
 
-    recording = spoken("lifts")
+    trace = reply("scales").trace
+    several = trace.columns.kept[:, -1] > 1
     for maker in (Fails, Other):
-        trace = replace(recording.trace, stage_classes=StageClasses.of([maker]))
-        found = rebuild(trace)
-        assert found.known == 4 and found.layers[2].guessed.all()
-        assert [column.name for column in waterfall(trace, 0).columns][2] == "lifts"
+        found = rebuild(replace(trace, stage_classes=StageClasses.of([maker])))
+        assert found.recorded_count == 4 and (found.final.unknown == several).all()
+        shown = waterfall(replace(trace, stage_classes=StageClasses.of([maker])), 0)
+        assert [column.name for column in shown.columns][4] == "scales"
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
 def test_a_grammar_has_its_column_and_what_is_behind_it_is_told_from_the_record(
     share: float,
 ) -> None:
-    trace = spoken(grammar=share).trace
+    trace = reply(grammar=share).trace
     rebuilt = rebuild(trace)
     assert [stage.name for stage in rebuilt.stages] == [
         "grammar", "repetition_penalty", "temperature", "top_p",
     ]  # fmt: skip
-    assert rebuilt.known == 4 and not any(layer.guessed.any() for layer in rebuilt.layers)
-    assert np.count_nonzero(choose(rebuilt.last, trace.draws).sure) >= 34
+    assert rebuilt.recorded_count == 4 and not any(
+        candidates.unknown.any() for candidates in rebuilt.candidate_sets
+    )
+    assert np.count_nonzero(choose(rebuilt.final, trace.draws).certain) >= 34
     best_gone = trace.columns.best[:, 0] != trace.columns.ids[:, 0]
     place = int(np.argmax(best_gone))
     found = waterfall(trace, place)
-    assert found.columns[1].unseen and found.columns[1].kind == "processor"
+    assert found.columns[1].unavailable and found.columns[1].kind == "processor"
     assert (found.columns[1].kept, found.columns[1].mass) == (
         trace.record(place).stages[0].kept, trace.record(place).stages[0].mass,
     )  # fmt: skip
     gone = [c for c in found.candidates if c.removed_by == "grammar"]
-    assert {str(c.rule) for c in gone} == {"the grammar does not allow it here"}
+    assert {str(c.reason) for c in gone} == {"the grammar does not allow it here"}
 
 
 def test_a_grammar_stays_with_other_settings() -> None:
-    trace = spoken(grammar=0.9).trace
+    trace = reply(grammar=0.9).trace
     rebuilt = rebuild(trace, SamplingParams(seed=1, top_p=0.5))
-    assert (rebuilt.stages[0].name, rebuilt.known) == ("grammar", 3)
+    assert (rebuilt.stages[0].name, rebuilt.recorded_count) == ("grammar", 3)
     assert not what_if(trace, trace.params).divergences
     assert what_if(trace, SamplingParams(seed=1, top_k=1)).divergences
 
 
 def test_a_stage_can_be_put_on_or_left_out_afterwards() -> None:
-    """What if: a warper at the end sees listed tokens alone, so that nothing is left to guess."""
-    plain, own = spoken().trace, CLASSES.configure({"tops": {}})
-    found = what_if(plain, replace(plain.params, own_stages=own))
+    """What if: a warper at the end sees listed tokens alone, so that nothing is unknown."""
+    plain, custom = reply().trace, CLASSES.configure({"tops": {}})
+    found = what_if(plain, replace(plain.params, own_stages=custom))
     assert found.divergences and found.exact
-    there = spoken("tops").trace
-    back = what_if(there, there.params.without("tops"))
-    assert back.divergences and all(d.sure for d in back.divergences)
+    trace = reply("tops").trace
+    back = what_if(trace, trace.params.without("tops"))
+    assert back.divergences and all(d.certain for d in back.divergences)
 
 
-def test_the_audit_asks_for_a_stage_of_ones_own_too() -> None:
-    trace = spoken("lifts", "tops").trace
-    knobs = {knob.setting: knob for knob in ablate(trace)}
-    assert list(knobs) == ["repetition_penalty", "lifts", "temperature", "top_p", "tops"]
-    lifts, tops = knobs["lifts"], knobs["tops"]
-    assert str(lifts.sentence).startswith(f"lifts by 1.5 changed {lifts.choices} of 40 choices")
+def test_a_custom_stage_is_a_setting_with_an_effect() -> None:
+    trace = reply("lifts", "tops").trace
+    effects = {effect.setting: effect for effect in setting_effects(trace)}
+    assert list(effects) == ["repetition_penalty", "lifts", "temperature", "top_p", "tops"]
+    assert effects["temperature"].open > 20, "it is not known behind lifts"
+    lifts = effects["lifts"]
+    assert str(lifts.sentence).startswith("lifts by 1.5 changed ") and lifts.choices
+    tops = {effect.setting: effect for effect in setting_effects(reply("tops").trace)}["tops"]
     assert tops.choices and not tops.open
-    absent = replace(trace, stage_classes=NO_STAGES)
-    assert {k.setting: k.open for k in ablate(absent)}["temperature"] > 20
 
 
-def test_who_was_removed_by_ones_own_stage_is_told_so() -> None:
-    found = waterfall(spoken("tops").trace, 0)
-    gone = {str(c.rule) for c in found.candidates if c.removed_by == "tops"}
-    assert gone <= {"the stage tops removed it"}
-    bans = waterfall(spoken("bans").trace, 0)
-    assert {str(c.rule) for c in bans.candidates if c.removed_by == "bans"} == {
-        "the stage bans removed it"
-    }
+def test_what_a_custom_stage_removed_is_said_to_be_removed_by_it() -> None:
+    names = set()
+    for place in range(len(ROWS)):
+        found = waterfall(reply("tops").trace, place)
+        names |= {str(c.reason) for c in found.candidates if c.removed_by == "tops"}
+    assert names == {"the stage tops removed it"}

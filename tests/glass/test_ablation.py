@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from glasschat.errors import ReplyFailed
-from glasschat.glass import SettingEffect, ablate, in_use
+from glasschat.glass import SettingEffect, active_settings, setting_effects
 from glasschat.glass.ablation import NEUTRAL
 from glasschat.sampling import DEFAULT_ORDER, SamplingParams
 from tests.glass.recordings import RECORDINGS, Recording, record
@@ -17,7 +17,7 @@ ROWS = [make_row(seed, 400, "peaked", 2.0, 0.0) for seed in range(30)]
 
 
 def knob(params: SamplingParams, name: str) -> SettingEffect:
-    return next(k for k in ablate(record(ROWS, params).trace) if k.setting == name)
+    return next(k for k in setting_effects(record(ROWS, params).trace) if k.setting == name)
 
 
 def test_a_top_k_that_top_p_makes_idle_is_said_to_do_nothing() -> None:
@@ -34,25 +34,25 @@ def test_a_setting_that_chooses_is_said_where() -> None:
 
 
 def test_only_what_is_on_is_a_knob() -> None:
-    assert in_use(SamplingParams()) == ("repetition_penalty", "temperature", "top_p")
-    assert in_use(SamplingParams(temperature=0.0)) == ("repetition_penalty", "temperature")
-    assert in_use(SamplingParams(do_sample=False, ignore_eos=True)) == (
+    assert active_settings(SamplingParams()) == ("repetition_penalty", "temperature", "top_p")
+    assert active_settings(SamplingParams(temperature=0.0)) == ("repetition_penalty", "temperature")
+    assert active_settings(SamplingParams(do_sample=False, ignore_eos=True)) == (
         "repetition_penalty", "ignore_eos", "do_sample",
     )  # fmt: skip
     order = tuple(reversed(DEFAULT_ORDER))
-    assert in_use(SamplingParams(stages=order, top_p=1.0))[-1] == "stages"
+    assert active_settings(SamplingParams(stages=order, top_p=1.0))[-1] == "stages"
 
 
 def test_every_setting_has_a_value_at_which_it_does_nothing() -> None:
     for name, value in NEUTRAL.items():
         if name != "do_sample":
-            assert name not in in_use(replace(SamplingParams(), **{name: value}))
+            assert name not in active_settings(replace(SamplingParams(), **{name: value}))
 
 
 @given(RECORDINGS)
 def test_the_counts_are_those_of_the_rows(recording: Recording) -> None:
     trace = recording.trace
-    for found in ablate(trace):
+    for found in setting_effects(trace):
         without = replace(trace.params, **{found.setting: NEUTRAL[found.setting]})
         if without.greedy != trace.params.greedy:
             continue
