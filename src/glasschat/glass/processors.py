@@ -23,7 +23,7 @@ class ProcessorEffect(NamedTuple):
     """What a processor does to the rows of `n` tokens.
 
     `scores` (float32 [n, 64]) and `modified` (bool [n, 64]) are exact, of the listed candidates.
-    `modified_count` (float64 [n]) is an upper bound for the ids of the whole vocabulary that it modified.
+    `modified_count` (float64 [n]) is an upper bound for how many ids of the vocabulary it modified.
     `low` and `high` (float32 [n, 3]) bound the scores of modified tokens of the tail; `seen_only`
     says that it modifies only those that stood in prompt or reply before.
     """

@@ -257,7 +257,7 @@ def test_a_stage_of_ones_own_has_its_column_and_can_be_asked_about(
     box = f"/glass/box/{site.boxes.open(Subject(ME, found.id, found.tree.last.id))}"
     waterfall_json = answer(page, f"{box}/waterfall", place=0)
     half = waterfall_json["columns"][-1]
-    assert (half["name"], half["kind"], half["sure"]) == ("half", "warper", True)
+    assert (half["name"], half["kind"], half["certain"]) == ("half", "warper", True)
     assert half["lesson"][0] == "A stage of your own: its source says what it does."
     knobs = {knob["name"]: knob["said"] for knob in answer(page, f"{box}/knobs")["knobs"]}
     assert knobs["half"].startswith("half on ")
