@@ -19,13 +19,13 @@ from glasschat.chat.presets_file import presets_from_file
 from glasschat.chat.store import Store, open_store
 from glasschat.engine import Timings, Usage
 from glasschat.glass import RemoteCandidate, RemoteToken
-from glasschat.sampling import OwnStage, SamplingParams
+from glasschat.sampling import CustomStage, SamplingParams
 from tests.chat.store.test_traces import same
 
 BEFORE = Path(__file__).parents[1] / "data" / "written_before"
 OWNER = "me"
 
-STAGE = OwnStage.of("half", "warper", {"by": 0.5, "on": True, "n": 3, "word": "天空"})
+STAGE = CustomStage.of("half", "warper", {"by": 0.5, "on": True, "n": 3, "word": "天空"})
 PARAMS = SamplingParams(
     do_sample=True,
     temperature=0.25,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from glasschat.chat.exchange.field_types import LONGEST_TEXT
-from glasschat.chat.exchange.file_model import MOST_ENTRIES, FileModel
+from glasschat.chat.exchange.file_model import MOST_TURNS, FileModel
 from glasschat.chat.exchange.lenient import LENIENT, MendedText, Milliseconds, mend_surrogates
 from glasschat.chat.exchange.message_lists import content_text
 from glasschat.chat.exchange.report import Imported, Skips
@@ -100,8 +100,8 @@ def from_chatgpt(listed: list[Any], now: int) -> Imported:
         try:
             if not is_chatgpt(plain):
                 raise InvalidImport("it is no conversation of ChatGPT")
-            if len(plain["mapping"]) > MOST_ENTRIES:
-                raise InvalidImport(f"it has more than {MOST_ENTRIES:,} messages")
+            if len(plain["mapping"]) > MOST_TURNS:
+                raise InvalidImport(f"it has more than {MOST_TURNS:,} messages")
             conversation = Conversation.model_validate(plain)
             found.append(_read_conversation(conversation, where, now, skips))
         except (InvalidImport, InvalidMessage) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from glasschat.chat.exchange.file_model import Refusal, refused
+from glasschat.chat.exchange.file_model import Refusal, no_list, refused
 from glasschat.errors import InvalidImport
 
 LONGEST_TEXT = 8_000_000
@@ -78,6 +78,10 @@ class Text(FieldType):
         )
 
 
+def _no_whole_number(name: str, high: int) -> InvalidImport:
+    return InvalidImport(f"{name} is no whole number from 0 to {high:,}")
+
+
 @dataclass(frozen=True, slots=True)
 class Whole(FieldType):
     """A whole number from 0 to `high`; null too where `optional`.
@@ -106,26 +110,33 @@ class Whole(FieldType):
 
     def _out_of_bounds(self, context: Context) -> Refusal:
         high = self._high(context)
-        return lambda name: InvalidImport(
-            f"{self.name or name} is no whole number from 0 to {high:,}"
-        )
+        return lambda field: _no_whole_number(self.name or field, high)
 
     def _high(self, context: Context) -> int:
         high: int = context[self.high] if isinstance(self.high, str) else self.high
         return high
 
 
+def _no_number(name: str) -> InvalidImport:
+    return InvalidImport(f"{name} is no number")
+
+
+def oversized_number(name: str) -> InvalidImport:
+    """Return the error for a number that is not finite or out of its bounds."""
+    return InvalidImport(f"{name} is no number of a bearable size")
+
+
 @dataclass(frozen=True, slots=True)
 class Number(FieldType):
     """A finite number from `low` to `high`, integers within 2**53; null too where `optional`.
 
-    `wrong` is said of one out of its bounds, and `name` stands for the field's.
+    `wrong` refuses one out of its bounds. `name` stands for the field's in a refusal.
     """
 
     low: float | None = None
     high: float | None = None
     optional: bool = False
-    wrong: str = "no number of a bearable size"
+    wrong: Refusal = oversized_number
     name: str | None = None
 
     def schema(self) -> CoreSchema:
@@ -138,10 +149,10 @@ class Number(FieldType):
         """Tell what is no number from one that is not finite or out of its bounds."""
         wrong = self.wrong
         if value is not None and not _is_number(value):
-            wrong = "no number"
+            wrong = _no_number
         elif error["type"] == _NOT_FINITE:
-            wrong = "no number of a bearable size"
-        return lambda name: InvalidImport(f"{self.name or name} is {wrong}")
+            wrong = oversized_number
+        return lambda field: wrong(self.name or field)
 
 
 _NOT_FINITE = "not_finite"
@@ -164,12 +175,12 @@ def _is_number(value: Any) -> bool:
 class Ids(FieldType):
     """A list of whole numbers below `end`, at most `most` of them; null too where `optional`.
 
-    `wrong` is said of a list with anything else in it, and `name` stands for the field's.
+    `wrong` refuses a list with anything else in it. `name` stands for the field's in a refusal.
     """
 
     end: int
     most: int
-    wrong: str
+    wrong: Refusal
     optional: bool = False
     name: str | None = None
 
@@ -184,7 +195,5 @@ class Ids(FieldType):
     def refusal(self, error: ErrorDetails, value: Any, context: Context) -> Refusal:
         """Tell what is no list, or a list that is too long, from one with a wrong entry."""
         if not isinstance(value, list) or len(value) > self.most:
-            return lambda name: InvalidImport(
-                f"{self.name or name} is no list of at most {self.most:,} entries"
-            )
-        return lambda name: InvalidImport(f"{self.name or name} {self.wrong}")
+            return lambda field: no_list(self.name or field, self.most)
+        return lambda field: self.wrong(self.name or field)

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from glasschat.errors import GlasschatError, InvalidImport
 
-MOST_ENTRIES = 100_000
+MOST_TURNS = 100_000
 
 Refusal = Callable[[str], GlasschatError]
 """Makes the error for a value from the name of its field."""
@@ -91,7 +91,7 @@ def check_object(plain: Any, name: str) -> Mapping[str, Any]:
     return plain
 
 
-def at_most(most: int = MOST_ENTRIES, name: str | None = None) -> BeforeValidator:
+def at_most(most: int = MOST_TURNS, name: str | None = None) -> BeforeValidator:
     """Make a field's validator that refuses what is no list, or has more than `most` entries.
 
     It comes before any entry is looked at. `name` is the field's own for None.
@@ -100,8 +100,11 @@ def at_most(most: int = MOST_ENTRIES, name: str | None = None) -> BeforeValidato
     def check(plain: Any) -> list[Any]:
         if isinstance(plain, list) and len(plain) <= most:
             return plain
-        raise refused(
-            lambda field: InvalidImport(f"{name or field} is no list of at most {most:,} entries")
-        )
+        raise refused(lambda field: no_list(name or field, most))
 
     return BeforeValidator(check)
+
+
+def no_list(name: str, most: int) -> InvalidImport:
+    """Return the error for what is no list, or one that is too long."""
+    return InvalidImport(f"{name} is no list of at most {most:,} entries")

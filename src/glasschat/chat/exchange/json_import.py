@@ -35,13 +35,18 @@ MOST_RUNS = 1000
 MOST_VERSIONS = 100
 LONGEST_TITLE = 1000
 
+
+def _no_token_id(_: str) -> InvalidImport:
+    return InvalidImport("ids holds something that is no token id")
+
+
 Time = Annotated[int, Whole(LATEST_MS)]
 Count = Annotated[int, Whole(2**31 - 1)]
 Figure = Annotated[float | None, Number(optional=True)]
 OptionalText = Annotated[str | None, Text(optional=True)]
 TokenIds = Annotated[
     tuple[int, ...] | None,
-    Ids(2**32, MOST_IDS, "holds something that is no token id", optional=True),
+    Ids(2**32, MOST_IDS, _no_token_id, optional=True),
 ]
 
 
@@ -121,10 +126,10 @@ class ExportedOrigin(FileModel):
 
     label = "origin"
 
+    versions: Annotated[dict[Any, Annotated[str, Text()]], BeforeValidator(_first_versions)]
     model: Annotated[str, Text()]
     model_fingerprint: Annotated[str, Text()]
     template_fingerprint: Annotated[str, Text()]
-    versions: Annotated[dict[Any, Annotated[str, Text()]], BeforeValidator(_first_versions)]
 
     def build(self) -> Origin:
         """Return the origin."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from glasschat.chat.exchange.field_types import LONGEST_TEXT
-from glasschat.chat.exchange.file_model import MOST_ENTRIES, FileModel
+from glasschat.chat.exchange.file_model import MOST_TURNS, FileModel
 from glasschat.chat.exchange.lenient import LENIENT, MendedText, mend_surrogates
 from glasschat.chat.exchange.report import Imported, Skips
 from glasschat.chat.node import Node, TurnRole, new_id
@@ -72,7 +72,7 @@ def _read_conversation(
     system: list[str] = []
     turns: list[tuple[TurnRole, str]] = []
     messages = conversation.messages or []
-    for plain in messages[:MOST_ENTRIES]:
+    for plain in messages[:MOST_TURNS]:
         message = ListedMessage.model_validate(plain if isinstance(plain, Mapping) else {})
         role = message.role
         if role not in (*SYSTEM_ROLES, "user", "assistant"):
@@ -93,8 +93,8 @@ def _read_conversation(
             turns[-1] = (turns[-1][0], f"{turns[-1][1]}\n\n{text}"[:LONGEST_TEXT])
         else:
             turns.append(("user" if role == "user" else "assistant", text))
-    if len(messages) > MOST_ENTRIES:
-        skips.note(where, f"what is beyond {MOST_ENTRIES:,} messages")
+    if len(messages) > MOST_TURNS:
+        skips.note(where, f"what is beyond {MOST_TURNS:,} messages")
     if not turns:
         skips.note(where, "it has no turn that can be kept")
         return None

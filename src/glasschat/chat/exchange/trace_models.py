@@ -19,7 +19,14 @@ from pydantic import (
 )
 
 from glasschat.chat.exchange.field_types import Ids, Number, Text, Whole
-from glasschat.chat.exchange.file_model import FileModel, at_most, check_object, read_as, refused
+from glasschat.chat.exchange.file_model import (
+    FileModel,
+    at_most,
+    check_object,
+    no_list,
+    read_as,
+    refused,
+)
 from glasschat.chat.exchange.json_import import ExportedOrigin, Params, check_version
 from glasschat.chat.exchange.trace_file import FORMAT, TraceFile
 from glasschat.chat.node import Origin
@@ -38,8 +45,21 @@ LONGEST_STAGE_NAME = 100
 
 _FLOAT32 = float(np.finfo(np.float32).max)
 
+
+def _no_share(name: str) -> InvalidImport:
+    return InvalidImport(f"{name} is no number from 0 to 1")
+
+
+def _no_id(name: str) -> InvalidImport:
+    return InvalidImport(f"{name} holds something that is no number of a token or message")
+
+
+def _no_piece(_: str) -> InvalidImport:
+    return InvalidImport("a piece is a text or a list of bytes")
+
+
 Float32 = Annotated[float, Number(-_FLOAT32, _FLOAT32)]
-Share = Annotated[float, Number(0, 1, wrong="no number from 0 to 1")]
+Share = Annotated[float, Number(0, 1, wrong=_no_share)]
 TokenId = Annotated[int, Whole("last_id")]
 Rank = Annotated[int, Whole("vocab_size")]
 Index = Annotated[int, Whole(MOST_IDS)]
@@ -48,7 +68,7 @@ IdList = Annotated[
     Ids(
         LARGEST_VOCABULARY,
         MOST_IDS,
-        "holds something that is no number of a token or message",
+        _no_id,
     ),
 ]
 
@@ -144,7 +164,7 @@ def _read_piece_id(name: str) -> int:
 _BYTES = TypeAdapter(
     Annotated[
         tuple[int, ...],
-        Ids(256, LONGEST_PIECE, "is a text or a list of bytes", name="a piece"),
+        Ids(256, LONGEST_PIECE, _no_piece, name="a piece"),
     ]
 )
 
@@ -194,14 +214,14 @@ class TraceHeader(FileModel):
 def _check_pair(pair: Any) -> list[Any]:
     """Return an id and a logit as they are, and refuse what is no list of two."""
     if not isinstance(pair, list) or len(pair) > 2:
-        raise refused(lambda _: InvalidImport("a candidate is no list of at most 2 entries"))
+        raise refused(lambda _: no_list("a candidate", 2))
     if len(pair) != 2:
         raise refused(_no_pairs)
     return pair
 
 
 def _no_pairs(_: str) -> InvalidImport:
-    return InvalidImport(f"top is no list of 1 to {TOP_CANDIDATES} pairs of id and logit")
+    return InvalidImport("top is no list of 1 to 64 pairs of id and logit")
 
 
 def _check_order(top: list[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -222,7 +242,7 @@ def _check_tail(tail: list[float]) -> list[float]:
 
 def _check_bool(value: Any) -> Any:
     if not isinstance(value, bool):
-        raise refused(lambda name: InvalidImport(f"{name} is true or false"))
+        raise refused(lambda _: InvalidImport("forced is true or false"))
     return value
 
 

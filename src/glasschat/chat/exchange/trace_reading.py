@@ -27,25 +27,22 @@ def read_trace(lines: Iterable[bytes]) -> TraceFile:
     that was cut off is one of those that are refused, and so is a file with fewer tokens than its
     header says.
     """
-    number, header = 0, None
+    number, count, header = 0, 0, None
     steps: list[Step] = []
     try:
         for line in lines:
             number += 1
             if header is None:
                 header = validate(TraceHeader, _parse_line(line))
+                count = header.tokens
             elif line.strip():
-                if len(steps) == header.tokens:
-                    raise InvalidImport(
-                        f"the header says {header.tokens:,} tokens, and there are more"
-                    )
+                if len(steps) == count:
+                    raise InvalidImport(f"the header says {count:,} tokens, and there are more")
                 steps.append(_read_step(_parse_line(line), header.vocab_size))
         if header is None:
             raise InvalidImport("the file is empty")
-        if len(steps) != header.tokens:
-            raise InvalidImport(
-                f"the header says {header.tokens:,} tokens, and {len(steps):,} are there"
-            )
+        if len(steps) != count:
+            raise InvalidImport(f"the header says {count:,} tokens, and {len(steps):,} are there")
         return header.build(steps)
     except GlasschatError as error:
         raise InvalidImport(f"line {max(number, 1)}: {error}") from None
