@@ -76,13 +76,18 @@ def import_report(import_file: Callable[..., Any], plain: Any, refusal: type[Exc
     return f"{skipped} {chats}"
 
 
-def presets_report(read: Callable[[bytes], Any], plain: Any, refusal: type[Exception]) -> str:
+def presets_report(
+    read: Callable[[bytes], Any],
+    as_json: Callable[[Any], Any],
+    plain: Any,
+    refusal: type[Exception],
+) -> str:
     """What the reading of one presets file brings and says, on one line."""
     try:
         found = read(json.dumps(plain).encode())
     except refusal as error:
         return f"refused: {error}"
-    presets = [(preset.name, sorted(preset.params.items())) for preset in found.presets]
+    presets = [(preset.name, sorted(as_json(preset).items())) for preset in found.presets]
     return f"{[f'{s.where}: {s.why} ({s.count})' for s in found.skipped]} {presets}"
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from glasschat.chat.exchange import import_file, read_trace
-from glasschat.chat.presets_file import presets_from_file
+from glasschat.chat.presets_file import preset_as_json, presets_from_file
 from glasschat.errors import InvalidImport
 from tests.chat.exchange.mutations import (
     CHATGPT,
@@ -47,7 +47,7 @@ FILES: dict[str, Any] = {
     "messages": (MESSAGES, partial(import_report, import_file)),
     "presets": (
         json.loads((BEFORE / "presets.json").read_bytes()),
-        partial(presets_report, presets_from_file),
+        partial(presets_report, presets_from_file, preset_as_json),
     ),
     "trace": (trace(), partial(trace_report, read_trace)),
 }
