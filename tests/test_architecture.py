@@ -56,3 +56,16 @@ def test_the_command_line_starts_without_the_heavy_libraries() -> None:
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == []
+
+
+def test_nothing_reaches_into_a_reply_that_another_object_writes() -> None:
+    """The engine and the remote stream write through a writer; watchers hold the reading side."""
+    holders = ("generation", "writer", "reply", "sequence", "progress", "controls")
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_")
+        if ast.unparse(node.value).rpartition(".")[2].lstrip("_") in holders
+    ]
+    assert found == []

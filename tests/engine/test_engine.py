@@ -230,7 +230,7 @@ def test_a_long_prompt_delays_running_replies_by_one_chunk_at_most() -> None:
         assert beside
         for rows in beside:
             assert sum(len(row.ids) == 1 for row in rows) >= 1, "the running reply had no token"
-            assert sum(len(row.ids) for row in rows if len(row.ids) > 1) <= ChunkPacer.LARGEST
+            assert sum(len(row.ids) for row in rows if len(row.ids) > 1) <= ChunkPacer.MAX_TOKENS
         gate.release(100_000)
         running.cancel()
 

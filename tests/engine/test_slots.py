@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.engine.prefix_cache import HostPrefixCache, as_ids
+from glasschat.engine.prefix_cache import HostPrefixCache, to_array
 from glasschat.engine.slots import SlotPool
 from glasschat.models.base import ForwardRow
 from glasschat.models.scripted import ScriptedRunner
@@ -124,7 +124,7 @@ def test_a_cache_that_cannot_be_cut_is_prefilled_anew() -> None:
     slots = SlotPool(runner)
     run(slots, runner, [1, 2, 3])
     assert run(slots, runner, [1, 2, 9])[1] == 0
-    slots.check()
+    slots.check_integrity()
     assert slots.repairs == 0
 
 
@@ -132,14 +132,16 @@ def long(first: int, length: int = 100) -> list[int]:
     return [first, *range(length - 1)]
 
 
-def shelved(slots: int, prefix_cache_bytes: int, *, crowded: bool = False) -> tuple[SlotPool, Any]:
+def caching_pool(
+    slots: int, prefix_cache_bytes: int, *, crowded: bool = False
+) -> tuple[SlotPool, Any]:
     runner = ScriptedRunner(lambda _ids: 0, slots=slots)
     runner.idle_slots_cost = crowded
     return SlotPool(runner, prefix_cache_bytes=prefix_cache_bytes), runner
 
 
 def test_a_conversation_without_a_slot_comes_back_from_the_shelf() -> None:
-    slots, runner = shelved(1, 10_000)
+    slots, runner = caching_pool(1, 10_000)
     for first in range(5):
         run(slots, runner, long(first))
     for first in range(5):
@@ -150,46 +152,46 @@ def test_a_conversation_without_a_slot_comes_back_from_the_shelf() -> None:
 
 
 def test_the_shelf_keeps_to_its_size_and_gives_up_the_oldest() -> None:
-    slots, runner = shelved(1, 3 * 800)
+    slots, runner = caching_pool(1, 3 * 800)
     for first in range(6):
         run(slots, runner, long(first))
-        assert slots.shelf.bytes <= 3 * 800
+        assert slots.prefix_cache.bytes <= 3 * 800
     assert run(slots, runner, long(1))[1] == 0
     assert run(slots, runner, long(4))[1] == 99
 
 
 def test_a_longer_past_takes_the_place_of_its_beginning() -> None:
-    shelf = HostPrefixCache(10_000)
-    shelf.put(as_ids(long(1)), np.zeros(100))
-    shelf.put(as_ids([*long(1), 5]), np.zeros(101))
-    assert len(shelf) == 1
-    assert shelf.bytes == 808
-    assert shelf.holds(as_ids(long(1)))
+    cache = HostPrefixCache(10_000)
+    cache.store(to_array(long(1)), np.zeros(100))
+    cache.store(to_array([*long(1), 5]), np.zeros(101))
+    assert len(cache) == 1
+    assert cache.bytes == 808
+    assert cache.contains(to_array(long(1)))
 
 
 def test_what_went_wrong_is_not_taken_back_from_the_shelf() -> None:
-    slots, runner = shelved(1, 10_000)
+    slots, runner = caching_pool(1, 10_000)
     run(slots, runner, long(1))
     run(slots, runner, long(2))
     found = slots.acquire([*long(1)[:80], 4])
     assert found is not None
     slot, cached = found
     assert cached == 80
-    slots.forget(slot)
+    slots.invalidate(slot)
     slots.release(slot)
     assert run(slots, runner, long(1))[1] == 0
     assert run(slots, runner, long(2))[1] == 99
 
 
 def test_idle_slots_are_emptied_where_they_would_slow_down_the_others() -> None:
-    slots, runner = shelved(3, 10_000, crowded=True)
+    slots, runner = caching_pool(3, 10_000, crowded=True)
     run(slots, runner, long(1))
     run(slots, runner, long(2))
     assert [len(cache) for cache in runner.cache].count(0) == 2
     # One that goes on alone stays where it is.
-    held = slots.shelf.bytes
+    held = slots.prefix_cache.bytes
     assert run(slots, runner, [*long(2), 3])[1] == 100
-    assert slots.shelf.bytes == held
+    assert slots.prefix_cache.bytes == held
     assert run(slots, runner, [*long(1), 3])[1] == 100
 
 
@@ -201,7 +203,7 @@ def test_idle_slots_are_emptied_where_they_would_slow_down_the_others() -> None:
 def test_the_books_agree_with_the_cache_whatever_the_shelf_holds(
     asked: list[tuple[int, int, int]], prefix_cache_bytes: int, crowded: bool
 ) -> None:
-    slots, runner = shelved(2, prefix_cache_bytes, crowded=crowded)
+    slots, runner = caching_pool(2, prefix_cache_bytes, crowded=crowded)
     for first, length, last in asked:
         prompt = [*long(first, length), 500 + last]
         _, cached = run(slots, runner, prompt)
@@ -209,8 +211,8 @@ def test_the_books_agree_with_the_cache_whatever_the_shelf_holds(
         for slot in slots.slots:
             assert slot.ids == runner.cache[slot.index]
         assert prompt in runner.cache
-        assert slots.shelf.bytes <= prefix_cache_bytes
-    slots.check()
+        assert slots.prefix_cache.bytes <= prefix_cache_bytes
+    slots.check_integrity()
     assert slots.repairs == 0
 
 
@@ -223,7 +225,7 @@ def test_the_books_always_agree_with_the_cache(prompts: list[list[int]]) -> None
         assert cached < len(prompt)
         for slot in slots.slots:
             assert slot.ids == runner.cache[slot.index]
-    slots.check()
+    slots.check_integrity()
     assert slots.repairs == 0
 
 
@@ -231,6 +233,6 @@ def test_the_idle_check_mends_a_slot_that_differs() -> None:
     slots, runner = pool(2)
     run(slots, runner, [1, 2, 3])
     runner.cache[0].pop()
-    slots.check()
+    slots.check_integrity()
     assert slots.repairs == 1
     assert slots.slots[0].ids == runner.cache[0] == []

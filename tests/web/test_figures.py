@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from glasschat.chat import Ending, Node, Run
-from glasschat.engine import Snapshot, State
-from glasschat.engine.snapshot import Timings, Usage
+from glasschat.engine import Snapshot, State, Timings, Usage
 from glasschat.sampling import SamplingParams
 from glasschat.web.figures import figures, ordinal, progress
 from glasschat.web.language import Language, speaking

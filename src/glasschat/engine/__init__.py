@@ -1,12 +1,28 @@
-"""Ids in, events out: the token loop and the handles on what it generates."""
+"""The token loop: token ids in, replies out, with continuous batching over KV cache slots."""
 
 from glasschat.engine.engine import Engine, reset_runner
-from glasschat.engine.generation import DEFAULT_START, Breakpoint, Generation, StartOptions
+from glasschat.engine.generation import (
+    DEFAULT_START,
+    Breakpoint,
+    Generation,
+    GenerationWriter,
+    StartOptions,
+)
 from glasschat.engine.output_text import IncrementalDetokenizer
-from glasschat.engine.reply import Reply, ReplyPrompt
+from glasschat.engine.reply import (
+    FinishReason,
+    Reply,
+    ReplyProgress,
+    ReplyPrompt,
+    Snapshot,
+    State,
+    Step,
+    Timings,
+    Token,
+    Usage,
+)
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.scheduler import EngineStats
-from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Timings, Token, Usage
 
 __all__ = [
     "DEFAULT_START",
@@ -16,8 +32,10 @@ __all__ = [
     "FinishReason",
     "Generation",
     "GenerationRequest",
+    "GenerationWriter",
     "IncrementalDetokenizer",
     "Reply",
+    "ReplyProgress",
     "ReplyPrompt",
     "Snapshot",
     "StartOptions",

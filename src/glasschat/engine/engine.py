@@ -3,11 +3,12 @@
 import logging
 import threading
 import time
+from collections import abc
 from collections.abc import Callable
-from collections.abc import Sequence as Items
 from contextlib import suppress
 
-from glasschat.engine.generation import DEFAULT_START, Generation, StartOptions
+from glasschat.engine.generation import DEFAULT_START, Generation, GenerationWriter, StartOptions
+from glasschat.engine.reply import FinishReason
 from glasschat.engine.request import GenerationRequest
 from glasschat.engine.scheduler import (
     EXACT_CHUNK,
@@ -18,79 +19,26 @@ from glasschat.engine.scheduler import (
 )
 from glasschat.engine.sequence import Sequence
 from glasschat.engine.slots import SlotPool
-from glasschat.engine.snapshot import FinishReason
 from glasschat.errors import EngineError, EngineStopped, GlasschatError, ParameterError, QueueFull
 from glasschat.models.base import ForwardRow, Logits, Model, ModelRunner
 from glasschat.prompt import PromptEncoding
 from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, quiet_arithmetic
 
-# Every vocabulary has it.
-_SOME_ID = 0
-
-
-def compute(runner: ModelRunner, batch: ScheduledBatch) -> list[tuple[Sequence, Logits]]:
-    """Run the batch; the sequences that need a token, each with its row of logits.
-
-    The rows are valid until the next call. Raises what the runner raises; nothing has changed then.
-    """
-    rows: list[ForwardRow] = []
-    wanting: list[Sequence] = []
-    for sequence, count in batch.items():
-        assert sequence.slot is not None
-        wants = count == sequence.remaining
-        rows.append(
-            ForwardRow(sequence.slot.index, sequence.computed, sequence.next_ids(count), wants)
-        )
-        if wants:
-            wanting.append(sequence)
-    logits = runner.forward(rows)
-    for (sequence, count), row in zip(batch.items(), rows, strict=True):
-        assert sequence.slot is not None
-        sequence.slot.ids.extend(row.ids)
-        sequence.computed += count
-        if sequence.prefilling or count > 1:
-            sequence.generation._set_prefilled(
-                min(sequence.computed, len(sequence.request.prompt_ids))
-            )
-    return list(zip(wanting, logits, strict=True))
-
-
-def self_test(runner: ModelRunner, slot: int) -> None:
-    """Compute one token in `slot`, which is emptied before and after.
-
-    Raises what the runner raises, or EngineError where the slot does not hold what it should.
-    """
-    runner.truncate(slot, 0)
-    runner.forward([ForwardRow(slot, 0, (_SOME_ID,), False)])
-    held = [runner.cached_length(slot)]
-    runner.truncate(slot, 0)
-    held.append(runner.cached_length(slot))
-    if held != [1, 0]:
-        raise EngineError(f"slot {slot} held {held[0]} positions of 1, and {held[1]} once emptied")
-
-
-def reset_runner(runner: ModelRunner) -> None:
-    """Make a runner as good as new whose engine has ended: no slot holds anything, and it computes.
-
-    For the one thread that has the runner then. Raises as `self_test` does; the model has to be
-    loaded again in that case.
-    """
-    for slot in range(runner.slots):
-        runner.truncate(slot, 0)
-        self_test(runner, slot)
-
-
 log = logging.getLogger(__name__)
+
+# Any id will do for the self-test; every vocabulary has this one.
+_TEST_ID = 0
 
 
 class Engine:
-    """Serves many replies at once from one model.
+    """Token loop that serves many replies at once from one model, in a thread of its own.
 
-    `submit` and the handle that it returns are for any thread, the model's runner for the engine's
-    own. `exact` serves one request at a time on an empty cache, so that a seed gives the same ids
-    whenever it is asked. Replies may ask for stages of `stage_classes`. `prefix_cache_bytes` of
-    main memory keep what slots held before others took them. Ended by no single reply's fault, its
-    thread calls `on_failure` before the replies are told.
+    Any thread may call `submit` and use the handle that it returns; the engine's thread alone uses
+    the model's runner. `exact` serves one request at a time on an empty cache, so that a seed gives
+    the same ids whenever it is asked. Replies may ask for stages of `stage_classes`.
+    `prefix_cache_bytes` of main memory keep what slots held before other sequences took them. When
+    the engine fails by no single reply's fault, its thread calls `on_failure` with the reason
+    before the replies end.
     """
 
     def __init__(
@@ -117,7 +65,7 @@ class Engine:
         self._wake = threading.Condition()
         self._woken = self._closing = False
         self._failed: str | None = None
-        self._checked = True
+        self._integrity_checked = True
         self._thread = threading.Thread(target=self._run, name="glasschat-engine", daemon=True)
         self._thread.start()
 
@@ -129,7 +77,7 @@ class Engine:
 
     def submit(
         self,
-        prompt: PromptEncoding | Items[int],
+        prompt: PromptEncoding | abc.Sequence[int],
         params: SamplingParams,
         *,
         trace: bool = True,
@@ -138,10 +86,10 @@ class Engine:
     ) -> Generation:
         """Queue a request and return the handle on its reply at once.
 
-        A reply that `prompt` ends with goes on; the handle is on what comes of it now, and
-        `start_options` is about that.
-        Raises PromptTooLong, ParameterError, StageNotHere, QueueFull when `max_waiting` requests
-        wait already, EngineStopped after `close` or a failure of the engine itself.
+        Where `prompt` ends with an open reply, that reply is continued: the handle has the new
+        tokens only, and `start_options` are about those. Raises PromptTooLong, ParameterError,
+        StageNotHere, QueueFull when `max_waiting` requests wait already, EngineStopped after
+        `close` or a failure of the engine itself.
         """
         request = GenerationRequest.resolve(
             prompt,
@@ -152,8 +100,8 @@ class Engine:
             constraint=constraint,
             stage_classes=self._stage_classes,
         )
-        generation = Generation(request, self._notify, start_options)
-        sequence = Sequence(generation, self.model.tokenizer)
+        writer = GenerationWriter(request, start_options)
+        sequence = Sequence(writer, self.model.tokenizer)
         with self._wake:
             if self._failed is not None:
                 raise EngineStopped(f"the engine has failed: {self._failed}")
@@ -166,16 +114,16 @@ class Engine:
                     "try again in a moment"
                 )
             self._inbox.append(sequence)
-            generation._set_queue_position(max(1, waiting + 1 - self._slots.free))
+            writer.set_queue_position(max(1, waiting + 1 - self._slots.free))
         self._notify()
-        return generation
+        return Generation(writer, self._notify)
 
     def stats(self) -> EngineStats:
-        """A look from outside; the numbers may be one step old."""
+        """Return the engine's load; the numbers may be one step old. Any thread may call it."""
         return EngineStats.of(self._scheduler, self._slots, len(self._inbox), self._failed)
 
     def close(self) -> None:
-        """`stop`, and give the model's memory back."""
+        """Stop the engine, and free the model's memory."""
         self.stop()
         # Not at the thread's own end: after a failure others may still be reading the vocabulary.
         self.model.runner.close()
@@ -189,6 +137,7 @@ class Engine:
     # --- the engine's thread --------------------------------------------------------------
 
     def _run(self) -> None:
+        """Run steps until the engine is closed or fails."""
         try:
             with quiet_arithmetic():
                 while not self._closing:
@@ -203,70 +152,79 @@ class Engine:
             self._end_all()
 
     def _end_all(self) -> None:
+        """End every reply: as cancelled, or with the engine's error."""
         reason = FinishReason.ERROR if self._failed else FinishReason.CANCELLED
         message = f"the engine has failed: {self._failed}" if self._failed else None
-        self._take_inbox()
+        self._queue_arrivals()
         for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
             with suppress(Exception):
                 sequence.finish(reason, message)
             self._scheduler.remove(sequence)
 
     def step(self) -> bool:
-        """Schedule, forward, sample; False when there was nothing to do."""
-        self._take_inbox()
-        self._take_cancels()
-        stepped = self._take_held()
+        """Schedule, forward, sample. Returns False when there was nothing to do."""
+        stepped = self._obey_controls()
         batch = self._scheduler.schedule()
         if not batch:
             return stepped
-        self._checked = False
-        logits = self._forward(batch)
-        for sequence, row in logits:
+        self._integrity_checked = False
+        for sequence, row in self._forward(batch):
             self._choose(sequence, row)
         return True
 
-    def _take_inbox(self) -> None:
+    def _queue_arrivals(self) -> None:
+        """Move the requests that were submitted since the last step to the scheduler's queue."""
         with self._wake:
             self._woken = False
             arrived, self._inbox = self._inbox, []
             for sequence in arrived:
                 self._scheduler.add(sequence)
 
-    def _take_cancels(self) -> None:
+    def _obey_controls(self) -> bool:
+        """Queue arrivals, end what was cancelled, and choose the tokens that a pause held back.
+
+        Returns whether a token was chosen.
+        """
+        self._queue_arrivals()
+        chosen = False
         for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
-            if sequence.generation._signals.cancelled:
+            controls = sequence.writer.controls
+            if controls.cancelled:
                 sequence.finish(FinishReason.CANCELLED)
                 self._scheduler.remove(sequence)
-
-    def _take_held(self) -> bool:
-        """Let the choices fall that waited for a signal; whether there were any."""
-        held = [(s, row) for s in self._scheduler.running if (row := s.take_held()) is not None]
-        for sequence, row in held:
-            self._choose(sequence, row, held=True)
-        return bool(held)
+            elif sequence.held_row is not None and not controls.waiting:
+                row, sequence.held_row = sequence.held_row, None
+                self._choose(sequence, row, held=True)
+                chosen = True
+        return chosen
 
     def _forward(self, batch: ScheduledBatch) -> list[tuple[Sequence, Logits]]:
-        """Run the batch; the sequences that need a token, each with its row of logits."""
+        """Run the model over the batch; if that fails, over each sequence of it alone.
+
+        Returns the sequences that need a token, each with its row of logits, float32 [vocab_size].
+        """
         started = time.perf_counter()
         try:
-            chosen = compute(self.model.runner, batch)
+            ready = compute(self.model.runner, batch)
         except Exception as error:
             if len(batch) == 1:
                 self._fail_alone(next(iter(batch)), error)
                 return []
-            # Somebody's row spoils the batch: one by one, only the culprit fails. Each is
+            # One row spoils the batch: one by one, only the culprit fails. Each sequence is
             # sampled before the next forward, which would overwrite its logits.
             for sequence, count in batch.items():
                 for row in self._forward({sequence: count}):
                     self._choose(*row)
             return []
         prompt_tokens = sum(count for count in batch.values() if count > 1)
-        self._pacer.measured(prompt_tokens, time.perf_counter() - started)
-        return chosen
+        if prompt_tokens:
+            self._pacer.record_step(prompt_tokens, time.perf_counter() - started)
+        return ready
 
     def _choose(self, sequence: Sequence, row: Logits, *, held: bool = False) -> None:
+        """Choose the next token from `row`, float32 [vocab_size], or hold the row in a pause."""
         try:
-            if not held and sequence.pauses(row):
+            if not held and sequence.hold_if_paused(row):
                 return
             ended = sequence.advance(row)
         except Exception as error:
@@ -276,7 +234,7 @@ class Engine:
             self._scheduler.remove(sequence)
 
     def _fail_alone(self, sequence: Sequence, error: Exception) -> None:
-        """End a reply whose rows cannot be computed. Raises where nothing can be any more."""
+        """End a reply whose rows cannot be computed. Raises if the runner computes nothing."""
         if sequence.slot is not None:
             # A fault of this reply leaves the rest at work. One of the device's, or of a runner
             # that is broken, would fail every reply that comes, one by one and for ever. Which of
@@ -285,6 +243,7 @@ class Engine:
         self._fail(sequence, error)
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
+        """End a reply with an error, and empty its slot."""
         message = str(error)
         if not isinstance(error, GlasschatError):
             log.error("a reply failed", exc_info=error)
@@ -292,17 +251,64 @@ class Engine:
         sequence.finish(FinishReason.ERROR, message)
         if sequence.slot is not None:
             # What went wrong may lie in the cache: the next try starts afresh.
-            self._slots.forget(sequence.slot)
+            self._slots.invalidate(sequence.slot)
         self._scheduler.remove(sequence)
 
     def _sleep(self) -> None:
-        if not self._checked and not self._scheduler.running and not self._scheduler.waiting:
-            self._slots.check()
-            self._checked = True
+        """Wait for a request or a signal; before, check the slots once when all is done."""
+        if (
+            not self._integrity_checked
+            and not self._scheduler.running
+            and not self._scheduler.waiting
+        ):
+            self._slots.check_integrity()
+            self._integrity_checked = True
         with self._wake:
             self._wake.wait_for(lambda: self._woken)
 
     def _notify(self) -> None:
+        """Wake the engine's thread."""
         with self._wake:
             self._woken = True
             self._wake.notify()
+
+
+def compute(runner: ModelRunner, batch: ScheduledBatch) -> list[tuple[Sequence, Logits]]:
+    """Run the model over the batch.
+
+    Returns the sequences that need a token, each with its row of logits, float32 [vocab_size]. The
+    rows are valid until the next call. Raises what the runner raises; no sequence has changed then.
+    """
+    rows = [sequence.next_row(count) for sequence, count in batch.items()]
+    logits = runner.forward(rows)
+    ready: list[Sequence] = []
+    for sequence, row in zip(batch, rows, strict=True):
+        sequence.mark_computed(row.ids)
+        if row.wants_logits:
+            ready.append(sequence)
+    return list(zip(ready, logits, strict=True))
+
+
+def self_test(runner: ModelRunner, slot: int) -> None:
+    """Compute one token in `slot`, which is emptied before and after.
+
+    Raises what the runner raises, or EngineError where the slot does not hold what it should.
+    """
+    runner.truncate(slot, 0)
+    runner.forward([ForwardRow(slot, 0, (_TEST_ID,), False)])
+    held = [runner.cached_length(slot)]
+    runner.truncate(slot, 0)
+    held.append(runner.cached_length(slot))
+    if held != [1, 0]:
+        raise EngineError(f"slot {slot} held {held[0]} positions of 1, and {held[1]} once emptied")
+
+
+def reset_runner(runner: ModelRunner) -> None:
+    """Empty every slot of a runner whose engine has ended, and test that it computes.
+
+    Only the thread that owns the runner may call it. Raises as `self_test` does; the model has to
+    be loaded again in that case.
+    """
+    for slot in range(runner.slots):
+        runner.truncate(slot, 0)
+        self_test(runner, slot)

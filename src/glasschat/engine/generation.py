@@ -1,40 +1,40 @@
-"""The handle on one reply: watch it, steer it, wait for its end."""
+"""One generation: its controls, the engine's writing side, and the handle for its watchers."""
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from glasschat.engine.reply import Reply
+from glasschat.engine.reply import FinishReason, Reply, ReplyProgress, Snapshot, State, Step, Usage
 from glasschat.engine.request import GenerationRequest
-from glasschat.engine.snapshot import FinishReason, Snapshot, State, Step, Usage
 from glasschat.errors import ParameterError
 from glasschat.prompt import ChatMessage, PromptEncoding
 from glasschat.sampling import StepRecord
 
 
 class Breakpoint(Protocol):
-    """Where a reply shall pause by itself.
+    """A condition at which a reply pauses by itself.
 
-    It is the engine's thread that asks, between two steps, and every reply waits meanwhile.
+    The engine's thread asks it between two steps, and every reply waits meanwhile.
     """
 
-    def before(self, coming: StepRecord) -> bool:
-        """Whether to pause before this choice falls; `coming` is as if it had fallen."""
+    def before(self, preview: StepRecord) -> bool:
+        """Return whether to pause before this choice; `preview` is its record if it were made."""
 
     def after(self, text: str, new: int) -> bool:
-        """Whether to pause behind a token: `text` is the reply's, its last `new` characters are
-        the token's.
+        """Return whether to pause behind the last token.
+
+        `text` is the reply's text; its last `new` characters are the token's.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class StartOptions:
-    """How a reply begins; it is there before the engine sees the reply.
+    """How a reply begins. It is set before the engine sees the reply.
 
-    Its first tokens are `forced`, taken by hand instead of drawn. With `paused` it waits behind
-    them, before the first token that is chosen, whose candidates can be seen. It pauses by itself
-    at `breakpoints`.
+    The ids in `forced` are its first tokens and are not drawn. With `paused` the reply waits behind
+    them, before the first token that is chosen, and shows that token's candidates. It pauses by
+    itself at `breakpoints`.
     """
 
     paused: bool = False
@@ -43,67 +43,243 @@ class StartOptions:
 
 
 DEFAULT_START = StartOptions()
-"""Nothing by hand, and no waiting."""
+"""Start without forced tokens, a pause or breakpoints."""
 
 
-class Signals:
-    """What watchers ask of a reply; the engine takes it at the next step."""
+class Controls:
+    """Signals from the watchers to one generation; the engine obeys them at its next step."""
 
-    def __init__(self, start_options: StartOptions = DEFAULT_START) -> None:
+    def __init__(self, start_options: StartOptions) -> None:
         self.cancelled = False
         self.paused = start_options.paused
         self.steps_allowed = len(start_options.forced) if start_options.paused else 0
         self.forced = deque(start_options.forced)
         self.breakpoints = start_options.breakpoints
 
+    @property
+    def waiting(self) -> bool:
+        """Return whether the generation is paused and has no step left to take."""
+        return self.paused and self.steps_allowed == 0
 
-class Steering(Reply):
-    """The signals to one reply, and what is to be seen of it while it is paused.
 
-    Safe to use from any thread. The engine alone calls the methods whose names begin with an
-    underscore.
+class GenerationWriter:
+    """The engine's side of one generation: what it has written, and the controls that it obeys.
+
+    The engine's thread alone calls the methods. Watchers hold a `Generation`, which reads the
+    fields with `progress.changed` held.
     """
 
     def __init__(
-        self, vocab_size: int, wake_engine: Callable[[], None], start_options: StartOptions
+        self, request: GenerationRequest, start_options: StartOptions = DEFAULT_START
     ) -> None:
         """Raises ParameterError for a forced id outside the vocabulary."""
-        super().__init__()
-        self._vocab_size = vocab_size
-        self._wake_engine = wake_engine
         for token_id in start_options.forced:
-            self._check(token_id)
-        self._signals = Signals(start_options)
-        self._coming: StepRecord | None = None
-        self._hit: Breakpoint | None = None
+            request.check_token_id(token_id)
+        self.request = request
+        self.controls = Controls(start_options)
+        self.progress = ReplyProgress()
+        self.queue_position = 0
+        self.cached_tokens = 0
+        self.prefilled = 0
+        self.steps: list[Step] = []
+        self.ids_match_text = True
+        self.seed: int | None = None
+        self.preview: StepRecord | None = None
+        self.hit_breakpoint: Breakpoint | None = None
 
-    # --- the signals ----------------------------------------------------------------------
+    def set_queue_position(self, position: int) -> None:
+        """Publish the place in the queue, from 1; 0 is out of the queue."""
+        if position != self.queue_position:
+            with self.progress.changed:
+                self.queue_position = position
+                self.progress.publish()
+
+    def set_admitted(self, cached: int) -> None:
+        """Publish that a slot was found which holds the first `cached` prompt tokens already."""
+        with self.progress.changed:
+            self.progress.clock.mark_admitted()
+            self.cached_tokens = cached
+            self.queue_position = 0
+            self.set_prefilled(cached)
+
+    def set_prefilled(self, prefilled: int) -> None:
+        """Publish how many prompt tokens are in the cache."""
+        with self.progress.changed:
+            self.progress.state = State.PREFILLING
+            self.prefilled = prefilled
+            self.progress.publish()
+
+    def set_state(self, state: State) -> None:
+        """Publish the state, if it is a new one."""
+        if state is not self.progress.state:
+            with self.progress.changed:
+                self.progress.state = state
+                self.progress.publish()
+
+    def append(self, step: Step) -> None:
+        """Publish a token. It uses up one of the steps that a paused reply may take."""
+        progress, controls = self.progress, self.controls
+        with progress.changed:
+            if progress.clock.mark_token():
+                self.prefilled = len(self.request.prompt_ids)
+            if progress.state is State.PREFILLING:
+                progress.state = State.RUNNING
+            self.steps.append(step)
+            progress.add_text(step.text)
+            self.preview = self.hit_breakpoint = None
+            if controls.paused and controls.steps_allowed > 0:
+                controls.steps_allowed -= 1
+            progress.publish()
+
+    def text(self) -> str:
+        """Return the reply's text so far."""
+        with self.progress.changed:
+            return self.progress.text
+
+    def pause_at(self, breakpoint_: Breakpoint) -> None:
+        """Pause at a breakpoint; steps that were still to take are dropped."""
+        with self.progress.changed:
+            self.controls.paused = True
+            self.controls.steps_allowed = 0
+            self.hit_breakpoint = breakpoint_
+            self.progress.publish()
+
+    def show_preview(self, preview: StepRecord) -> None:
+        """Publish the candidates of the next token while the reply is paused."""
+        with self.progress.changed:
+            self.preview = preview
+            self.progress.publish()
+
+    def finish(
+        self,
+        reason: FinishReason,
+        *,
+        tail: str = "",
+        error: str | None = None,
+        ids_match_text: bool = True,
+    ) -> None:
+        """End the reply, once; `tail` is the last of its text.
+
+        `ids_match_text` is False where a stop string cut the text within the ids.
+        """
+        progress = self.progress
+        with progress.changed:
+            if progress.finish_reason is not None:
+                return
+            progress.add_text(tail)
+            self.ids_match_text = ids_match_text
+            self.queue_position = 0
+            self.preview = self.hit_breakpoint = None
+            progress.end(reason, error)
+
+
+class Generation(Reply):
+    """A reply that an engine writes, for its watchers: read it, steer it, wait for its end.
+
+    Safe to use from any thread, by any number of watchers. The reply goes on without any of them.
+    """
+
+    def __init__(self, writer: GenerationWriter, wake_engine: Callable[[], None]) -> None:
+        super().__init__(writer.progress)
+        self._writer = writer
+        self._controls = writer.controls
+        self._wake_engine = wake_engine
+
+    @property
+    def request(self) -> GenerationRequest:
+        """Return what the engine was asked for."""
+        return self._writer.request
+
+    @property
+    def prompt(self) -> PromptEncoding:
+        """Return the prompt that the model reads."""
+        return self._writer.request.prompt
+
+    # --- watching -------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Return the state of the reply at this moment."""
+        writer, progress = self._writer, self._progress
+        with progress.changed:
+            usage = Usage(len(writer.request.prompt_ids), writer.cached_tokens, len(writer.steps))
+            return Snapshot(
+                version=progress.version,
+                state=progress.state,
+                queue_position=writer.queue_position,
+                prefilled=writer.prefilled,
+                usage=usage,
+                text=progress.text,
+                finish_reason=progress.finish_reason,
+                error=progress.error,
+                timings=progress.clock.timings(
+                    usage.prompt_tokens - usage.cached_tokens, usage.completion_tokens
+                ),
+                seed=writer.seed,
+            )
+
+    def steps(self, start: int = 0) -> tuple[Step, ...]:
+        """Return the tokens from number `start` on."""
+        with self._progress.changed:
+            return tuple(self._writer.steps[start:])
+
+    def message(self) -> ChatMessage:
+        """Return the reply as a turn of the conversation; of a continued one, the new part.
+
+        The message carries its ids, without the end token, unless a stop string cut through them:
+        then only the text goes back to the model. A reply that did not end by itself has the ids of
+        an incomplete last character, and not its text; when it is continued, the character follows.
+        """
+        writer, progress = self._writer, self._progress
+        with progress.changed:
+            ids = [step.token_id for step in writer.steps]
+            ended = progress.finish_reason is FinishReason.STOP
+            if ended and ids and ids[-1] in writer.request.ending_ids:
+                ids.pop()
+            return ChatMessage(
+                "assistant", progress.text, tuple(ids) if writer.ids_match_text else None
+            )
+
+    @property
+    def preview(self) -> StepRecord | None:
+        """Return the next token's candidates and what the draw would choose, while paused.
+
+        None until the model has computed that row, while the reply runs and when it has ended. A
+        token that is forced instead leaves its draw unused.
+        """
+        return self._writer.preview
+
+    @property
+    def hit_breakpoint(self) -> Breakpoint | None:
+        """Return the breakpoint at which the reply has paused; None if it was paused by hand."""
+        return self._writer.hit_breakpoint
+
+    # --- steering -------------------------------------------------------------------------
 
     def cancel(self) -> None:
-        """End the reply at the next step; what is there stays."""
-        self._signals.cancelled = True
+        """End the reply at the next step; what has been written stays."""
+        self._controls.cancelled = True
         self._wake_engine()
 
     def pause(self) -> None:
         """Choose no further token until `step` or `resume`."""
-        with self._changed:
-            self._signals.paused = True
+        with self._progress.changed:
+            self._controls.paused = True
         self._wake_engine()
 
     def step(self, count: int = 1) -> None:
-        """Choose `count` tokens of a paused reply; nothing for one that is not paused."""
+        """Choose `count` tokens of a paused reply; do nothing for one that is not paused."""
         if count < 1:
             raise ParameterError("count", "at least 1", count)
-        with self._changed:
-            if self._signals.paused:
-                self._signals.steps_allowed += count
+        with self._progress.changed:
+            if self._controls.paused:
+                self._controls.steps_allowed += count
         self._wake_engine()
 
     def resume(self) -> None:
         """Go on after a pause, to the next breakpoint if there is one."""
-        with self._changed:
-            self._signals.steps_allowed = 0
-            self._signals.paused = False
+        with self._progress.changed:
+            self._controls.steps_allowed = 0
+            self._controls.paused = False
         self._wake_engine()
 
     def force(self, token_id: int) -> None:
@@ -111,169 +287,10 @@ class Steering(Reply):
 
         Raises ParameterError for an id outside the vocabulary.
         """
-        self._check(token_id)
-        self._signals.forced.append(token_id)
+        self.request.check_token_id(token_id)
+        self._controls.forced.append(token_id)
         self._wake_engine()
 
     def break_on(self, *breakpoints: Breakpoint) -> None:
-        """Pause by itself at these, instead of those named before; none for none."""
-        self._signals.breakpoints = breakpoints
-
-    # --- while it is paused ---------------------------------------------------------------
-
-    @property
-    def preview(self) -> StepRecord | None:
-        """While paused: the next token's candidates, and what the draw would choose.
-
-        None until the model has come that far, while the reply runs and when it has ended. A
-        token that is forced instead leaves its draw unused.
-        """
-        return self._coming
-
-    @property
-    def hit_breakpoint(self) -> Breakpoint | None:
-        """The breakpoint at which the reply has paused; None when it was paused by hand."""
-        return self._hit
-
-    # --- the engine's side ----------------------------------------------------------------
-
-    def _break(self, hit: Breakpoint) -> None:
-        """Pause at a breakpoint; steps that were still to go are not gone."""
-        with self._changed:
-            self._signals.paused = True
-            self._signals.steps_allowed = 0
-            self._hit = hit
-            self._publish()
-
-    def _show_coming(self, coming: StepRecord) -> None:
-        with self._changed:
-            self._coming = coming
-            self._publish()
-
-    def _check(self, token_id: int) -> None:
-        if not 0 <= token_id < self._vocab_size:
-            allowed = f"a token id below {self._vocab_size:,}"
-            raise ParameterError("token_id", allowed, token_id)
-
-    def _spend_step(self) -> None:
-        if self._signals.paused and self._signals.steps_allowed > 0:
-            self._signals.steps_allowed -= 1
-
-
-class Generation(Steering):
-    """A reply in flight or finished. Safe to use from any thread, by any number of watchers.
-
-    None of them is needed for the reply to go on. The engine alone calls the methods whose names
-    begin with an underscore.
-    """
-
-    def __init__(
-        self,
-        request: GenerationRequest,
-        wake_engine: Callable[[], None],
-        start_options: StartOptions = DEFAULT_START,
-    ) -> None:
-        super().__init__(request.vocab_size, wake_engine, start_options)
-        self.request = request
-        self._queue_position = 0
-        self._cached = 0
-        self._prefilled = 0
-        self._steps: list[Step] = []
-        self._whole = True
-        self._seed: int | None = None
-
-    @property
-    def prompt(self) -> PromptEncoding:
-        """What the model reads."""
-        return self.request.prompt
-
-    # --- watching -------------------------------------------------------------------------
-
-    def snapshot(self) -> Snapshot:
-        """Everything there is to know of the reply now."""
-        with self._changed:
-            return Snapshot(
-                version=self._version,
-                state=self._state,
-                queue_position=self._queue_position,
-                prefilled=self._prefilled,
-                usage=Usage(len(self.request.prompt_ids), self._cached, len(self._steps)),
-                text=self._joined_text(),
-                finish_reason=self._finish_reason,
-                error=self._error,
-                timings=self.clock.timings(
-                    len(self.request.prompt_ids) - self._cached, len(self._steps)
-                ),
-                seed=self._seed,
-            )
-
-    def steps(self, start: int = 0) -> tuple[Step, ...]:
-        """The tokens from number `start` on."""
-        with self._changed:
-            return tuple(self._steps[start:])
-
-    def message(self) -> ChatMessage:
-        """The reply as a turn of the conversation; of one that was continued, what came now.
-
-        It carries its ids, without the end token, unless a stop string cut through them: then
-        the text alone goes back to the model. A reply that did not end by itself has the ids of
-        a last character that is not whole, and not its text; continued, it says the character.
-        """
-        with self._changed:
-            ids = [step.token_id for step in self._steps]
-            ended = self._finish_reason is FinishReason.STOP
-            if ended and ids and ids[-1] in self.request.ending_ids:
-                ids.pop()
-            return ChatMessage(
-                "assistant", self._joined_text(), tuple(ids) if self._whole else None
-            )
-
-    # --- the engine's side ----------------------------------------------------------------
-
-    def _set_queue_position(self, position: int) -> None:
-        if position != self._queue_position:
-            with self._changed:
-                self._queue_position = position
-                self._publish()
-
-    def _set_prefilled(self, prefilled: int, cached: int | None = None) -> None:
-        with self._changed:
-            if cached is not None:
-                self.clock.admitted()
-                self._cached = cached
-                self._queue_position = 0
-            self._state = State.PREFILLING
-            self._prefilled = prefilled
-            self._publish()
-
-    def _set_state(self, state: State) -> None:
-        if state is not self._state:
-            with self._changed:
-                self._state = state
-                self._publish()
-
-    def _append(self, step: Step) -> None:
-        with self._changed:
-            if self.clock.token():
-                self._prefilled = len(self.request.prompt_ids)
-            if self._state is State.PREFILLING:
-                self._state = State.RUNNING
-            self._steps.append(step)
-            if step.text:
-                self._new_text.append(step.text)
-            self._coming = self._hit = None
-            self._spend_step()
-            self._publish()
-
-    def _finish(
-        self, reason: FinishReason, *, tail: str = "", error: str | None = None, whole: bool = True
-    ) -> None:
-        with self._changed:
-            if self._finish_reason is not None:
-                return
-            if tail:
-                self._new_text.append(tail)
-            self._whole = whole
-            self._queue_position = 0
-            self._coming = self._hit = None
-            self._end(reason, error)
+        """Replace the breakpoints; without arguments, remove them."""
+        self._controls.breakpoints = breakpoints

@@ -1,21 +1,114 @@
-"""A reply as whoever watches it sees it, whatever writes it: an engine here, a server elsewhere."""
+"""A reply as its watchers see it, whatever writes it: an engine in this process or a remote server.
+
+The writer holds a `ReplyProgress` and changes it. Watchers hold a `Reply` and read it.
+"""
 
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 from uuid import uuid4
 
-from glasschat.engine.snapshot import FinishReason, Snapshot, State, Timings, Token
 from glasschat.errors import ReplyFailed
 from glasschat.prompt import ChatMessage
+from glasschat.sampling import StepRecord
+
+
+class State(StrEnum):
+    """Phase of a reply, from the queue to its end."""
+
+    QUEUED = "queued"
+    PREFILLING = "prefilling"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+
+
+class FinishReason(StrEnum):
+    """Why a reply ended. Assigned once."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+
+
+class Token(Protocol):
+    """A token of a reply, whoever wrote it."""
+
+    @property
+    def text(self) -> str:
+        """Return the text it released; empty where a character or a stop string is incomplete."""
+
+    @property
+    def token_id(self) -> int | None:
+        """Return its id; None where only texts are known."""
+
+    @property
+    def record(self) -> StepRecord | None:
+        """Return how it was chosen, where that was recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One token of a reply: its id, the text that it released, how it was chosen."""
+
+    token_id: int
+    text: str
+    record: StepRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts. `cached_tokens` of the prompt came from the KV cache and were not computed."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds and tokens per second; None where there was nothing to measure.
+
+    `ttft_s` runs from submission to the first token and includes the time in the queue.
+    `prefill_tps` counts the prompt tokens that were computed, `decode_tps` the tokens after the
+    first.
+    """
+
+    ttft_s: float | None
+    prefill_tps: float | None
+    decode_tps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """State of a reply at one moment.
+
+    `queue_position` is 1 for the next to be admitted, 0 when not queued. `prefilled` counts the
+    prompt tokens in the KV cache, those found there included. `seed` is the one in use; it is
+    drawn at random where none was given.
+    """
+
+    version: int
+    state: State
+    queue_position: int
+    prefilled: int
+    usage: Usage
+    text: str
+    finish_reason: FinishReason | None
+    error: str | None
+    timings: Timings
+    seed: int | None
 
 
 class ReplyClock:
-    """The moments of one reply, in seconds of `time.perf_counter`; None for those to come.
+    """Times of the events of one reply, in seconds of `time.perf_counter`; None until they happen.
 
-    The engine's thread alone sets them, each once but the last token's.
+    The writer's thread alone sets them, each once except `last_at`.
     """
 
     __slots__ = ("admitted_at", "ended_at", "first_at", "last_at", "submitted_at")
@@ -27,24 +120,27 @@ class ReplyClock:
         self.last_at: float | None = None
         self.ended_at: float | None = None
 
-    def admitted(self) -> None:
-        """A slot was found."""
+    def mark_admitted(self) -> None:
+        """Record that a slot was found."""
         self.admitted_at = time.perf_counter()
 
-    def token(self) -> bool:
-        """A token has come; whether it is the first."""
+    def mark_token(self) -> bool:
+        """Record that a token has come; return whether it is the first."""
         self.last_at = time.perf_counter()
         is_first = self.first_at is None
         if is_first:
             self.first_at = self.last_at
         return is_first
 
-    def ended(self) -> None:
-        """Nothing more will come."""
+    def mark_ended(self) -> None:
+        """Record that the reply has ended."""
         self.ended_at = time.perf_counter()
 
     def timings(self, computed: int, tokens: int) -> Timings:
-        """The figures of a reply of `tokens`, for which `computed` ids of the prompt were run."""
+        """Return the timings of a reply of `tokens` tokens.
+
+        `computed` is the number of prompt tokens that were not in the cache.
+        """
         first, last, admitted = self.first_at, self.last_at, self.admitted_at
         if first is None or last is None or admitted is None:
             return Timings(None, None, None)
@@ -57,77 +153,131 @@ class ReplyClock:
 
 
 class ReplyPrompt(Protocol):
-    """What a reply answers, as far as everybody who writes replies knows it."""
+    """The prompt of a reply, as far as every writer of replies knows it."""
 
     @property
     def tokens(self) -> int:
-        """How many tokens the model reads."""
+        """Return how many tokens the model reads."""
 
     @property
     def counted(self) -> bool:
-        """Whether they were counted, by the model's own tokenizer, and not estimated."""
+        """Return whether `tokens` was counted by the model's own tokenizer, not estimated."""
 
     @property
     def left_out(self) -> tuple[int, ...]:
-        """The messages, by their indices, that the context does not hold."""
+        """Return the indices of the messages that the context does not hold."""
 
 
-class Reply(ABC):
-    """A reply in flight or finished. Safe to use from any thread, by any number of watchers.
+class ReplyProgress:
+    """Mutable state of one reply, for the side that writes it.
 
-    None of them is needed for the reply to go on. Whoever writes it alone calls the methods whose
-    names begin with an underscore.
+    Hold `changed` to read several fields at one moment, and around every change. `publish` and
+    `end` wake the watchers; call them with `changed` held.
     """
 
     def __init__(self) -> None:
-        self.id = uuid4().hex
         self.clock = ReplyClock()
-        self._changed = threading.Condition()
-        # Apart from `_changed`: who waits for the end only is not woken for every token, which
-        # would make the engine's thread wait for the interpreter each time.
-        self._ended = threading.Event()
-        self._version = 0
-        self._told: tuple[Callable[[], None], ...] = ()
-        self._state = State.QUEUED
+        self.changed = threading.Condition()
+        # Separate from `changed`: a watcher that waits for the end only is not woken for every
+        # token, which would make the engine's thread wait for the interpreter each time.
+        self.ended = threading.Event()
+        self.version = 0
+        self.state = State.QUEUED
+        self.finish_reason: FinishReason | None = None
+        self.error: str | None = None
+        self._listeners: tuple[Callable[[], None], ...] = ()
         self._text = ""
         self._new_text: list[str] = []
-        self._finish_reason: FinishReason | None = None
-        self._error: str | None = None
+
+    def add_text(self, text: str) -> None:
+        """Append to the reply's text."""
+        if text:
+            self._new_text.append(text)
+
+    @property
+    def text(self) -> str:
+        """Return the whole text so far."""
+        # Only what is new is joined, so that watching costs a constant amount per token.
+        if self._new_text:
+            self._text += "".join(self._new_text)
+            self._new_text.clear()
+        return self._text
+
+    def publish(self) -> None:
+        """Count a new version, wake the waiting watchers and call the listeners."""
+        self.version += 1
+        self.changed.notify_all()
+        for callback in self._listeners:
+            callback()
+
+    def end(self, reason: FinishReason, error: str | None) -> None:
+        """Set the finish reason and wake every watcher."""
+        self.finish_reason = reason
+        self.error = error
+        self.state = State.FINISHED
+        self.clock.mark_ended()
+        self.publish()
+        self.ended.set()
+
+    def add_listener(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` called at every change; return a function that ends this."""
+        with self.changed:
+            self._listeners = (*self._listeners, callback)
+
+        def unsubscribe() -> None:
+            with self.changed:
+                self._listeners = tuple(other for other in self._listeners if other is not callback)
+
+        return unsubscribe
+
+
+class Reply(ABC):
+    """A reply in flight or finished, for its watchers. Safe to use from any thread.
+
+    The reply goes on without any watcher.
+    """
+
+    def __init__(self, progress: ReplyProgress) -> None:
+        self.id = uuid4().hex
+        self._progress = progress
 
     @property
     @abstractmethod
     def prompt(self) -> ReplyPrompt:
-        """What it answers."""
+        """Return the prompt that the reply answers."""
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
-        """Everything there is to know of the reply now."""
+        """Return the state of the reply at this moment."""
 
     @abstractmethod
     def steps(self, start: int = 0) -> Sequence[Token]:
-        """The tokens from number `start` on; joined, their texts are the reply's so far."""
+        """Return the tokens from number `start` on; their joined texts are the reply's so far."""
 
     @abstractmethod
     def message(self) -> ChatMessage:
-        """The reply as a turn of the conversation; of one that was continued, what came now."""
+        """Return the reply as a turn of the conversation; of a continued one, the new part."""
 
     @abstractmethod
     def cancel(self) -> None:
-        """End the reply as soon as possible; what is there stays."""
+        """End the reply as soon as possible; what has been written stays."""
 
-    # --- watching -------------------------------------------------------------------------
+    @property
+    def clock(self) -> ReplyClock:
+        """Return the times of the reply's events."""
+        return self._progress.clock
 
     @property
     def finished(self) -> bool:
-        """Whether the reply has ended, for whatever reason."""
-        return self._state is State.FINISHED
+        """Return whether the reply has ended, for whatever reason."""
+        return self._progress.state is State.FINISHED
 
     def wait_for_end(self, timeout: float | None = None) -> bool:
-        """Sleep until the reply has ended; False when time ran out."""
-        return self._ended.wait(timeout)
+        """Wait until the reply has ended; return False after `timeout` seconds."""
+        return self._progress.ended.wait(timeout)
 
     def deltas(self) -> Iterator[str]:
-        """The text as it comes, until the reply ends; joined, it is the whole text."""
+        """Yield the text as it comes, until the reply ends; joined, it is the whole text."""
         seen = 0
         while True:
             snapshot = self.snapshot()
@@ -139,7 +289,10 @@ class Reply(ABC):
             self.wait_for_change(snapshot.version)
 
     def result(self, timeout: float | None = None) -> Snapshot:
-        """Wait for the end. Raises ReplyFailed if the reply went wrong, TimeoutError in time."""
+        """Wait for the end and return the last snapshot.
+
+        Raises ReplyFailed if the reply went wrong, TimeoutError after `timeout` seconds.
+        """
         if not self.wait_for_end(timeout):
             raise TimeoutError(f"the reply did not end within {timeout} s")
         snapshot = self.snapshot()
@@ -148,44 +301,15 @@ class Reply(ABC):
         return snapshot
 
     def wait_for_change(self, version: int, timeout: float | None = None) -> bool:
-        """Sleep until the reply differs from what `version` saw; False when time ran out."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._version != version, timeout)
+        """Wait until the reply's version is not `version`; return False after `timeout` seconds."""
+        with self._progress.changed:
+            return self._progress.changed.wait_for(
+                lambda: self._progress.version != version, timeout
+            )
 
-    def on_change(self, tell: Callable[[], None]) -> Callable[[], None]:
-        """Have `tell` called at every change from now on; call what comes back to end that.
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have `callback` called at every change; return a function that ends this.
 
-        It is the writer's thread that calls, and every reply waits meanwhile: wake, and no more.
+        The writer's thread calls it, and every reply waits meanwhile: wake a thread, and no more.
         """
-        with self._changed:
-            self._told = (*self._told, tell)
-
-        def no_more() -> None:
-            with self._changed:
-                self._told = tuple(other for other in self._told if other is not tell)
-
-        return no_more
-
-    # --- the writer's side ----------------------------------------------------------------
-
-    def _publish(self) -> None:
-        self._version += 1
-        self._changed.notify_all()
-        for tell in self._told:
-            tell()
-
-    def _joined_text(self) -> str:
-        # Only what is new is joined, so that watching costs a constant amount per token.
-        if self._new_text:
-            self._text += "".join(self._new_text)
-            self._new_text.clear()
-        return self._text
-
-    def _end(self, reason: FinishReason, error: str | None) -> None:
-        """Assign how it ended, and tell everybody; the lock is held."""
-        self._finish_reason = reason
-        self._error = error
-        self._state = State.FINISHED
-        self.clock.ended()
-        self._publish()
-        self._ended.set()
+        return self._progress.add_listener(callback)

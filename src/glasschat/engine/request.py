@@ -1,9 +1,9 @@
-"""What is asked of the engine: ids in."""
+"""A generation request with all its limits resolved."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from glasschat.errors import PromptError
+from glasschat.errors import ParameterError, PromptError
 from glasschat.models.base import Tokenizer
 from glasschat.prompt import PromptEncoding, Span, room_for_reply
 from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, build_stages
@@ -11,12 +11,13 @@ from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, b
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """One reply to generate, or to go on with.
+    """One reply to generate, or to continue.
 
-    `max_new_tokens` is what all limits together allow, `ending_ids` the tokens that end the
-    reply, `end_ids` the model's own among all that could, `vocab_size` the tokenizer's. Without
-    `trace` no step records are written. `constraint` is a stage of this reply alone, which runs
-    before those that `params` asks for; `stage_classes` are those of one's own that it may ask for.
+    `max_new_tokens` is what all limits together allow. `ending_ids` are the tokens that end the
+    reply, `end_ids` the model's end tokens, of which a request may ignore some. `vocab_size` is the
+    tokenizer's. Without `trace` no step records are written. `constraint` is a stage of this reply
+    alone, which runs before those that `params` asks for; `stage_classes` are the custom stages
+    that it may ask for.
     """
 
     prompt: PromptEncoding
@@ -31,25 +32,33 @@ class GenerationRequest:
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
-        """All that the model reads before the first new token."""
+        """Return all ids that the model reads before the first new token."""
         return self.prompt.ids
 
     @property
     def reply_ids(self) -> tuple[int, ...]:
-        """Those of `prompt_ids`, at their end, that the reply has already."""
+        """Return the ids at the end of `prompt_ids` that belong to the reply already."""
         return self.prompt_ids[self.reply_start :]
 
     @property
     def reply_start(self) -> int:
-        """How many ids come before the reply."""
+        """Return how many ids come before the reply."""
         open_reply = self.prompt.open_reply
         return len(self.prompt_ids) - (open_reply.tokens if open_reply else 0)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """All that scores go through, in their order. Raises StageNotHere, ParameterError."""
-        asked = build_stages(self.params, self.stage_classes.build)
-        return asked if self.constraint is None else (self.constraint, *asked)
+        """Build the stages that the logits go through, in order. Raises StageNotHere,
+        ParameterError.
+        """
+        stages = build_stages(self.params, self.stage_classes.build)
+        return stages if self.constraint is None else (self.constraint, *stages)
+
+    def check_token_id(self, token_id: int) -> None:
+        """Raise ParameterError for an id outside the vocabulary."""
+        if not 0 <= token_id < self.vocab_size:
+            allowed = f"a token id below {self.vocab_size:,}"
+            raise ParameterError("token_id", allowed, token_id)
 
     @classmethod
     def resolve(
@@ -63,11 +72,11 @@ class GenerationRequest:
         constraint: Stage | None = None,
         stage_classes: StageClasses = NO_STAGES,
     ) -> "GenerationRequest":
-        """Settle the limits; ids alone are a prompt of the template's.
+        """Resolve the limits of a request; ids alone count as a prompt of the template's.
 
-        The limit of the new tokens is for those that come now; max length, and the least number
-        of tokens, are for the reply with its earlier part. Raises PromptTooLong, or PromptError
-        for ids that do not exist.
+        The limit of new tokens is for those that come now; max length and the minimum number of
+        tokens are for the reply with its earlier part. Raises PromptTooLong, or PromptError for ids
+        that do not exist.
         """
         if not isinstance(prompt, PromptEncoding):
             prompt = PromptEncoding(tuple(prompt), (Span(0, len(prompt), "template", None),))

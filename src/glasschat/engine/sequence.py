@@ -1,30 +1,32 @@
-"""One reply as the engine's thread sees it."""
+"""One generation as the engine's thread sees it: ids, slot, sampler and text."""
 
 from collections.abc import Sequence as Ids
 
-from glasschat.engine.generation import Generation
+from glasschat.engine.generation import GenerationWriter
 from glasschat.engine.output_text import ReplyText
+from glasschat.engine.reply import FinishReason, State, Step
 from glasschat.engine.slots import Slot
-from glasschat.engine.snapshot import FinishReason, State, Step
-from glasschat.models.base import Logits, Tokenizer
+from glasschat.models.base import ForwardRow, Logits, Tokenizer
 from glasschat.sampling import Sampler
 
 
 class Sequence:
-    """A request on its way: its slot, how far its cache has come, its sampler.
+    """A request that waits or runs: its ids, its slot, its sampler, and the writer of its reply.
 
-    Prompt and reply are one list of ids, `ids`; the first `computed` of them are in the cache.
-    While it is paused, `held` is the row of logits from which the next token will be chosen.
+    Prompt and reply are one list, `ids`; the first `computed` of them are in the KV cache. While
+    the generation is paused, `held_row` is the row of logits, float32 [vocab_size], from which the
+    next token will be chosen.
     """
 
-    def __init__(self, generation: Generation, tokenizer: Tokenizer) -> None:
-        request = generation.request
-        self.generation = generation
-        self.request = request
+    def __init__(self, writer: GenerationWriter, tokenizer: Tokenizer) -> None:
+        self.writer = writer
+        self.request = request = writer.request
         self.ids = list(request.prompt_ids)
+        self.prompt_length = len(self.ids)
+        self.reply_start = request.reply_start
         self.computed = 0
         self.slot: Slot | None = None
-        self.held: Logits | None = None
+        self.held_row: Logits | None = None
         self.sampler = Sampler(
             request.params,
             request.prompt_ids[: request.reply_start],
@@ -34,113 +36,106 @@ class Sequence:
             trace=request.trace,
             stages=request.stages,
         )
-        generation._seed = self.sampler.seed
+        writer.seed = self.sampler.seed
         self._text = ReplyText(request, tokenizer)
 
     @property
-    def remaining(self) -> int:
-        """Ids not in the cache yet: the rest of the prompt, or the one token just chosen."""
-        return len(self.ids) - self.computed
-
-    @property
     def prefilling(self) -> bool:
-        """Whether prompt tokens are still to be computed."""
-        return self.computed < len(self.request.prompt_ids)
-
-    @property
-    def completion_tokens(self) -> int:
-        """How many tokens have come."""
-        return len(self.ids) - len(self.request.prompt_ids)
-
-    @property
-    def waits_for_signal(self) -> bool:
-        """Whether it is paused and has no step left to go."""
-        signals = self.generation._signals
-        return signals.paused and signals.steps_allowed == 0
-
-    def next_ids(self, count: int) -> Ids[int]:
-        """The next `count` ids to compute."""
-        return self.ids[self.computed : self.computed + count]
+        """Return whether prompt tokens are still to be computed."""
+        return self.computed < self.prompt_length
 
     def admit(self, slot: Slot, cached: int) -> None:
         """Start on `slot`, whose first `cached` positions hold this prompt already."""
         self.slot = slot
         self.computed = cached
-        self.generation._set_prefilled(cached, cached)
+        self.writer.set_admitted(cached)
 
-    def pauses(self, row: Logits) -> bool:
-        """Whether to wait with the choice from `row`, which is kept then, and its candidates shown.
+    def next_row(self, count: int) -> ForwardRow:
+        """Return the next `count` ids as the model reads them.
 
-        Raises ReplyFailed where nothing can be chosen from it.
+        Logits are wanted behind the last id: of the prompt, or the one token just chosen.
         """
-        signals, coming = self.generation._signals, None
-        if not self.waits_for_signal:
-            if not signals.breakpoints or signals.forced:
+        assert self.slot is not None
+        end = self.computed + count
+        ids = self.ids[self.computed : end]
+        return ForwardRow(self.slot.index, self.computed, ids, end == len(self.ids))
+
+    def mark_computed(self, ids: Ids[int]) -> None:
+        """Record that the model has read `ids`, and publish how much of the prompt is cached."""
+        assert self.slot is not None
+        self.slot.ids.extend(ids)
+        self.computed += len(ids)
+        if self.computed < self.prompt_length or len(ids) > 1:
+            self.writer.set_prefilled(min(self.computed, self.prompt_length))
+
+    def publish_state(self) -> None:
+        """Publish whether it runs or is paused; a prompt is read in a pause too."""
+        writer = self.writer
+        if writer.controls.waiting and not self.prefilling:
+            writer.set_state(State.PAUSED)
+        elif writer.progress.state is State.PAUSED:
+            writer.set_state(State.PREFILLING if self.prefilling else State.RUNNING)
+
+    def hold_if_paused(self, row: Logits) -> bool:
+        """Keep `row` and publish its candidates if the generation is paused or hits a breakpoint.
+
+        `row` is float32 [vocab_size]. Returns whether it was kept. Raises ReplyFailed where no
+        token can be chosen from it.
+        """
+        controls, preview = self.writer.controls, None
+        if not controls.waiting:
+            if not controls.breakpoints or controls.forced:
                 return False
-            coming = self.sampler.preview(row)
-            hit = next((b for b in signals.breakpoints if b.before(coming)), None)
+            preview = self.sampler.preview(row)
+            hit = next((b for b in controls.breakpoints if b.before(preview)), None)
             if hit is None:
                 return False
-            self.generation._break(hit)
-        self.held = row.copy()
-        self.generation._show_coming(coming or self.sampler.preview(row))
+            self.writer.pause_at(hit)
+        self.held_row = row.copy()
+        self.writer.show_preview(preview or self.sampler.preview(row))
         return True
 
-    def take_held(self) -> Logits | None:
-        """The row that was kept, once the choice may fall."""
-        if self.held is None or self.waits_for_signal:
-            return None
-        row, self.held = self.held, None
-        return row
-
     def advance(self, row: Logits) -> FinishReason | None:
-        """Choose the next token from its row of logits; the reason if the reply ends with it."""
-        signals = self.generation._signals
-        if signals.forced:
-            choice = self.sampler.force(row, signals.forced.popleft())
+        """Choose the next token from `row`, float32 [vocab_size], and append it to the reply.
+
+        Returns the finish reason if the reply ends with it.
+        """
+        writer, request = self.writer, self.request
+        controls = writer.controls
+        if controls.forced:
+            choice = self.sampler.force(row, controls.forced.popleft())
         else:
             choice = self.sampler.sample(row)
         token_id = choice.token_id
         self.ids.append(token_id)
-        may_stop = len(self.ids) - self.request.reply_start >= self.request.params.min_new_tokens
-        if may_stop and token_id in self.request.ending_ids:
-            self.generation._append(Step(token_id, "", choice.record))
+        may_stop = len(self.ids) - self.reply_start >= request.params.min_new_tokens
+        if may_stop and token_id in request.ending_ids:
+            writer.append(Step(token_id, "", choice.record))
             return self.finish(FinishReason.STOP)
         shown, stopped = self._text.push(token_id, may_stop=may_stop)
-        self.generation._append(Step(token_id, shown, choice.record))
+        writer.append(Step(token_id, shown, choice.record))
         if stopped:
-            self.generation._finish(FinishReason.STOP, whole=False)
+            writer.finish(FinishReason.STOP, ids_match_text=False)
             return FinishReason.STOP
-        if self.completion_tokens >= self.request.max_new_tokens:
+        if len(self.ids) - self.prompt_length >= request.max_new_tokens:
             return self.finish(FinishReason.LENGTH)
-        self._break_behind(shown)
+        if controls.breakpoints:
+            text = writer.text()
+            hit = next((b for b in controls.breakpoints if b.after(text, len(shown))), None)
+            if hit is not None:
+                writer.pause_at(hit)
         return None
 
-    def _break_behind(self, shown: str) -> None:
-        breakpoints = self.generation._signals.breakpoints
-        if breakpoints:
-            text = self.generation.snapshot().text
-            hit = next((b for b in breakpoints if b.after(text, len(shown))), None)
-            if hit is not None:
-                self.generation._break(hit)
-
     def finish(self, reason: FinishReason, error: str | None = None) -> FinishReason:
-        """End the reply; what was held back of its text is shown.
+        """End the reply, publish the text that was held back, and return `reason`.
 
-        One that did not end by itself may go on later: a character that its last tokens have
-        only begun is not shown, and comes with the rest of it.
+        A reply that did not end by itself may be continued later: a character that its last tokens
+        have only begun is not shown, and comes with the rest of it.
         """
         stopped = False
         if reason is FinishReason.STOP:
-            tail, stopped = self._text.end()
+            tail, stopped = self._text.flush()
         else:
-            tail = self._text.break_off()
-        self.generation._finish(reason, tail=tail, error=error, whole=not stopped)
+            tail = self._text.flush_resumable()
+        self.writer.finish(reason, tail=tail, error=error, ids_match_text=not stopped)
         return reason
-
-    def show_state(self) -> None:
-        """Tell the watchers whether it runs or is paused; a prompt is read all the same."""
-        if self.waits_for_signal and not self.prefilling:
-            self.generation._set_state(State.PAUSED)
-        elif self.generation._state is State.PAUSED:
-            self.generation._set_state(State.PREFILLING if self.prefilling else State.RUNNING)

@@ -1,16 +1,16 @@
-"""The KV caches: who has which, and whose prefix can be used again."""
+"""KV cache slots: which sequence has which, and whose prefix can be reused."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from glasschat.engine.prefix_cache import (
-    WORTH_MOVING,
+    MIN_SHARED_TOKENS,
     CachedPrefix,
     HostPrefixCache,
     Ids,
-    as_ids,
     common_prefix,
+    to_array,
 )
 from glasschat.models.base import ModelRunner
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Slot:
-    """One sequence's KV cache. `ids` are the tokens at its positions, kept when it is free."""
+    """KV cache of one sequence. `ids` are the tokens at its positions; a free slot keeps them."""
 
     index: int
     ids: list[int] = field(default_factory=list)
@@ -30,8 +30,9 @@ class Slot:
 class SlotPool:
     """Gives slots to sequences so that the fewest tokens are computed twice.
 
-    What slots held before others took them goes on a shelf of `prefix_cache_bytes` of main memory,
-    and comes back from there. So does what idle slots hold, where it would slow down the others.
+    What slots held before other sequences took them moves to a prefix cache of `prefix_cache_bytes`
+    of main memory, and comes back from there. So does what idle slots hold, where it would slow
+    down the busy ones.
 
     With `reuse` off every sequence starts on an empty cache: exact mode.
     """
@@ -43,39 +44,41 @@ class SlotPool:
         self._reuse = reuse
         self._clock = 0
         self.slots = [Slot(index) for index in range(runner.slots)]
-        self.shelf = HostPrefixCache(prefix_cache_bytes if reuse else 0)
+        self.prefix_cache = HostPrefixCache(prefix_cache_bytes if reuse else 0)
         self.repairs = 0
 
     @property
     def free(self) -> int:
-        """How many slots no sequence holds."""
+        """Return how many slots no sequence holds."""
         return sum(not slot.busy for slot in self.slots)
 
     @property
-    def used(self) -> float:
-        """The share of all positions that sequences hold; what free slots keep can give way."""
+    def cache_used(self) -> float:
+        """Return the share, 0 to 1, of all positions that busy slots hold."""
         held = sum(len(slot.ids) for slot in self.slots if slot.busy)
         return held / (len(self.slots) * self._runner.context)
 
     def acquire(self, prompt: Sequence[int]) -> tuple[Slot, int] | None:
-        """A slot for `prompt`, and how many of its tokens are in it already; None if all are busy.
+        """Return a slot for `prompt` and how many of its tokens it holds; None if all are busy.
 
         At least the last token of the prompt is always left to compute: its logits are needed.
         """
         free = [slot for slot in self.slots if not slot.busy]
         if not free:
             return None
-        wanted = as_ids(prompt[:-1])
-        shared = self._shared_prefixes(wanted)
+        reusable = to_array(prompt[:-1])
+        shared = self._shared_lengths(reusable)
         source = max(
             self.slots, key=lambda slot: (shared[slot.index], not slot.busy, -slot.last_used)
         )
         length = shared[source.index]
         target = min(free, key=lambda slot: (len(slot.ids) > 0, slot.last_used))
         same_prompt = source.ids[: len(prompt)] == list(prompt)
-        item, on_shelf = self.shelf.best(wanted)
-        if item is not None and on_shelf - length >= max(WORTH_MOVING, len(item.ids) // 8):
-            length = self._load(item, target, on_shelf)
+        entry, cached_length = self.prefix_cache.find_longest(reusable)
+        if entry is not None and cached_length - length >= max(
+            MIN_SHARED_TOKENS, len(entry.ids) // 8
+        ):
+            length = self._load(entry, target, cached_length)
         else:
             if not source.busy and (same_prompt or 2 * length >= len(source.ids) > 0):
                 # Most of it is this prompt's own past, or its reply is asked for anew: go on in
@@ -84,39 +87,43 @@ class SlotPool:
                 target = source
             else:
                 self._store(target)
-            length = self._prepare(source, target, length)
+            length = self._reuse_prefix(source, target, length)
         target.busy = True
         self._clock += 1
         target.last_used = self._clock
         if self._runner.idle_slots_cost:
-            self._clear_idle()
+            self._offload_idle()
         return target, length
 
-    def catch_up(self, slot: Slot, prompt: Sequence[int]) -> int:
-        """How many tokens of `prompt` the busy `slot` holds, after taking over what others have."""
-        shared = self._shared_prefixes(as_ids(prompt[:-1]))
+    def take_over_prefix(self, slot: Slot, prompt: Sequence[int]) -> int:
+        """Copy to the busy `slot` what another slot has of `prompt`; return how many tokens it
+        holds then.
+        """
+        shared = self._shared_lengths(to_array(prompt[:-1]))
         source = max(self.slots, key=lambda other: shared[other.index])
         length = shared[source.index]
-        if length - len(slot.ids) < WORTH_MOVING:
+        if length - len(slot.ids) < MIN_SHARED_TOKENS:
             return len(slot.ids)
-        return self._prepare(source, slot, length)
+        return self._reuse_prefix(source, slot, length)
 
     def release(self, slot: Slot) -> None:
-        """The sequence has ended; its ids stay for the next turn."""
+        """Free the slot of a sequence that has ended; its ids stay for the next turn."""
         slot.busy = False
         self._clock += 1
         slot.last_used = self._clock
 
-    def forget(self, slot: Slot) -> None:
-        """Empty the slot: what is in it cannot be trusted, nor what it may have come from."""
-        self.shelf.forget(as_ids(slot.ids))
+    def invalidate(self, slot: Slot) -> None:
+        """Empty the slot, and drop the cached prefixes that it may have come from: they cannot be
+        trusted.
+        """
+        self.prefix_cache.invalidate(to_array(slot.ids))
         slot.ids.clear()
         self._runner.truncate(slot.index, 0)
 
-    def check(self) -> None:
-        """Compare the books with the backend's own count, when nothing is running.
+    def check_integrity(self) -> None:
+        """Compare the recorded ids with the runner's own count, when nothing is running.
 
-        A slot that differs, or that nobody gave back, is emptied and counted in `repairs`.
+        A slot that differs, or that nobody released, is emptied and counted in `repairs`.
         """
         for slot in self.slots:
             held = self._runner.cached_length(slot.index)
@@ -129,38 +136,44 @@ class SlotPool:
                     " and be free" if slot.busy else "",
                 )
                 self.repairs += 1
-                self.forget(slot)
+                self.invalidate(slot)
                 slot.busy = False
 
-    def _shared_prefixes(self, wanted: Ids) -> list[int]:
+    def _shared_lengths(self, prompt: Ids) -> list[int]:
+        """Return for each slot how many leading ids it shares with `prompt`, int64 [length]."""
         if not self._reuse:
             return [0] * len(self.slots)
-        return [common_prefix(as_ids(slot.ids), wanted) for slot in self.slots]
+        return [common_prefix(to_array(slot.ids), prompt) for slot in self.slots]
 
     def _store(self, slot: Slot) -> None:
-        """Have the shelf keep what a slot holds before it is gone."""
-        ids = as_ids(slot.ids)
-        if self.shelf.most_bytes == 0 or len(ids) < WORTH_MOVING or self.shelf.holds(ids):
+        """Store what a slot holds in the prefix cache before it is overwritten."""
+        ids = to_array(slot.ids)
+        if (
+            self.prefix_cache.max_bytes == 0
+            or len(ids) < MIN_SHARED_TOKENS
+            or self.prefix_cache.contains(ids)
+        ):
             return
         saved = self._runner.save(slot.index)
         if saved is not None:
-            self.shelf.put(ids, saved)
+            self.prefix_cache.store(ids, saved)
 
-    def _load(self, item: CachedPrefix, target: Slot, length: int) -> int:
-        """Put the first `length` tokens of it into a slot; how many came."""
-        if 2 * length >= len(item.ids):
-            self.shelf.take(item)
+    def _load(self, entry: CachedPrefix, target: Slot, length: int) -> int:
+        """Load the first `length` tokens of `entry` into `target`; return how many it holds."""
+        if 2 * length >= len(entry.ids):
+            self.prefix_cache.remove(entry)
         else:
-            # Another conversation that begins alike.
-            self.shelf.use(item)
+            # It belongs to another conversation that begins alike.
+            self.prefix_cache.touch(entry)
         self._store(target)
-        restored = self._runner.restore(target.index, item.saved)
+        restored = self._runner.restore(target.index, entry.saved)
         kept = restored and self._runner.truncate(target.index, length)
-        target.ids = item.ids[:length].tolist() if kept else []
+        target.ids = entry.ids[:length].tolist() if kept else []
         return len(target.ids)
 
-    def _clear_idle(self) -> None:
-        if self.shelf.most_bytes == 0:
+    def _offload_idle(self) -> None:
+        """Move what idle slots hold to the prefix cache."""
+        if self.prefix_cache.max_bytes == 0:
             return
         for slot in self.slots:
             if not slot.busy and slot.ids:
@@ -168,7 +181,8 @@ class SlotPool:
                 slot.ids = []
                 self._runner.truncate(slot.index, 0)
 
-    def _prepare(self, source: Slot, target: Slot, length: int) -> int:
+    def _reuse_prefix(self, source: Slot, target: Slot, length: int) -> int:
+        """Make `target` hold the first `length` tokens of `source`; return how many it holds."""
         if target is source or length == 0:
             kept = self._runner.truncate(target.index, length)
             ids = target.ids[:length]

@@ -415,7 +415,7 @@ def test_a_server_that_cannot_go_on_says_so(front: Front) -> None:
 
 
 @pytest.mark.parametrize(
-    ("beginning", "words"),
+    ("start_options", "words"),
     [
         (StartOptions(paused=True), "cannot pause"),
         (StartOptions(forced=(5,)), "cannot take tokens"),

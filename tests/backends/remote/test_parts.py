@@ -185,8 +185,8 @@ def test_tokens_release_the_whole_text_wherever_they_cut_it(text: str, cuts: lis
 def reply_of(*texts: str) -> RemoteReply:
     reply = RemoteReply(RemotePrompt(3), lambda: None)
     for text in texts:
-        reply._take(Chunk(text=text))
-    reply._finish(FinishReason.STOP)
+        reply.writer.receive(Chunk(text=text))
+    reply.writer.finish(FinishReason.STOP)
     return reply
 
 
@@ -205,14 +205,14 @@ def test_a_half_that_stays_alone_is_replaced(texts: tuple[str, ...], whole: str)
 def test_thoughts_stand_before_the_answer_as_the_model_wrote_them() -> None:
     reply = RemoteReply(RemotePrompt(3), lambda: None)
     for chunk in (Chunk(thought="Let me"), Chunk(thought=" see."), Chunk(text="It is 4.")):
-        reply._take(chunk)
+        reply.writer.receive(chunk)
     assert reply.snapshot().text == "<think>\nLet me see.\n</think>\n\nIt is 4."
 
 
 def test_thoughts_that_go_on_are_not_opened_twice() -> None:
     reply = RemoteReply(RemotePrompt(3), lambda: None, earlier="<think>\nLet me")
-    reply._take(Chunk(thought=" see."))
-    reply._take(Chunk(text="4"))
+    reply.writer.receive(Chunk(thought=" see."))
+    reply.writer.receive(Chunk(text="4"))
     assert reply.snapshot().text == " see.\n</think>\n\n4"
 
 

@@ -29,7 +29,7 @@ def written(store: Store) -> tuple[str, str]:
         for count in PARTS:
             grow(generation, count)
             writer.flush()
-        generation._finish(FinishReason.LENGTH)
+        generation.writer.finish(FinishReason.LENGTH)
         writer.flush()
         tree = store.load(ME, conversation).tree
         if len(tree[reply].runs) == 1:
@@ -83,7 +83,7 @@ def test_a_branch_has_the_traces_of_what_it_shares(store: Store, place: int) -> 
     generation = by_hand()
     writer.follow(stored, generation)
     grow(generation, 4)
-    generation._finish(FinishReason.LENGTH)
+    generation.writer.finish(FinishReason.LENGTH)
     writer.close()
     kept = store.load(ME, conversation).tree[node.id]
     assert kept.ids is not None and len(kept.ids) == place + 4

@@ -19,7 +19,7 @@ from glasschat.chat.store.schema import prompts, traces
 from glasschat.chat.store.tracing import packed_steps, unpacked_steps
 from glasschat.chat.tree import Tree
 from glasschat.config import ModelOptions
-from glasschat.engine import Engine, Generation, Step
+from glasschat.engine import Engine, Step
 from glasschat.errors import ConversationNotFound, StoreDamaged, StoreError
 from glasschat.glass import Trace
 from glasschat.models.base import Logits
@@ -30,6 +30,7 @@ from glasschat.sampling import Columns, SamplingParams, StepRecord
 from tests.chat.store.conftest import ME
 from tests.sampling.choosing import PARAMS, sampler, told
 from tests.sampling.rows import Row, rows
+from tests.support.generations import ManualGeneration
 
 NEVER_S = 3600.0
 PROMPT = PromptEncoding(
@@ -231,23 +232,23 @@ def test_a_token_of_the_real_model_takes_a_third_of_a_kilobyte(builtin_model_pat
 ROW = np.random.default_rng(1).normal(0, 2, 300).astype(np.float32)
 
 
-def by_hand() -> Generation:
+def by_hand() -> ManualGeneration:
     """A handle that no engine has: its tokens are appended by hand."""
     from glasschat.engine.request import GenerationRequest
 
     request = GenerationRequest(PROMPT, SETTINGS, 100, frozenset({END}), 300)
-    generation = Generation(request, lambda: None)
-    generation._seed = 5
+    generation = ManualGeneration(request)
+    generation.writer.seed = 5
     return generation
 
 
-def grow(generation: Generation, count: int, *, text: bool = True) -> None:
+def grow(generation: ManualGeneration, count: int, *, text: bool = True) -> None:
     """Append the next tokens, with their text or while it is still to come."""
     chooser = sampler(ROW)
     for _ in range(count):
         choice = chooser.sample(ROW)
         said = f"{choice.token_id} " if text else ""
-        generation._append(Step(choice.token_id, said, choice.record))
+        generation.writer.append(Step(choice.token_id, said, choice.record))
 
 
 def counts(store: Store) -> tuple[int, int]:

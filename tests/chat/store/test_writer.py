@@ -71,7 +71,7 @@ def test_another_process_reads_it_while_it_grows(store: Store, url: str) -> None
         assert node.growing and node.ids == tuple(range(count))
         assert node.text == "".join(map(word, range(count)))
     other.close()
-    handle._finish(FinishReason.CANCELLED)
+    handle.writer.finish(FinishReason.CANCELLED)
     writer.close()
     assert kept(store, conversation, reply).runs[-1].ending is Ending.CANCELLED
 
@@ -83,7 +83,7 @@ def test_ids_wait_for_their_text(store: Store) -> None:
     writer, handle = ReplyWriter(store, every_s=NEVER_S), generation()
     writer.follow(stored, handle)
     for token, text in enumerate(["a", "", "", "天", ""]):
-        handle._append(Step(token, text, None))
+        handle.writer.append(Step(token, text, None))
     writer.flush()
     node = kept(store, conversation, reply)
     assert (node.text, node.ids) == ("a天", (0, 1, 2, 3))
@@ -100,7 +100,7 @@ def test_a_reply_that_goes_on_keeps_what_it_had(store: Store) -> None:
     first = generation()
     writer.follow(stored, first)
     grow(first, 3)
-    first._finish(FinishReason.LENGTH)
+    first.writer.finish(FinishReason.LENGTH)
     writer.flush()
     tree = store.load(ME, conversation).tree.go_on(reply, Run(SamplingParams(seed=9)))
     with pytest.raises(StoreConflict):  # of another page, in the same moment
@@ -114,10 +114,10 @@ def test_a_reply_that_goes_on_keeps_what_it_had(store: Store) -> None:
     second = generation(ending=77)
     writer.follow(stored, second)
     for token in (7, 8, 77):
-        second._append(Step(token, word(token) if token != 77 else "", None))
+        second.writer.append(Step(token, word(token) if token != 77 else "", None))
     writer.flush()
     assert kept(store, conversation, reply).text == "0 1 2 7 8 "
-    second._finish(FinishReason.STOP)
+    second.writer.finish(FinishReason.STOP)
     writer.close()
     node = kept(store, conversation, reply)
     assert (node.text, node.ids) == ("0 1 2 7 8 ", (0, 1, 2, 7, 8))
@@ -140,7 +140,7 @@ def test_a_writer_that_slept_comes_back_and_nothing_is_lost(store: Store) -> Non
     writer.flush()
     node = kept(store, conversation, reply)
     assert node.growing and node.ids == tuple(range(6))
-    handle._finish(FinishReason.STOP)
+    handle.writer.finish(FinishReason.STOP)
     writer.close()
     node = kept(store, conversation, reply)
     assert node.runs[-1].ending is Ending.STOP and node.text == "".join(map(word, range(6)))
@@ -170,7 +170,7 @@ def test_several_replies_are_kept_at_once(store: Store, writer: ReplyWriter) -> 
     for _, handle in replies:
         grow(handle, 10)
     for _, handle in replies:
-        handle._finish(FinishReason.STOP)
+        handle.writer.finish(FinishReason.STOP)
     writer.flush()
     for reply, _ in replies:
         assert kept(store, conversation, reply).ids == tuple(range(10))
@@ -207,7 +207,7 @@ def test_a_full_disk_is_told_and_made_up_for_once_there_is_room(tmp_path: Path) 
         assert kept(store, conversation, reply).ids == (0, 1, 2)
     writer.flush()
     assert kept(store, conversation, reply).ids == tuple(range(2003))
-    handle._finish(FinishReason.STOP)
+    handle.writer.finish(FinishReason.STOP)
     writer.close()
     assert not kept(store, conversation, reply).growing
     store.close()
@@ -231,7 +231,7 @@ def test_the_thread_tells_its_trouble_and_when_it_is_over(
         assert str(writer.trouble) == "the disk is full"
     wait_until(lambda: writer.trouble is None)
     assert kept(store, conversation, reply).ids == (0, 1, 2)
-    handle._finish(FinishReason.STOP)
+    handle.writer.finish(FinishReason.STOP)
     wait_until(lambda: writer.waiting == 0)
     assert replace(kept(store, conversation, reply).runs[0], ending=None).ending is None
 

@@ -16,10 +16,11 @@ from typing import Any
 from glasschat.chat.node import Node, Run, new_id
 from glasschat.chat.store import ReplyWriter, Store, StoredReply, open_store
 from glasschat.chat.tree import Tree
-from glasschat.engine import FinishReason, Generation, Step
+from glasschat.engine import FinishReason, Step
 from glasschat.engine.request import GenerationRequest
 from glasschat.prompt import PromptEncoding
 from glasschat.sampling import SamplingParams
+from tests.support.generations import ManualGeneration
 
 OWNER = "me"
 TOKENS = 30
@@ -30,18 +31,18 @@ def word(number: int) -> str:
     return f"{number} "
 
 
-def generation(ending: int = 10**6) -> Generation:
+def generation(ending: int = 10**6) -> ManualGeneration:
     """A handle that no engine has: its tokens are appended by hand."""
     prompt = PromptEncoding((1, 2), ())
     request = GenerationRequest(prompt, SamplingParams(), 100, frozenset({ending}), 2 * 10**6)
-    return Generation(request, lambda: None)
+    return ManualGeneration(request)
 
 
-def grow(handle: Generation, count: int = 1) -> None:
+def grow(handle: ManualGeneration, count: int = 1) -> None:
     """Append the next tokens."""
     for _ in range(count):
         number = len(handle.steps())
-        handle._append(Step(number, word(number), None))
+        handle.writer.append(Step(number, word(number), None))
 
 
 def begun(store: Store, conversation: str) -> tuple[str, StoredReply]:
@@ -67,7 +68,7 @@ def write_until_killed(url: str, told: int) -> None:
             if number % 4 == 0:
                 writer.flush()
                 tell(told, conversation, reply, number + 1, False)
-        handle._finish(FinishReason.STOP)
+        handle.writer.finish(FinishReason.STOP)
         writer.flush()
         tell(told, conversation, reply, TOKENS, True)
 
@@ -111,7 +112,7 @@ def beside(url: str) -> None:
     for _ in range(TOKENS):
         grow(handle)
         time.sleep(0.001)
-    handle._finish(FinishReason.STOP)
+    handle.writer.finish(FinishReason.STOP)
     writer.close()
     store.close()
 

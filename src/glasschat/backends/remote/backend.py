@@ -184,7 +184,7 @@ class RemoteBackend:
         reply: RemoteReply,
         stream: ReplyStream,
     ) -> None:
-        reply._finish(FinishReason.CANCELLED)  # One that was cancelled before it began.
+        reply.writer.finish(FinishReason.CANCELLED)  # One that was cancelled before it began.
         snapshot, told = reply.snapshot(), reply.counted.prompt
         reached.counts.learn(messages, told, snapshot.text, snapshot.usage.completion_tokens)
         if isinstance(stream.failure, RemoteError):

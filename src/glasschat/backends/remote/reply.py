@@ -1,11 +1,11 @@
-"""The handle on a reply that a server elsewhere writes."""
+"""A reply that a remote server generates: its writing side, and the handle for its watchers."""
 
 import codecs
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from glasschat.backends.remote.sse import Chunk, Counted, ToldToken
-from glasschat.engine import FinishReason, Reply, Snapshot, State, Timings, Usage
+from glasschat.engine import FinishReason, Reply, ReplyProgress, Snapshot, State, Timings, Usage
 from glasschat.glass import RemoteToken
 from glasschat.prompt import ChatMessage
 
@@ -21,13 +21,100 @@ class RemotePrompt:
     counted: bool = False
 
 
-class RemoteReply(Reply):
-    """A reply in flight or finished, as its stream tells of it.
+class RemoteReplyWriter:
+    """Writing side of a reply that a remote server generates: what its stream has brought so far.
 
-    Until the server has counted, its tokens are those that it told of, or else pieces of text. It
-    has no ids: the text goes back. What the model thought before it answered stands in the text
-    between <think> and </think>, as the models write it. `hang_up` ends the stream; it is called
-    from any thread.
+    The event loop's thread alone calls the methods. Until the server has counted, the tokens are
+    those that it has named, or else pieces of text. Thoughts of the model before its answer stand
+    in the text between <think> and </think>, as the models write them.
+    """
+
+    def __init__(self, prompt: RemotePrompt, *, seed: int | None, earlier: str) -> None:
+        self.progress = ReplyProgress()
+        self.prompt = prompt
+        self.seed = seed
+        self.steps: list[RemoteToken] = []
+        self.prefilled = 0
+        self.counted = Counted(None, None, None)
+        self._thinking = "<think>" in earlier and "</think>" not in earlier
+        self._half = ""
+
+    def receive(self, chunk: Chunk) -> None:
+        """Publish what a chunk has that is new; chunks after the end are ignored."""
+        progress = self.progress
+        with progress.changed:
+            if progress.finish_reason is not None:
+                return
+            if chunk.counted is not None:
+                self.counted = chunk.counted
+            if chunk.read is not None and chunk.to_read:
+                self.counted = Counted(chunk.to_read, None, None)
+                self.prefilled, progress.state = chunk.read, State.PREFILLING
+            text = self._join_surrogates(self._mark_thoughts(chunk))
+            if text or chunk.tokens:
+                self._append(text, chunk.tokens)
+            progress.publish()
+
+    def finish(self, reason: FinishReason, error: str | None = None) -> None:
+        """End the reply, once."""
+        progress = self.progress
+        with progress.changed:
+            if progress.finish_reason is not None:
+                return
+            # Thoughts that were cut off stay open, so that the reply goes on with them.
+            if self._half:
+                self._append("\ufffd", ())
+            progress.end(reason, error)
+
+    def usage(self) -> Usage:
+        """Return the token counts: the server's, or those known here until it has counted."""
+        counted = self.counted
+        return Usage(
+            self.prompt.tokens if counted.prompt is None else counted.prompt,
+            counted.cached or 0,
+            len(self.steps) if counted.completion is None else counted.completion,
+        )
+
+    def _append(self, text: str, tokens: Sequence[ToldToken]) -> None:
+        """Append a piece of text and its tokens; `progress.changed` is held."""
+        progress = self.progress
+        if progress.clock.admitted_at is None:
+            progress.clock.mark_admitted()
+        if progress.clock.mark_token():
+            self.prefilled = self.usage().prompt_tokens
+        progress.state = State.RUNNING
+        self.steps += steps_of(text, tokens)
+        progress.add_text(text)
+
+    def _mark_thoughts(self, chunk: Chunk) -> str:
+        """Return the chunk's text, thoughts in front of the answer and marked as the models do."""
+        text = ""
+        if chunk.thought:
+            text += chunk.thought if self._thinking else _THINK + chunk.thought
+            self._thinking = True
+        if chunk.text:
+            text += _THOUGHT + chunk.text if self._thinking else chunk.text
+            self._thinking = False
+        return text
+
+    def _join_surrogates(self, text: str) -> str:
+        """Return the text with surrogate pairs joined that JSON split over two events.
+
+        A surrogate that stays alone becomes U+FFFD; one at the end waits for the next event.
+        """
+        text, self._half = self._half + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._half = text[:-1], text[-1]
+        if text.isascii():
+            return text
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+class RemoteReply(Reply):
+    """A reply that a remote server generates, for its watchers.
+
+    It has no token ids: the text goes back to the server. `hang_up` ends the stream; any thread may
+    call it.
     """
 
     def __init__(
@@ -38,126 +125,54 @@ class RemoteReply(Reply):
         seed: int | None = None,
         earlier: str = "",
     ) -> None:
-        """`earlier` is what the reply has already, where it goes on."""
-        super().__init__()
-        self._prompt = prompt
+        """`earlier` is the text of a continued reply so far."""
+        self.writer = RemoteReplyWriter(prompt, seed=seed, earlier=earlier)
+        super().__init__(self.writer.progress)
         self._hang_up = hang_up
-        self._seed = seed
-        self._steps: list[RemoteToken] = []
-        self._read = 0
-        self._counted = Counted(None, None, None)
-        self._thinking = "<think>" in earlier and "</think>" not in earlier
-        self._half = ""
 
     @property
     def prompt(self) -> RemotePrompt:
-        """What it answers."""
-        return self._prompt
-
-    def snapshot(self) -> Snapshot:
-        """Everything there is to know of the reply now."""
-        with self._changed:
-            usage = self._usage()
-            timings = self.clock.timings(0, usage.completion_tokens)
-            return Snapshot(
-                version=self._version,
-                state=self._state,
-                queue_position=0,
-                prefilled=self._read,
-                usage=usage,
-                text=self._joined_text(),
-                finish_reason=self._finish_reason,
-                error=self._error,
-                # How long the prompt took to be read cannot be told from how long it waited.
-                timings=Timings(timings.ttft_s, None, timings.decode_tps),
-                seed=self._seed,
-            )
-
-    def steps(self, start: int = 0) -> tuple[RemoteToken, ...]:
-        """The tokens from number `start` on, as far as the server tells them apart."""
-        with self._changed:
-            return tuple(self._steps[start:])
-
-    def message(self) -> ChatMessage:
-        """The reply as a turn, without ids; of one that was continued, what came now."""
-        with self._changed:
-            return ChatMessage("assistant", self._joined_text())
+        """Return the prompt that the reply answers."""
+        return self.writer.prompt
 
     @property
     def counted(self) -> Counted:
-        """What the server has counted."""
-        return self._counted
+        """Return the server's own token counts."""
+        return self.writer.counted
+
+    def snapshot(self) -> Snapshot:
+        """Return the state of the reply at this moment."""
+        writer, progress = self.writer, self._progress
+        with progress.changed:
+            usage = writer.usage()
+            timings = progress.clock.timings(0, usage.completion_tokens)
+            return Snapshot(
+                version=progress.version,
+                state=progress.state,
+                queue_position=0,
+                prefilled=writer.prefilled,
+                usage=usage,
+                text=progress.text,
+                finish_reason=progress.finish_reason,
+                error=progress.error,
+                # The time of the prefill cannot be told apart from the time in the queue.
+                timings=Timings(timings.ttft_s, None, timings.decode_tps),
+                seed=writer.seed,
+            )
+
+    def steps(self, start: int = 0) -> tuple[RemoteToken, ...]:
+        """Return the tokens from number `start` on, as far as the server tells them apart."""
+        with self._progress.changed:
+            return tuple(self.writer.steps[start:])
+
+    def message(self) -> ChatMessage:
+        """Return the reply as a turn, without ids; of a continued one, the new part."""
+        with self._progress.changed:
+            return ChatMessage("assistant", self._progress.text)
 
     def cancel(self) -> None:
-        """Close the connection; what is there stays."""
+        """Close the connection; what has been written stays."""
         self._hang_up()
-
-    # --- the writer's side ----------------------------------------------------------------
-
-    def _take(self, chunk: Chunk) -> None:
-        """What a chunk has that is new; nothing comes after the end."""
-        with self._changed:
-            if self._finish_reason is not None:
-                return
-            if chunk.counted is not None:
-                self._counted = chunk.counted
-            if chunk.read is not None and chunk.to_read:
-                self._counted = Counted(chunk.to_read, None, None)
-                self._read, self._state = chunk.read, State.PREFILLING
-            text = self._whole(self._with_thoughts(chunk))
-            if text or chunk.tokens:
-                self._write(text, chunk.tokens)
-            self._publish()
-
-    def _finish(self, reason: FinishReason, error: str | None = None) -> None:
-        with self._changed:
-            if self._finish_reason is not None:
-                return
-            # Thoughts that were cut off stay open, so that the reply goes on with them.
-            if rest := ("�" if self._half else ""):
-                self._write(rest, ())
-            self._end(reason, error)
-
-    def _write(self, text: str, tokens: Sequence[ToldToken]) -> None:
-        if self.clock.admitted_at is None:
-            self.clock.admitted()
-        if self.clock.token():
-            self._read = self._usage().prompt_tokens
-        self._state = State.RUNNING
-        self._steps += steps_of(text, tokens)
-        if text:
-            self._new_text.append(text)
-
-    def _with_thoughts(self, chunk: Chunk) -> str:
-        """The chunk's text, thoughts in front of the answer and marked as the models do."""
-        said = ""
-        if chunk.thought:
-            said += chunk.thought if self._thinking else _THINK + chunk.thought
-            self._thinking = True
-        if chunk.text:
-            said += _THOUGHT + chunk.text if self._thinking else chunk.text
-            self._thinking = False
-        return said
-
-    def _whole(self, text: str) -> str:
-        """The text without halves of characters: JSON may carry one and the next event the other.
-
-        Halves that stay alone become U+FFFD.
-        """
-        text, self._half = self._half + text, ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._half = text[:-1], text[-1]
-        if text.isascii():
-            return text
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-    def _usage(self) -> Usage:
-        told = self._counted
-        return Usage(
-            self._prompt.tokens if told.prompt is None else told.prompt,
-            told.cached or 0,
-            len(self._steps) if told.completion is None else told.completion,
-        )
 
 
 def steps_of(text: str, tokens: Sequence[ToldToken]) -> list[RemoteToken]:

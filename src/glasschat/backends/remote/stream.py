@@ -49,7 +49,7 @@ class ReplyStream:
         self.accepted: Future[None] = Future()
         self.failure: GlasschatError | None = None
         self._client = client
-        self._reply = reply
+        self._writer = reply.writer
         self._body = body
         self._accepted = manners
         self._remember = remember
@@ -62,7 +62,7 @@ class ReplyStream:
         try:
             await self._ask()
         except asyncio.CancelledError:
-            self._reply._finish(FinishReason.CANCELLED)
+            self._writer.finish(FinishReason.CANCELLED)
         except GlasschatError as error:
             self._fail(error)
         except httpx2.HTTPError as error:
@@ -82,13 +82,13 @@ class ReplyStream:
             self._end()
             return
         self.failure = error
-        self._reply._finish(FinishReason.ERROR, str(error))
+        self._writer.finish(FinishReason.ERROR, str(error))
         if not self.accepted.done():
             self.accepted.set_exception(error)
 
     def _end(self) -> None:
         reason, error = self._ending()
-        self._reply._finish(reason, error)
+        self._writer.finish(reason, error)
 
     def _ending(self) -> tuple[FinishReason, str | None]:
         address, why = self._client.address, self._ended or "stop"
@@ -157,7 +157,7 @@ class ReplyStream:
             )
         self._began = self._began or bool(chunk.text or chunk.thought or chunk.tokens)
         self._ended = chunk.ended or self._ended
-        self._reply._take(chunk)
+        self._writer.receive(chunk)
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
