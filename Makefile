@@ -18,10 +18,10 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 PINS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help run test format bench figures clean
+.PHONY: help run test test-all format bench figures clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | \
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | \
 		while IFS=@ read -r target text; do printf '%-14s %s\n' "$$target" "$$text"; done
 
 # A model folder, or one of the hub's, needs torch and transformers beside; signing in and PostgreSQL
@@ -33,15 +33,21 @@ RUN_EXTRAS = $(if $(filter hf:%,$(MODEL))$(wildcard $(MODEL)/config.json),hf) \
 run: $(patsubst %,$(VENV)/.stamp-%,builtin $(RUN_EXTRAS)) ## serve the chat: MODEL=path PORT=8501 HOST=127.0.0.1 ARGS="--slots 8"
 	@exec $(BIN)/glasschat web $${MODEL:+"$$MODEL"} --port "$$PORT" $${HOST:+--host "$$HOST"} $(ARGS)
 
-test: $(VENV)/.stamp-test ## format, lint, types, import rules and all tests; stops at the first that fails
+test: $(VENV)/.stamp-test ## format, lint, types, import rules and the tests; stops at the first that fails
 	@$(BIN)/python tools/browser.py --install
 	@$(BIN)/python tools/postgres.py --install
-	@$(BIN)/python tools/clients.py --install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 -m "not slow"
+
+# What `make test` leaves out: it does not repeat the rest.
+test-all: $(VENV)/.stamp-test ## the slow tests, other people's programs, and property tests in full; after `make test`
+	@$(BIN)/python tools/browser.py --install
+	@$(BIN)/python tools/postgres.py --install
+	@$(BIN)/python tools/clients.py --install
+	HYPOTHESIS_PROFILE=full $(BIN)/pytest -n 2 -m "slow or hypothesis"
 
 format: $(VENV)/.stamp-test ## format the code and mend what lint can mend
 	$(BIN)/ruff format .

@@ -8,21 +8,26 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.examples import FULL
+
 pytest_plugins = [
     "tests.support.browser",
     "tests.support.hf_folders",
     "tests.support.two_processes",
 ]
 
-settings.register_profile("dev", deadline=None)
-settings.register_profile(
-    "ci",
+# The number of examples scales with the profile: tests/support/examples.py. On a CI machine every
+# run has the same examples.
+CI = "CI" in os.environ
+_COMMON = settings(
     deadline=None,
-    derandomize=True,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=CI,
+    print_blob=CI,
+    suppress_health_check=[HealthCheck.too_slow] if CI else [],
 )
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.register_profile("quick", _COMMON, max_examples=20)
+settings.register_profile("full", _COMMON, max_examples=FULL)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_collection_finish() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.api.hostile import Target, chat, request, rest_of, target
 from tests.api.serving import COMPLETIONS, wait_until
+from tests.support.examples import examples
 
 HEAD_TIMEOUT_S = 0.5
 READ_TIMEOUT_S = 0.5
@@ -123,7 +124,7 @@ def test_who_says_a_part_and_then_no_more(module_server: Target, cut: int) -> No
 
 # --- headers and bodies at random ----------------------------------------------------------------
 
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=examples(40), deadline=None)
 KNOWN = (
     b"Authorization Connection Content-Encoding Cookie Expect Origin Range Transfer-Encoding "
     b"Upgrade X-Forwarded-For X-Request-Id"

@@ -15,6 +15,7 @@ from glasschat.models.scripted import END, ScriptedTokenizer, scripted_model
 from glasschat.sampling import Sampler, SamplingParams, StageContext, TokenHistory
 from tests.api.serving import Served, served
 from tests.api.test_refusals import error_of
+from tests.support.examples import examples
 
 PERSON = {
     "type": "object",
@@ -139,7 +140,7 @@ GRAMMARS = Grammars(ScriptedTokenizer())
 ROW = np.zeros(ScriptedTokenizer.vocab_size, np.float32)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 2**32), st.integers(0, 30))
 def test_the_stage_depends_on_the_history_alone(seed: int, back: int) -> None:
     """A reply that is taken back some way, or looked at twice, finds the same mask."""

@@ -9,6 +9,7 @@ from bench import gpu
 from bench.gpu_report import Cell, GpuReport, Plan
 
 
+@pytest.mark.slow
 def test_every_cell_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "gpu.json"
     arguments = "--tiny --device cpu --dtype float32 --parallel 1 3 --contexts 40 90 --steps 3"

@@ -41,6 +41,7 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "decode, parallel, chat, page, api" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [["-m", "bench"], ["-m", "bench.gpu"], ["-m", "bench.soak"], ["bench/gpu.py"]]
 )

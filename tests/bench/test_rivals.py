@@ -12,6 +12,8 @@ from glasschat.errors import InvalidModel, MissingExtra, ParameterError
 from tests.support import ggufs
 from tests.support.ggufs import CONTROL
 
+pytestmark = pytest.mark.slow
+
 TEMPLATE = (
     "{% for m in messages %}<s>{{ m['role'] }}\n{{ m['content'] }}</s>{% endfor %}"
     "{% if add_generation_prompt %}<s>assistant\n{% endif %}"

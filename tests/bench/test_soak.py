@@ -3,11 +3,14 @@
 `python -m bench.soak` has the minute, a real model, and a look at the memory.
 """
 
+import pytest
+
 from bench.soak import SoakPlan, SoakReport, soak
 from bench.soak.report import Tally
 from bench.soak.wire import BrokenOff, parsed
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_stays_behind() -> None:
     plan = SoakPlan(seconds=3, clients=16, visitors=2, waiting=4, tokens=16, patience_s=15)
     report = soak(plan, None, lambda _: None)

@@ -26,6 +26,7 @@ from glasschat.models.scripted import END, HEADER, ScriptedRunner, scripted_mode
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 from tests.chat.conftest import DEFAULTS, MakeBackend, alone, answered, texts
+from tests.support.examples import examples
 
 TIMEOUT_S = 20
 REAL_S = 100
@@ -91,7 +92,7 @@ def chosen(generation: Generation) -> list[tuple[int, float | None]]:
     ),
     share=st.floats(0, 1, exclude_max=True),
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_branch_by_the_same_settings_is_the_reply_again(
     babbling: LocalBackend, params: SamplingParams, share: float
 ) -> None:
@@ -396,6 +397,7 @@ def test_whole_text_of_a_prefix_is_what_its_ids_say(babbling: LocalBackend) -> N
         unready.text_of([97])
 
 
+@pytest.mark.slow
 @pytest.mark.parity
 def test_the_real_model_goes_where_what_if_said(builtin_model_path: Path) -> None:
     """By the draws of the reply's own seed, which the settings do not name any more."""

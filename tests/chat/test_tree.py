@@ -12,6 +12,7 @@ from glasschat.chat.node import Ending, Node, Run
 from glasschat.chat.tree import Tree, titled
 from glasschat.errors import InvalidMessage
 from glasschat.sampling import SamplingParams
+from tests.support.examples import examples
 
 PARAMS = SamplingParams()
 TEXT = st.text(max_size=8).map("{}!".format)
@@ -130,7 +131,7 @@ class Chatting(RuleBasedStateMachine):
 
 
 TestChatting = Chatting.TestCase
-TestChatting.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestChatting.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 
 
 def test_a_deleted_branch_leaves_the_sibling_before_it_open() -> None:

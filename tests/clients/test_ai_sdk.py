@@ -5,9 +5,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.api.serving import wait_until
 from tests.clients.conftest import metric, without
 from tools.clients import ClientMissing, ai_sdk, node
+
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("ai_sdk") / "talk.mjs"
 

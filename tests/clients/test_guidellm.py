@@ -5,8 +5,12 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.clients.conftest import metric, without
 from tools.clients import ClientMissing, guidellm
+
+pytestmark = pytest.mark.slow
 
 REQUESTS, TOKENS = 6, 16
 COUNTED = ("vllm:prompt_tokens_total", "vllm:generation_tokens_total")

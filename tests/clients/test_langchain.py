@@ -3,11 +3,14 @@
 import asyncio
 from typing import Any
 
+import pytest
 from langchain_openai import ChatOpenAI, OpenAI
 from pydantic import BaseModel, Field
 
 from tests.api.serving import Served
 from tests.clients.conftest import KEY, SAYING
+
+pytestmark = pytest.mark.slow
 
 
 def chat(server: Served, **options: Any) -> ChatOpenAI:

@@ -11,6 +11,8 @@ import pytest
 from tests.api.serving import Served
 from tests.clients.conftest import KEY, SAYING
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tmp_path: Path, locked: Served) -> Path:

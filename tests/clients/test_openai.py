@@ -15,6 +15,8 @@ from glasschat.sampling import DEFAULT_ORDER
 from tests.api.serving import HELLO, Served, endless, served, wait_until
 from tests.clients.conftest import KEY, SAYING
 
+pytestmark = pytest.mark.slow
+
 MESSAGES: Any = HELLO
 
 

@@ -17,6 +17,8 @@ from glasschat.models.scripted import scripted_model
 from tests.api.serving import Served, served
 from tests.clients.conftest import KEY
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = 40
 
 

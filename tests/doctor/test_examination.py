@@ -14,6 +14,7 @@ from glasschat.doctor.reading import read_facts
 from glasschat.errors import ModelNotFound
 from tests.doctor.breaking import altered, found, marks, number, renamed, replaced, untried
 from tests.support import ggufs
+from tests.support.examples import examples
 from tests.support.ggufs import CONTROL
 
 CHATML = {"<|im_start|>": CONTROL, "<|im_end|>": CONTROL}
@@ -189,7 +190,7 @@ def test_a_check_that_breaks_down_is_a_finding(
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_damage_to_a_header_leaves_facts(
     tmp_path_factory: pytest.TempPathFactory, builtin_model_path: Path, data: st.DataObject
 ) -> None:

@@ -26,6 +26,7 @@ from glasschat.sampling import (
 from tests.glass.recordings import ORDERS, Recording, record, speaking_row
 from tests.glass.test_rebuild import assert_candidates_are_true
 from tests.sampling.rows import Row, make_row, softmax
+from tests.support.examples import examples
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def assert_true(recording: Recording, trace: Trace, params: SamplingParams | Non
 
 
 @given(RECORDINGS, st.booleans())
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 def test_what_is_certain_of_the_reply_is_what_the_sampler_had(
     recording: Recording, at_hand: bool
 ) -> None:
@@ -199,7 +200,7 @@ def test_what_is_certain_of_the_reply_is_what_the_sampler_had(
 
 
 @given(RECORDINGS, SETTINGS, st.lists(st.sampled_from(["bans", "lifts", "tops"]), unique=True))
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 def test_what_is_certain_with_other_settings_is_what_the_rows_give(
     recording: Recording, other: dict[str, Any], names: list[str]
 ) -> None:

@@ -14,6 +14,7 @@ from glasschat.glass.rebuild import rebuild
 from glasschat.sampling import SamplingParams
 from tests.glass.recordings import RECORDINGS, SETTINGS, Recording, record, speaking_row
 from tests.sampling.rows import Row, softmax
+from tests.support.examples import examples
 
 
 def assert_candidates_are_true(
@@ -43,7 +44,7 @@ def assert_candidates_are_true(
 
 
 @given(RECORDINGS)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_the_settings_of_the_reply_give_what_the_sampler_had(recording: Recording) -> None:
     trace = recording.trace
     rebuilt = rebuild(trace)
@@ -63,7 +64,7 @@ def test_the_settings_of_the_reply_give_what_the_sampler_had(recording: Recordin
 
 
 @given(RECORDINGS, SETTINGS)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_other_settings_give_what_the_row_gives_or_say_that_they_may_not(
     recording: Recording, other: dict[str, Any]
 ) -> None:

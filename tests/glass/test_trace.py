@@ -14,12 +14,13 @@ from glasschat.glass import Trace, values, waterfall, what_if
 from glasschat.sampling import SamplingParams
 from tests.glass.recordings import SETTINGS
 from tests.glass.test_what_if import PROMPT, engine, written
+from tests.support.examples import examples
 
 __all__ = ["engine"]  # a fixture
 
 
 @given(own=SETTINGS, other=SETTINGS, earlier=st.sampled_from([0, 4]), data=st.data())
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_a_part_answers_as_the_whole(
     engine: Engine, own: dict[str, Any], other: dict[str, Any], earlier: int, data: st.DataObject
 ) -> None:

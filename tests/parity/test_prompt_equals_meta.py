@@ -16,6 +16,7 @@ from glasschat.models.hf.tokenizer import HfTokenizer
 from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 from glasschat.prompt import ChatMessage, ChatTemplate, describe
 from tests.support import ggufs
+from tests.support.examples import examples
 from tests.support.hf_folders import LLAMA3_TEMPLATE, tiny_llama3_folder
 from tests.support.hf_parts import llama3_tokenizer
 
@@ -104,7 +105,7 @@ def by_meta(messages: list[ChatMessage], *, stripped: bool) -> list[int]:
 
 
 @given(dialogs)
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 def test_any_dialog_has_the_ids_of_metas_encoder(
     tokenizer: Tokenizer, messages: list[ChatMessage]
 ) -> None:
@@ -113,7 +114,7 @@ def test_any_dialog_has_the_ids_of_metas_encoder(
 
 
 @given(dialogs)
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 def test_any_dialog_has_them_too_where_no_blank_is_trimmed(
     tokenizer: Tokenizer, messages: list[ChatMessage]
 ) -> None:

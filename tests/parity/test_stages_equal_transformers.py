@@ -36,6 +36,7 @@ from glasschat.sampling import (
     build_stages,
 )
 from tests.sampling.rows import Row, alive, rows, softmax
+from tests.support.examples import examples
 
 ROUNDING = 1e-6
 
@@ -216,7 +217,7 @@ BOUNDED_CUTS = {
 }
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     row=rows().filter(lambda row: len(row) >= 30),
     seed=st.integers(0, 2**32),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from glasschat.prompt import ChatMessage, PromptEncoding, describe
 from tests.prompt.conftest import Families
 from tests.prompt.families import FOLDERS, MAKERS, Family
+from tests.support.examples import examples
 from tests.support.ggufs import SMOLLM_CHARACTERS
 
 PIECES = sorted(
@@ -107,7 +108,7 @@ def test_pieces_split_across_turns_do_not_meet(family: Family) -> None:
 
 
 @given(st.sampled_from(sorted([*MAKERS, *FOLDERS])), st.lists(hostile, min_size=3, max_size=6))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_conversation_keeps_the_structure(
     families: Families, name: str, texts: list[str]
 ) -> None:

@@ -25,6 +25,7 @@ from glasschat.errors import (
 from glasschat.glass import RemoteCandidate
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
+from tests.support.examples import examples
 
 HERE = Address.parse("http://127.0.0.1:8000")
 QUESTION = [ChatMessage("user", "Why?")]
@@ -129,7 +130,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     st.fixed_dictionaries(
         {},

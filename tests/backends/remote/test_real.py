@@ -24,6 +24,8 @@ from tests.backends.remote.conftest import Front
 from tests.support.browser import free_port, stop
 from tests.support.models import real_model
 
+pytestmark = pytest.mark.slow
+
 COUNT = [ChatMessage("user", "Count from one to twenty, in words.")]
 FRANCE = [ChatMessage("user", "What is the capital of France?")]
 TIMEOUT_S = 60.0

@@ -15,6 +15,7 @@ from glasschat.chat.tree import Tree
 from glasschat.errors import InvalidImport
 from glasschat.sampling import SamplingParams
 from tests.chat.exchange.trees import conversations
+from tests.support.examples import examples
 
 RUN = Run(SamplingParams(), ending=Ending.STOP)
 SMALL = SavedConversation(
@@ -23,7 +24,7 @@ SMALL = SavedConversation(
 )  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(conversations, max_size=2))
 def test_what_is_exported_comes_back_identical(kept: list[SavedConversation]) -> None:
     """All but the deleted branches, which are not handed on."""
@@ -145,7 +146,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(json_values | st.lists(json_values), st.sampled_from(["mapping", "messages", ""]))
 def test_nothing_that_is_json_makes_it_stumble(plain: Any, under: str) -> None:
     data = json.dumps([{under: plain}] if under else plain).encode()

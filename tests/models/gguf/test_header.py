@@ -14,6 +14,7 @@ from glasschat.errors import InvalidModel, ModelError, ModelNotFound
 from glasschat.models.gguf.header import GgufHeader, read_header
 from glasschat.models.gguf.reader import GgufArray
 from tests.support import ggufs
+from tests.support.examples import examples
 
 
 def text(value: str) -> bytes:
@@ -124,7 +125,7 @@ def test_made_file_is_whole(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_file_cut_anywhere_says_so(
     tmp_path_factory: pytest.TempPathFactory, builtin_model_path: Path, data: st.DataObject
 ) -> None:
@@ -154,7 +155,7 @@ def test_every_length_of_a_small_file_is_cut_off(tmp_path: Path) -> None:
 
 
 @given(st.data())
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_one_wrong_byte_is_a_model_error_or_nothing(
     tmp_path_factory: pytest.TempPathFactory, builtin_model_path: Path, data: st.DataObject
 ) -> None:

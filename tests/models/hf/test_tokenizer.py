@@ -22,6 +22,7 @@ from glasschat.models.hf.tokenizer import HfTokenizer
 from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer, open_vocabulary
 from glasschat.prompt import ChatMessage, ChatTemplate, decode, encode_content
 from tests.support import ggufs
+from tests.support.examples import examples
 from tests.support.ggufs import CONTROL, SMOLLM_CHARACTERS, USER_DEFINED
 from tests.support.hf_folders import smollm2_folder
 from tests.support.hf_tokenizers import folder_of, sentencepiece_folder
@@ -528,7 +529,7 @@ def test_vocabulary_and_merges_are_read_through_transformers(
 
 @pytest.mark.parametrize(("prefix", "legacy"), LOADING)
 @given(text=anything)
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_sentencepiece_file_is_read_as_llama_cpp_reads_it(
     models: "SentencePieceModels", prefix: bool, legacy: bool, text: str
 ) -> None:
