@@ -11,4 +11,6 @@ def examples(full: int) -> int:
 
     The profile in force scales it: with 20 examples by default, a fifth of `full`.
     """
-    return max(1, round(full * settings.default.max_examples / FULL))
+    profile = settings.default
+    assert profile is not None
+    return max(1, round(full * profile.max_examples / FULL))
