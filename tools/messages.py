@@ -30,8 +30,8 @@ from glasschat.web.error_text import ERROR
 from glasschat.web.language import LOCALE
 
 SOURCE = Path(errors.__file__).parent
-# Where messages are marked: pages, and what the glass box says in sentences.
-SPEAKING = ("web", "glass")
+# Where messages are marked: pages, what the glass box says in sentences, labels of settings.
+SPEAKING = ("web", "glass", "sampling")
 KEYWORDS = {"_": None, "N_": None, "ngettext": (1, 2)}
 
 # Where the errors come from that somebody who chats may meet. Those of models and of the command

@@ -24,17 +24,16 @@ from glasschat.sampling import (
     SamplingParams,
     StageContext,
     TokenHistory,
-    apply_logit_bias,
-    apply_min_length,
-    apply_min_p,
-    apply_no_repeat_ngram,
-    apply_repetition_penalty,
-    apply_temperature,
-    apply_top_k,
-    apply_top_p,
-    apply_typical_p,
     build_stages,
 )
+from glasschat.sampling.processors import (
+    apply_logit_bias,
+    apply_min_length,
+    apply_no_repeat_ngram,
+    apply_repetition_penalty,
+)
+from glasschat.sampling.typical import apply_typical_p
+from glasschat.sampling.warpers import apply_min_p, apply_temperature, apply_top_k, apply_top_p
 from tests.sampling.rows import Row, alive, rows, softmax
 from tests.support.examples import examples
 

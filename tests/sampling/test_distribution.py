@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.sampling import Distribution, apply_top_p
+from glasschat.sampling import Distribution
 from glasschat.sampling.distribution import keep_only
-from glasschat.sampling.warpers import _top_p_sorted
+from glasschat.sampling.warpers import _top_p_sorted, apply_top_p
 from tests.sampling.rows import Row, alive, rows, softmax
 
 

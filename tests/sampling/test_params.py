@@ -1,7 +1,6 @@
 """A wrong setting is refused at once, by name, with its range: never clipped, never ignored."""
 
 import math
-from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -9,11 +8,11 @@ import numpy as np
 import pytest
 
 from glasschat.errors import ParameterError
-from glasschat.sampling import DEFAULT_ORDER, SamplingParams
+from glasschat.sampling import DEFAULT_ORDER, SETTINGS, SamplingParams
 
-NUMBERS = [f for f in fields(SamplingParams) if "low" in f.metadata]
-WHOLE = [f.name for f in NUMBERS if isinstance(f.metadata["low"], int)]
-REAL = [f.name for f in NUMBERS if isinstance(f.metadata["low"], float)]
+NUMBERS = [row for row in SETTINGS.values() if row.is_number]
+WHOLE = [row.name for row in NUMBERS if row.kind == "int"]
+REAL = [row.name for row in NUMBERS if row.kind == "float"]
 OPTIONAL = {"seed", "max_new_tokens"}
 
 
@@ -55,15 +54,15 @@ def test_none_is_unset_where_that_means_something(name: str) -> None:
 
 @pytest.mark.parametrize("name", [f.name for f in NUMBERS])
 def test_just_beyond_the_range_is_refused_and_its_ends_are_not(name: str) -> None:
-    metadata = next(f.metadata for f in NUMBERS if f.name == name)
-    low, high = metadata["low"], metadata["high"]
+    row = SETTINGS[name]
+    low, high = row.low, row.high
     step = 1 if name in WHOLE else 1e-6
     for value in (low - step, high + step * (high if step < 1 else 1)):
         error = refused(name, value)
         assert f"{low:g}" in error.allowed or str(low) in error.allowed
         assert f"{high:g}" in error.allowed or str(high) in error.allowed
     assert getattr(SamplingParams(**{name: high}), name) == high
-    if metadata["open_low"]:
+    if row.open_low:
         assert "above" in refused(name, low).allowed
     else:
         assert getattr(SamplingParams(**{name: low}), name) == low

@@ -16,15 +16,11 @@ from glasschat.sampling import (
     Stage,
     StageContext,
     TokenHistory,
-    apply_frequency_penalty,
-    apply_min_p,
-    apply_presence_penalty,
-    apply_temperature,
-    apply_top_k,
-    apply_top_p,
-    apply_typical_p,
     build_stages,
 )
+from glasschat.sampling.processors import apply_frequency_penalty, apply_presence_penalty
+from glasschat.sampling.typical import apply_typical_p
+from glasschat.sampling.warpers import apply_min_p, apply_temperature, apply_top_k, apply_top_p
 from tests.sampling.rows import Row, alive, make_row, rows
 
 EVERYTHING = SamplingParams(

@@ -3,8 +3,7 @@
 Ranges come from SamplingParams, so that the OpenAPI document, the API and the engine agree.
 """
 
-from dataclasses import fields
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +12,7 @@ from pydantic import (
     Field,
     StringConstraints,
     WithJsonSchema,
+    create_model,
 )
 
 from glasschat.api.errors import invalid_request
@@ -20,12 +20,13 @@ from glasschat.errors import ParameterError
 from glasschat.sampling import (
     DEFAULT_ORDER,
     MAX_CUSTOM_STAGES,
+    SETTINGS,
     CustomStage,
+    Group,
     SamplingParams,
+    Setting,
     StageClasses,
 )
-
-_RANGES = {item.name: item.metadata for item in fields(SamplingParams)}
 
 MOST_CHOICES = 128
 MOST_STOPS = 16
@@ -41,9 +42,9 @@ class RequestModel(BaseModel):
 
 def setting(name: str, summary: str | None = None) -> Any:
     """Return a field with the range of the SamplingParams field `name`. Null means absent."""
-    meta = _RANGES[name]
-    low = {"gt": meta["low"]} if meta["open_low"] else {"ge": meta["low"]}
-    return Field(None, le=meta["high"], description=summary or meta["summary"], **low)
+    row = SETTINGS[name]
+    low: dict[str, Any] = {"gt": row.low} if row.open_low else {"ge": row.low}
+    return Field(None, le=row.high, description=summary or row.summary, **low)
 
 
 Stop = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -76,8 +77,34 @@ class StreamOptions(RequestModel):
     )
 
 
-class ReplySettings(RequestModel):
-    """Settings of a reply. Null is the same as leaving a field out."""
+def _table_field(row: Setting) -> Any:
+    """Return type and field of a setting that OpenAI's interface does not have."""
+    if row.is_number:
+        return ((int if row.kind == "int" else float) | None, setting(row.name))
+    texts: Any = Annotated[list[Stop], Field(max_length=MOST_STOPS)]
+    return (texts | None, Field(None, description=row.summary))
+
+
+# Settings beyond OpenAI's, by their names on the wire.
+_TABLE_FIELDS = {
+    row.wire["glasschat"]: _table_field(row)
+    for row in SETTINGS.values()
+    if "glasschat" in row.wire and row.kind in ("int", "float", "texts")
+}
+if TYPE_CHECKING:
+
+    class _TableSettings(RequestModel):
+        pass
+
+else:
+    _TableSettings = create_model("TableSettings", __base__=RequestModel, **_TABLE_FIELDS)
+
+
+class ReplySettings(_TableSettings):
+    """Settings of a reply. Null is the same as leaving a field out.
+
+    Those that the table of settings has beyond OpenAI's interface are inherited.
+    """
 
     model: str | None = Field(
         None, description="What /v1/models calls the model; left out, the one that is served."
@@ -107,13 +134,7 @@ class ReplySettings(RequestModel):
     )
 
     # Beyond OpenAI.
-    top_k: int | None = setting("top_k")
-    min_p: float | None = setting("min_p")
-    typical_p: float | None = setting("typical_p")
-    repetition_penalty: float | None = setting("repetition_penalty")
-    no_repeat_ngram_size: int | None = setting("no_repeat_ngram_size")
-    min_tokens: int | None = setting("min_new_tokens")
-    ignore_eos: bool | None = Field(None, description=_RANGES["ignore_eos"]["summary"])
+    ignore_eos: bool | None = Field(None, description=SETTINGS["ignore_eos"].summary)
     stop_token_ids: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=100)] | None = (
         Field(None, description="The reply ends at these token ids.")
     )
@@ -141,19 +162,12 @@ class ReplySettings(RequestModel):
 
 
 # OpenAI's defaults, not those of the page: a program gets what the same request gets elsewhere.
-_DEFAULTS = {"temperature": 1.0, "top_p": 1.0, "repetition_penalty": 1.0}
-_SAME_NAME = (
-    "temperature",
-    "top_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "top_k",
-    "min_p",
-    "typical_p",
-    "repetition_penalty",
-    "no_repeat_ngram_size",
-    "ignore_eos",
-)
+_DEFAULTS = {
+    row.name: row.off
+    for row in SETTINGS.values()
+    if row.group is Group.SAMPLING and row.off != row.default
+}
+_API_NAMES = {row.name: row.api_name for row in SETTINGS.values() if row.api_name}
 _SEEDS = 2**64
 
 
@@ -165,17 +179,11 @@ def params_of(
     `limit` is the maximum number of new tokens, `context` the maximum length of prompt and reply.
     """
     given: dict[str, Any] = dict(_DEFAULTS)
-    for name in _SAME_NAME:
-        if (value := getattr(request, name)) is not None:
+    for name, field in _API_NAMES.items():
+        if (value := getattr(request, field)) is not None:
             given[name] = value
     if request.logit_bias is not None:
         given["logit_bias"] = {int(name): bias for name, bias in request.logit_bias.items()}
-    if request.stop is not None:
-        given["stop"] = (request.stop,) if isinstance(request.stop, str) else tuple(request.stop)
-    if request.stop_token_ids is not None:
-        given["stop_token_ids"] = tuple(request.stop_token_ids)
-    if request.stages is not None:
-        given["stages"] = tuple(request.stages)
     if request.own_stages is not None:
         given["own_stages"] = _own_stages(request, classes)
     if request.seed is not None:
@@ -183,7 +191,6 @@ def params_of(
     return SamplingParams(
         max_length=context,
         max_new_tokens=limit,
-        min_new_tokens=request.min_tokens or 0,
         **given,
     )
 

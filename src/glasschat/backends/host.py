@@ -17,7 +17,7 @@ from glasschat.errors import EngineStopped, GlasschatError, ParameterError
 from glasschat.models.base import Model
 from glasschat.models.memory import spare_bytes
 from glasschat.prompt import ChatTemplate, PlainText, PromptFitter, with_turn_end
-from glasschat.sampling import NO_STAGES, SamplingParams, StageClasses
+from glasschat.sampling import NO_STAGES, SETTINGS, SamplingParams, StageClasses
 
 
 class Serving:
@@ -68,9 +68,15 @@ class Serving:
 
 
 def usable(recommended: Mapping[str, float]) -> dict[str, float]:
-    """The recommendations that a reply can be made with; a stranger wrote them."""
+    """Return those of the recommendations that are settings, in their range and type.
+
+    In the order of the table of settings. A stranger wrote them.
+    """
     usable: dict[str, float] = {}
-    for name, value in recommended.items():
+    for name, row in SETTINGS.items():
+        value = recommended.get(row.wire.get("generation_config", ""))
+        if value is None:
+            continue
         # A whole number is often written as a float.
         number = int(value) if isinstance(value, float) and value.is_integer() else value
         setting: dict[str, Any] = {name: number}

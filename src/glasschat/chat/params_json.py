@@ -2,21 +2,16 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from glasschat.chat.node import Origin
 from glasschat.errors import ParameterError
-from glasschat.sampling import CustomStage, SamplingParams
-
-NAMES = frozenset(item.name for item in fields(SamplingParams))
+from glasschat.sampling import SETTINGS, CustomStage, SamplingParams
 
 
 def params_as_json(params: SamplingParams) -> dict[str, Any]:
     """Every setting by its name; the defaults too, which another version may have otherwise."""
-    return some_params_as_json(
-        {item.name: getattr(params, item.name) for item in fields(SamplingParams)}
-    )
+    return some_params_as_json({name: getattr(params, name) for name in SETTINGS})
 
 
 def some_params_as_json(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,7 +36,7 @@ def params_from_json(plain: Mapping[str, Any]) -> SamplingParams:
 
     Raises ParameterError for a value out of its range.
     """
-    known = {name: value for name, value in plain.items() if name in NAMES}
+    known = {name: value for name, value in plain.items() if name in SETTINGS}
     bias = known.get("logit_bias")
     if isinstance(bias, Mapping):
         known["logit_bias"] = {

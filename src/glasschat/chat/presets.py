@@ -7,26 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 from glasschat.errors import ParameterError
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import SETTINGS, Group, SamplingParams
 
 LONGEST_NAME = 60
 
-SAMPLING_FIELDS = (
-    "do_sample",
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "typical_p",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "no_repeat_ngram_size",
-    "own_stages",
-)
+SAMPLING_FIELDS = tuple(row.name for row in SETTINGS.values() if row.group is Group.SAMPLING)
 """How tokens are chosen: every preset decides all of these."""
 
-LIMIT_FIELDS = ("max_length", "max_new_tokens", "min_new_tokens", "stop", "seed")
+LIMIT_FIELDS = tuple(row.name for row in SETTINGS.values() if row.group is Group.LIMIT)
 """What a reply is for: a preset decides those that it names, and leaves the others alone."""
 
 LENGTHS = ("max_length", "max_new_tokens", "min_new_tokens")
@@ -38,8 +26,8 @@ DEFAULTS = SamplingParams()
 class Preset:
     """Settings under a name. `params` are those that it names, by the names of SamplingParams.
 
-    A setting of TASTE that it does not name has its default. Raises ParameterError for a name that
-    is empty or too long, a setting that no preset has, or a value out of its range.
+    A setting of SAMPLING_FIELDS that it does not name has its default. Raises ParameterError for a
+    name that is empty or too long, a setting that no preset has, or a value out of its range.
     """
 
     name: str
@@ -112,7 +100,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def preset_of(name: str, params: SamplingParams) -> Preset:
-    """One's own: all of TASTE, and what else is not as it is by default. Raises ParameterError."""
+    """Return a preset with all of SAMPLING_FIELDS, and those limits that are not the defaults.
+
+    Raises ParameterError.
+    """
     kept = {setting: getattr(params, setting) for setting in SAMPLING_FIELDS}
     for setting in LIMIT_FIELDS:
         if (value := getattr(params, setting)) != getattr(DEFAULTS, setting):
@@ -138,7 +129,11 @@ the model hesitates and few where it is sure (Nguyen et al. 2024, "Turning Up th
 
 MODELS_OWN = "Model's own"
 # What a model's makers leave out is off, as transformers has it.
-_UNNAMED = {"top_p": 1.0, "temperature": 1.0, "repetition_penalty": 1.0}
+_UNNAMED = {
+    name: SETTINGS[name].off
+    for name in SAMPLING_FIELDS
+    if SETTINGS[name].off != SETTINGS[name].default
+}
 
 
 def built_in(recommended: Mapping[str, float]) -> tuple[Preset, ...]:

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,7 +10,7 @@ from glasschat.cli.terminal import fetch_progress, read_standard_input
 from glasschat.config import DEFAULT_HOST, DEFAULT_PORT, ModelOptions, WebOptions
 from glasschat.errors import ModelNotFound, ParameterError
 from glasschat.models.hub import fetch, is_reference
-from glasschat.sampling import CustomStage, SamplingParams
+from glasschat.sampling import SETTINGS, CustomStage, SamplingParams
 
 _MODEL_HELP = {
     "context": "tokens per slot: prompt and reply together (the model's own, at most 8192)",
@@ -20,7 +19,7 @@ _MODEL_HELP = {
     "gpu_layers": "layers to put on the GPU (all, where llama.cpp was built for one)",
 }
 
-_FLAGS = [item for item in fields(SamplingParams) if item.name != "own_stages"]
+_FLAGS = [row for row in SETTINGS.values() if row.kind != "custom"]
 _EXACT = "one slot and no prefix reuse: the same seed gives the same ids every time"
 
 
@@ -141,28 +140,26 @@ def add_raw_argument(parser: argparse._ActionsContainer) -> None:
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
-    """Every field of SamplingParams that a flag can have, in its own name."""
+    """Add a flag for every row of the table of settings, by its name; custom stages have none."""
     group = parser.add_argument_group("sampling")
-    for item in _FLAGS:
-        summary = item.metadata.get("summary", "")
-        default = None if item.default is MISSING else item.default
-        flag = _flag(item.name)
-        if item.name == "do_sample":
+    for row in _FLAGS:
+        flag, summary = _flag(row.name), row.summary
+        if row.kind == "bool" and row.default:
             group.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=None, help="draw (on)"
+                flag, action=argparse.BooleanOptionalAction, default=None, help=summary
             )
-        elif item.name == "ignore_eos":
+        elif row.kind == "bool":
             group.add_argument(flag, action="store_true", default=None, help=summary)
-        elif item.name == "logit_bias":
+        elif row.kind == "bias":
             group.add_argument(flag, action="append", type=_bias, metavar="ID=VALUE", help=summary)
-        elif item.name == "stages":
+        elif row.kind == "order":
             group.add_argument(flag, type=_names, metavar="A,B,…", help=summary)
-        elif item.name in ("stop", "stop_token_ids"):
-            kind: Any = str if item.name == "stop" else int
+        elif row.kind in ("texts", "ids"):
+            kind: Any = str if row.kind == "texts" else int
             group.add_argument(flag, action="append", type=kind, metavar="X", help=summary)
         else:
-            kind = float if isinstance(default, float) else int
-            shown = "unset" if default is None else default
+            kind = float if row.kind == "float" else int
+            shown = "unset" if row.default is None else row.default
             group.add_argument(flag, type=kind, metavar="X", help=f"{summary} ({shown})")
 
 
@@ -207,10 +204,10 @@ def web_options(options: argparse.Namespace) -> WebOptions:
 def sampling_params(options: argparse.Namespace, own: Iterable[CustomStage] = ()) -> SamplingParams:
     """The sampling settings given, the defaults for the rest. Raises ParameterError."""
     given: dict[str, Any] = {"own_stages": tuple(own)}
-    for item in _FLAGS:
-        value = getattr(options, item.name)
+    for row in _FLAGS:
+        value = getattr(options, row.name)
         if value is not None:
-            given[item.name] = value
+            given[row.name] = value
     if "logit_bias" in given:
         given["logit_bias"] = dict(given["logit_bias"])
     return SamplingParams(**given)

@@ -15,12 +15,15 @@ from glasschat.models.hf.folder import CONFIG, GENERATION_CONFIG, TOKENIZER_CONF
 from glasschat.models.hf.safetensors import HEADER_BYTES, TYPES
 from glasschat.models.hf.shards import embedding_of
 from glasschat.models.hf.support import check_supported, is_tested
+from glasschat.sampling import SETTINGS
 
-# What transformers writes there that is no setting of sampling.
+# What generation_config.json recommends: the settings that glasschat has too, and those it has not.
 _SAMPLING = (
-    "do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty",
-    "no_repeat_ngram_size", "num_beams", "penalty_alpha", "max_new_tokens",
-)  # fmt: skip
+    *(r.wire["generation_config"] for r in SETTINGS.values() if "generation_config" in r.wire),
+    "num_beams",
+    "penalty_alpha",
+    "max_new_tokens",
+)
 _SHAPE = {
     "hidden_size": "hidden",
     "num_hidden_layers": "layers",

@@ -10,26 +10,16 @@ from glasschat.glass.trace import Trace
 from glasschat.glass.values import certainly_differ, total_variation_bounds
 from glasschat.glass.what_if import compare_choices
 from glasschat.glass.words import N_, Sentence
-from glasschat.sampling import DEFAULT_ORDER, CustomStage, SamplingParams
+from glasschat.sampling import SETTINGS, CustomStage, SamplingParams
 
-# What each setting is when it does nothing.
+# What is left out one at a time: the settings that turn something on, with their neutral values.
 NEUTRAL: dict[str, Any] = {
-    "logit_bias": {},
-    "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-    "no_repeat_ngram_size": 0,
-    "min_new_tokens": 0,
-    "ignore_eos": False,
-    "temperature": 1.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "typical_p": 1.0,
-    "do_sample": True,
-    "stages": DEFAULT_ORDER,
+    row.name: row.off for row in SETTINGS.values() if row.shapes_choice and not row.part_of
 }
-_WARPERS = frozenset({"temperature", "top_k", "top_p", "min_p", "typical_p"})
+_BY_STAGE = {row.stage.name: row.name for row in SETTINGS.values() if row.stage}
+_WARPERS = frozenset(
+    row.name for row in SETTINGS.values() if row.stage and row.stage.kind == "warper"
+)
 
 # Two distributions that differ by less are equal: sums of float32 differ by more.
 _SAME = 1e-5
@@ -95,7 +85,7 @@ class SettingEffect:
 
 def active_settings(params: SamplingParams) -> tuple[str, ...]:
     """Return the settings that can change a choice, in the order of the stages."""
-    order = [*params.stages]
+    order = [_BY_STAGE.get(name, name) for name in params.stages]
     order.insert(order.index("min_new_tokens") + 1, "ignore_eos")
     named = [*order, "do_sample", "stages"]
     found = [name for name in named if _neutralize(params, name) != params]

@@ -50,7 +50,7 @@ def apply_cut(
         case TopP():
             return _top_p(candidates, stage.top_p)
         case MinP():
-            return _min_p(candidates, stage.min_p)
+            return _cut_below_ratio(candidates, stage.ratio)
         case TypicalP():
             return _typical_p(candidates, stage.typical_p)
 
@@ -127,7 +127,7 @@ def _top_p(candidates: CandidateSet, p: float) -> CandidateSet:
     return candidates.after_cut(kept, ~exact & ~certain_left, candidates.tail.after_cut(left))
 
 
-def _min_p(candidates: CandidateSet, p: float) -> CandidateSet:
+def _cut_below_ratio(candidates: CandidateSet, p: float) -> CandidateSet:
     """Keep those that have at least `p` times the probability of the best one."""
     remaining = candidates.scores > -np.inf
     # The best one of all may be a little better than the best one listed, or be removed.

@@ -50,7 +50,7 @@ def removal_reason(stage: Stage, before: CandidateSet, at: int, *, output_length
             share = float(np.sum(weights[:at])) / total
             return Sentence(_TOP_P, {"better": at, "share": share, "p": stage.top_p})
         case MinP():
-            return Sentence(_MIN_P, {"share": float(weights[at]), "p": stage.min_p})
+            return Sentence(_MIN_P, {"share": float(weights[at]), "p": stage.ratio})
         case NoRepeatNGram():
             return Sentence(_N_GRAM, {"size": stage.size})
         case MinNewTokens():

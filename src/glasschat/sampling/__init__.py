@@ -9,8 +9,8 @@ from glasschat.sampling.distribution import TEMPERATURES, Distribution
 from glasschat.sampling.draw import draw, seeded_draws
 from glasschat.sampling.grammar import Grammar, TokenMatcher
 from glasschat.sampling.history import TokenHistory
-from glasschat.sampling.order import DEFAULT_ORDER, MAX_CUSTOM_STAGES
-from glasschat.sampling.params import SamplingParams
+from glasschat.sampling.order import MAX_CUSTOM_STAGES
+from glasschat.sampling.params import DEFAULT_ORDER, SETTINGS, STAGES, SamplingParams
 from glasschat.sampling.pipeline import build_stages
 from glasschat.sampling.processors import (
     FrequencyPenalty,
@@ -19,26 +19,17 @@ from glasschat.sampling.processors import (
     NoRepeatNGram,
     PresencePenalty,
     RepetitionPenalty,
-    apply_frequency_penalty,
-    apply_logit_bias,
-    apply_min_length,
-    apply_no_repeat_ngram,
-    apply_presence_penalty,
-    apply_repetition_penalty,
 )
 from glasschat.sampling.sampler import Choice, Sampler
+from glasschat.sampling.settings import Group, Setting
 from glasschat.sampling.stages import ShortStage, Stage, StageContext, StageKind
 from glasschat.sampling.trace import TOP_CANDIDATES, StageRecord, StepRecord
-from glasschat.sampling.typical import TypicalP, apply_typical_p
+from glasschat.sampling.typical import TypicalP
 from glasschat.sampling.warpers import (
     MinP,
     Temperature,
     TopK,
     TopP,
-    apply_min_p,
-    apply_temperature,
-    apply_top_k,
-    apply_top_p,
 )
 from glasschat.sampling.workspace import quiet_arithmetic
 
@@ -46,6 +37,8 @@ __all__ = [
     "DEFAULT_ORDER",
     "MAX_CUSTOM_STAGES",
     "NO_STAGES",
+    "SETTINGS",
+    "STAGES",
     "TEMPERATURES",
     "TOP_CANDIDATES",
     "Choice",
@@ -54,6 +47,7 @@ __all__ = [
     "Distribution",
     "FrequencyPenalty",
     "Grammar",
+    "Group",
     "LogitBias",
     "MinNewTokens",
     "MinP",
@@ -62,6 +56,7 @@ __all__ = [
     "RepetitionPenalty",
     "Sampler",
     "SamplingParams",
+    "Setting",
     "ShortStage",
     "Stage",
     "StageClass",
@@ -77,17 +72,6 @@ __all__ = [
     "TopK",
     "TopP",
     "TypicalP",
-    "apply_frequency_penalty",
-    "apply_logit_bias",
-    "apply_min_length",
-    "apply_min_p",
-    "apply_no_repeat_ngram",
-    "apply_presence_penalty",
-    "apply_repetition_penalty",
-    "apply_temperature",
-    "apply_top_k",
-    "apply_top_p",
-    "apply_typical_p",
     "build_stages",
     "draw",
     "load_stages",

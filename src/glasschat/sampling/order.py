@@ -1,57 +1,63 @@
 """The order of stages: those that come with glasschat, with custom stages among them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glasschat.errors import ParameterError
 from glasschat.sampling.custom.stage import CustomStage
-
-PROCESSORS = (
-    "logit_bias",
-    "repetition_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "no_repeat_ngram_size",
-    "min_new_tokens",
-)
-WARPERS = ("temperature", "top_k", "top_p", "min_p", "typical_p")
-
-# Order is data: processors first, then warpers, as transformers runs them.
-DEFAULT_ORDER: tuple[str, ...] = (*PROCESSORS, *WARPERS)
+from glasschat.sampling.settings import StageSlot
 
 MAX_CUSTOM_STAGES = 16
 """The most custom stages that one reply may have."""
 
 
-def validate_custom_stages(own: Any) -> tuple[CustomStage, ...]:
-    """The stages of one's own that a reply has. Raises ParameterError."""
-    allowed = f"at most {MAX_CUSTOM_STAGES} stages of one's own, each once and by a name of its own"
-    if isinstance(own, str) or not isinstance(own, Sequence) or len(own) > MAX_CUSTOM_STAGES:
-        raise ParameterError("own_stages", allowed, own)
-    if not all(isinstance(stage, CustomStage) for stage in own):
-        raise ParameterError("own_stages", allowed, own)
-    names = [stage.name for stage in own]
-    if len({*names, *DEFAULT_ORDER}) < len(names) + len(DEFAULT_ORDER):
-        raise ParameterError("own_stages", allowed, tuple(names))
-    return tuple(own)
+def validate_custom_stages(custom: Any, built_in: Sequence[str]) -> tuple[CustomStage, ...]:
+    """Return the custom stages of a reply as a tuple.
 
-
-def validate_order(order: Any, own: Sequence[CustomStage]) -> tuple[str, ...]:
-    """The order, with those of one's own in it that it does not name.
-
-    A processor goes behind the last processor, a warper to the end. Raises ParameterError.
+    Raises ParameterError for too many, for a name given twice and for one of `built_in`.
     """
-    wanted = (*DEFAULT_ORDER, *(stage.name for stage in own))
+    allowed = f"at most {MAX_CUSTOM_STAGES} stages of one's own, each once and by a name of its own"
+    if isinstance(custom, str) or not isinstance(custom, Sequence):
+        raise ParameterError("own_stages", allowed, custom)
+    if len(custom) > MAX_CUSTOM_STAGES or not all(isinstance(s, CustomStage) for s in custom):
+        raise ParameterError("own_stages", allowed, custom)
+    names = [stage.name for stage in custom]
+    if len({*names, *built_in}) < len(names) + len(built_in):
+        raise ParameterError("own_stages", allowed, tuple(names))
+    return tuple(custom)
+
+
+def validate_order(
+    order: Any, custom: Sequence[CustomStage], built_in: Mapping[str, StageSlot]
+) -> tuple[str, ...]:
+    """Return the order with all stages in it; `built_in` is in the default order.
+
+    A custom processor that the order leaves out goes behind the last processor, a custom warper to
+    the end; a built-in stage that may be left out goes behind the one that precedes it by default.
+    Raises ParameterError.
+    """
+    wanted = (*built_in, *(stage.name for stage in custom))
     allowed = f"each of {', '.join(wanted)} once, in any order"
     names = not isinstance(order, str) and isinstance(order, Sequence)
     if not names or not all(isinstance(name, str) for name in order):
         raise ParameterError("stages", allowed, order)
     placed = list(order)
-    processors = {*PROCESSORS, *(stage.name for stage in own if stage.kind == "processor")}
-    for stage in own:
+    _place_optional(placed, built_in)
+    processors = {slot.name for slot in built_in.values() if slot.kind == "processor"}
+    processors |= {stage.name for stage in custom if stage.kind == "processor"}
+    for stage in custom:
         if stage.name not in placed:
             last = max((at for at, name in enumerate(placed) if name in processors), default=-1)
             placed.insert(last + 1 if stage.kind == "processor" else len(placed), stage.name)
     if sorted(placed) != sorted(wanted):
         raise ParameterError("stages", allowed, tuple(order))
     return tuple(placed)
+
+
+def _place_optional(placed: list[str], built_in: Mapping[str, StageSlot]) -> None:
+    before: list[str] = []
+    for name, slot in built_in.items():
+        if slot.optional and name not in placed:
+            at = next((placed.index(one) + 1 for one in reversed(before) if one in placed), 0)
+            placed.insert(at, name)
+        before.append(name)

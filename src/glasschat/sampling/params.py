@@ -1,22 +1,56 @@
-"""The settings of one reply, in the names of transformers' GenerationConfig."""
+"""The settings of one reply, in the names of transformers' GenerationConfig: the table of settings.
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+A new setting is one field here; a new stage is besides its class, its lesson, and its bounds in
+`glasschat.glass` where what-if is to be exact.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from glasschat.errors import ParameterError
 from glasschat.sampling.custom.stage import CustomStage
-from glasschat.sampling.order import DEFAULT_ORDER, validate_custom_stages, validate_order
+from glasschat.sampling.order import validate_custom_stages, validate_order
+from glasschat.sampling.processors import (
+    FrequencyPenalty,
+    LogitBias,
+    MinNewTokens,
+    NoRepeatNGram,
+    PresencePenalty,
+    RepetitionPenalty,
+)
+from glasschat.sampling.settings import (
+    N_,
+    Setting,
+    StageSlot,
+    limit,
+    read_table,
+    sampling,
+    setting,
+    wire,
+)
+from glasschat.sampling.stages import Stage
+from glasschat.sampling.typical import TypicalP
+from glasschat.sampling.warpers import MinP, Temperature, TopK, TopP
+
+_MOST = 2**31 - 1
 
 
-def setting(default: Any, low: float, high: float, summary: str, *, open_low: bool = False) -> Any:
-    """A numeric field that knows its range; `open_low` leaves the lower bound itself out."""
-    return field(
-        default=default,
-        metadata={"low": low, "high": high, "open_low": open_low, "summary": summary},
-    )
+def _stage(maker: Any, place: int, *, off: Any = 0) -> StageSlot:
+    """Return the slot of a stage that is made with the one setting that has its name."""
+
+    def build(params: "SamplingParams") -> Stage | None:
+        value = getattr(params, maker.name)
+        stage: Stage | None = maker(value) if value != off else None
+        return stage
+
+    return StageSlot(maker.name, maker.kind, place, build)
+
+
+def _build_min_new_tokens(params: "SamplingParams") -> Stage | None:
+    if not params.min_new_tokens and not params.ignore_eos:
+        return None
+    return MinNewTokens(params.min_new_tokens, params.ignore_eos, frozenset(params.stop_token_ids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,163 +60,237 @@ class SamplingParams:
     The defaults are those of the demo that glasschat starts from: temperature 0.7, top-p 0.8,
     repetition penalty 1.005, sampling on. Everything else is off.
 
-    `own_stages` are those that did not come with glasschat. `stages` names all stages: one of
-    one's own that it leaves out is put behind the last processor, or as a warper at the end.
+    `own_stages` are custom stages, those that did not come with glasschat. `stages` names all
+    stages in their order: a custom processor that it leaves out is put behind the last processor,
+    a custom warper at the end.
 
     A wrong value raises ParameterError (a ValueError) with the name, the range and the value.
     """
 
-    do_sample: bool = True
-    temperature: float = setting(
-        0.7, 0.0, 100.0, "Divides the logits: lower is surer, 0 always takes the likeliest token."
+    do_sample: bool = sampling(
+        True,
+        "draw (on)",
+        shapes_choice=True,
+        wire=wire("transformers generation_config", openai="temperature"),
+        widget=(N_("Sample"),),
     )
-    top_k: int = setting(0, 0, 2**31 - 1, "Keeps the k likeliest tokens; 0 is off.")
-    top_p: float = setting(
-        0.8, 0.0, 1.0, "Keeps the fewest tokens whose probabilities reach p; 1 is off."
+    temperature: float = sampling(
+        0.7,
+        "Divides the logits: lower is surer, 0 always takes the likeliest token.",
+        off=1.0,
+        range=(0.0, 100.0),
+        stage=_stage(Temperature, 200, off=1.0),
+        wire=wire("openai generation_config", gguf="temp"),
+        sampler="temperature",
+        plausible=(0.0, 5.0),
+        widget=(N_("Temperature"), N_("Lower is surer; 0 always takes the likeliest token."), 0.01),
     )
-    min_p: float = setting(
-        0.0, 0.0, 1.0, "Drops tokens below this share of the likeliest one's probability; 0 is off."
+    top_p: float = sampling(
+        0.8,
+        "Keeps the fewest tokens whose probabilities reach p; 1 is off.",
+        off=1.0,
+        range=(0.0, 1.0),
+        stage=_stage(TopP, 220, off=1.0),
+        wire=wire("openai generation_config gguf"),
+        sampler="top_p",
+        widget=(N_("Top P"), N_("Keeps the fewest tokens whose probabilities reach p."), 0.01),
     )
-    typical_p: float = setting(
-        1.0,
+    top_k: int = sampling(
+        0,
+        "Keeps the k likeliest tokens; 0 is off.",
+        range=(0, _MOST),
+        stage=_stage(TopK, 210),
+        wire=wire("glasschat vllm sglang llama-server transformers generation_config gguf"),
+        wire_off={"vllm": -1, "sglang": -1},
+        sampler="top_k",
+        plausible=(0, 1_000_000),
+        widget=(N_("Top K"), N_("Keeps the k likeliest tokens; 0 is off."), 1),
+    )
+    min_p: float = sampling(
         0.0,
+        "Drops tokens below this share of the likeliest one's probability; 0 is off.",
+        range=(0.0, 1.0),
+        stage=_stage(MinP, 230),
+        wire=wire("glasschat vllm sglang llama-server transformers generation_config gguf"),
+        sampler="min_p",
+        widget=(N_("Min P"), N_("Drops tokens far below the likeliest; 0 is off."), 0.01),
+    )
+    typical_p: float = sampling(
         1.0,
         "Keeps tokens of typical surprise until they reach p; 1 is off.",
+        range=(0.0, 1.0),
         open_low=True,
+        stage=_stage(TypicalP, 240, off=1.0),
+        wire=wire("glasschat llama-server transformers generation_config gguf"),
+        sampler="typ_p",
+        widget=(N_("Typical P"), N_("Keeps typical surprise; 1 is off."), 0.01),
     )
-    repetition_penalty: float = setting(
-        1.005, 0.0, 100.0, "Weakens tokens seen in prompt or reply; 1 is off.", open_low=True
+    repetition_penalty: float = sampling(
+        1.005,
+        "Weakens tokens seen in prompt or reply; 1 is off.",
+        off=1.0,
+        range=(0.0, 100.0),
+        open_low=True,
+        stage=_stage(RepetitionPenalty, 110, off=1.0),
+        wire=wire(
+            "glasschat vllm sglang transformers generation_config",
+            llama_server="repeat_penalty",
+            gguf="penalty_repeat",
+        ),
+        sampler="penalties",
+        plausible=(0.5, 3.0),
+        widget=(
+            N_("Repetition penalty"),
+            N_("Weakens tokens already seen in prompt or reply; 1 is off."),
+            0.005,
+        ),
     )
-    presence_penalty: float = setting(
-        0.0, -2.0, 2.0, "Subtracted once from tokens seen in the reply; 0 is off."
+    presence_penalty: float = sampling(
+        0.0,
+        "Subtracted once from tokens seen in the reply; 0 is off.",
+        range=(-2.0, 2.0),
+        stage=_stage(PresencePenalty, 120),
+        wire=wire("openai"),
+        sampler="penalties",
+        widget=(
+            N_("Presence penalty"),
+            N_("Subtracted once from tokens already in the reply."),
+            0.1,
+        ),
     )
-    frequency_penalty: float = setting(
-        0.0, -2.0, 2.0, "Subtracted per occurrence from tokens seen in the reply; 0 is off."
+    frequency_penalty: float = sampling(
+        0.0,
+        "Subtracted per occurrence from tokens seen in the reply; 0 is off.",
+        range=(-2.0, 2.0),
+        stage=_stage(FrequencyPenalty, 130),
+        wire=wire("openai"),
+        sampler="penalties",
+        widget=(
+            N_("Frequency penalty"),
+            N_("Subtracted for every time a token is already in the reply."),
+            0.1,
+        ),
     )
-    no_repeat_ngram_size: int = setting(
-        0, 0, 2**31 - 1, "Never repeats a run of this many tokens; 0 is off."
+    no_repeat_ngram_size: int = sampling(
+        0,
+        "Never repeats a run of this many tokens; 0 is off.",
+        range=(0, _MOST),
+        stage=_stage(NoRepeatNGram, 140),
+        wire=wire("glasschat transformers generation_config"),
+        widget=(
+            N_("No repeated runs of"),
+            N_("Tokens; no run of this length appears twice. 0 is off."),
+            1,
+        ),
     )
-    logit_bias: Mapping[int, float] = field(
-        default_factory=dict, metadata={"summary": "Added to the logit of each token id named."}
+    logit_bias: Mapping[int, float] = setting(
+        {},
+        "Added to the logit of each token id named.",
+        factory=dict,
+        stage=_stage(LogitBias, 100, off={}),
+        wire=wire("openai"),
+        kind="bias",
     )
-    max_length: int = setting(
-        8192, 1, 2**31 - 1, "Prompt and reply together, in tokens; bounded by the context."
+    max_length: int = limit(
+        8192,
+        "Prompt and reply together, in tokens; bounded by the context.",
+        range=(1, _MOST),
+        wire=wire(openai="max_tokens"),
+        widget=(N_("Max Length"),),
     )
-    max_new_tokens: int | None = setting(
-        None, 1, 2**31 - 1, "The reply alone, in tokens; unset is as many as max length allows."
+    max_new_tokens: int | None = limit(
+        None,
+        "The reply alone, in tokens; unset is as many as max length allows.",
+        range=(1, _MOST),
+        wire=wire(openai="max_tokens"),
+        widget=(N_("Longest reply"), N_("In tokens."), 1),
     )
-    min_new_tokens: int = setting(
-        0, 0, 2**31 - 1, "No end token, and no stop, before this many tokens."
+    min_new_tokens: int = limit(
+        0,
+        "No end token, and no stop, before this many tokens.",
+        range=(0, _MOST),
+        stage=StageSlot("min_new_tokens", "processor", 150, _build_min_new_tokens),
+        wire=wire("transformers", glasschat="min_tokens", vllm="min_tokens", sglang="min_tokens"),
+        widget=(N_("Least reply"), N_("Tokens before the reply may end."), 1),
     )
-    ignore_eos: bool = field(
-        default=False, metadata={"summary": "Suppress end tokens for the whole reply."}
+    ignore_eos: bool = setting(
+        False,
+        "Suppress end tokens for the whole reply.",
+        shapes_choice=True,
+        wire=wire("glasschat vllm sglang llama-server"),
     )
-    stop: tuple[str, ...] = field(
-        default=(), metadata={"summary": "End the reply before this text; may be given again."}
+    stop: tuple[str, ...] = limit(
+        (),
+        "End the reply before this text; may be given again.",
+        wire=wire("openai"),
+        widget=(N_("Stop at"),),
+        kind="texts",
     )
-    stop_token_ids: tuple[int, ...] = field(
-        default=(), metadata={"summary": "End the reply at this token id; may be given again."}
+    stop_token_ids: tuple[int, ...] = setting(
+        (),
+        "End the reply at this token id; may be given again.",
+        wire=wire("glasschat vllm sglang"),
+        kind="ids",
     )
-    seed: int | None = setting(
-        None, 0, 2**64 - 1, "The same seed gives the same draws; unset is a new one each time."
+    seed: int | None = limit(
+        None,
+        "The same seed gives the same draws; unset is a new one each time.",
+        range=(0, 2**64 - 1),
+        wire=wire("openai"),
+        widget=(N_("Seed"),),
     )
-    stages: tuple[str, ...] = field(
-        default=DEFAULT_ORDER, metadata={"summary": "The order in which the stages run."}
+    stages: tuple[str, ...] = setting(
+        (),
+        "The order in which the stages run.",
+        factory=lambda: DEFAULT_ORDER,
+        shapes_choice=True,
+        wire=wire("glasschat", llama_server="samplers"),
+        kind="order",
     )
-    own_stages: tuple[CustomStage, ...] = ()
+    own_stages: tuple[CustomStage, ...] = sampling(
+        (), "", kind="custom", widget=(N_("Stages of your own"),)
+    )
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if "low" in item.metadata:
-                object.__setattr__(self, item.name, _checked_number(item, value))
-        for name in ("do_sample", "ignore_eos"):
-            if not isinstance(getattr(self, name), bool):
-                raise ParameterError(name, "true or false", getattr(self, name))
-        object.__setattr__(self, "logit_bias", _checked_bias(self.logit_bias))
-        object.__setattr__(self, "stop", _checked_stop(self.stop))
-        object.__setattr__(self, "stop_token_ids", _checked_ids(self.stop_token_ids))
-        object.__setattr__(self, "own_stages", validate_custom_stages(self.own_stages))
-        object.__setattr__(self, "stages", validate_order(self.stages, self.own_stages))
+        for row in _CHECK_ORDER:
+            object.__setattr__(self, row.name, row.validate(getattr(self, row.name)))
+        custom = validate_custom_stages(self.own_stages, DEFAULT_ORDER)
+        object.__setattr__(self, "own_stages", custom)
+        object.__setattr__(self, "stages", validate_order(self.stages, custom, STAGES))
 
     @property
     def greedy(self) -> bool:
         """Whether the likeliest token is taken without a draw."""
         return not self.do_sample or self.temperature == 0.0
 
-    def without(self, own_stage: str) -> "SamplingParams":
-        """The same settings without that stage of one's own."""
+    def without(self, custom_stage: str) -> "SamplingParams":
+        """Return the same settings without the custom stage of that name."""
         return replace(
             self,
-            own_stages=tuple(stage for stage in self.own_stages if stage.name != own_stage),
-            stages=tuple(name for name in self.stages if name != own_stage),
+            own_stages=tuple(stage for stage in self.own_stages if stage.name != custom_stage),
+            stages=tuple(name for name in self.stages if name != custom_stage),
         )
 
 
-def _range_text(metadata: Mapping[str, Any]) -> str:
-    low, high = metadata["low"], metadata["high"]
-    if isinstance(low, int):
-        return f"a whole number between {low} and {high}"
-    if metadata["open_low"]:
-        return f"a number above {low:g} and at most {high:g}"
-    return f"a number between {low:g} and {high:g}"
+_ROWS = read_table(SamplingParams)
 
+STAGES: Mapping[str, StageSlot] = MappingProxyType(
+    {
+        slot.name: slot
+        for slot in sorted(
+            (row.stage for row in _ROWS.values() if row.stage), key=lambda slot: slot.place
+        )
+    }
+)
+"""The stages that come with glasschat by name, in their default order."""
 
-def _checked_number(item: Any, value: Any) -> Any:
-    if value is None and item.default is None:
-        return None
-    whole = not isinstance(item.default, float)
-    wrong = ParameterError(item.name, _range_text(item.metadata), value)
-    if isinstance(value, bool) or not hasattr(value, "__index__" if whole else "__float__"):
-        raise wrong
-    try:
-        number = int(value) if whole else float(value)
-    except (TypeError, ValueError, OverflowError):  # an array, or a number beyond every float
-        raise wrong from None
-    low, high = item.metadata["low"], item.metadata["high"]
-    if not low <= number <= high:  # a NaN is not, either
-        raise wrong
-    if item.metadata["open_low"] and number == low:
-        raise wrong
-    return number
+DEFAULT_ORDER: tuple[str, ...] = tuple(STAGES)
+"""Processors first, then warpers, as transformers runs them."""
 
+SETTINGS: Mapping[str, Setting] = MappingProxyType(
+    {**_ROWS, "stages": replace(_ROWS["stages"], default=DEFAULT_ORDER, off=DEFAULT_ORDER)}
+)
+"""The table of settings: every row by its name."""
 
-def _checked_bias(bias: Any) -> Mapping[int, float]:
-    allowed = "a mapping of token ids to numbers between -1e38 and 1e38 (-inf forbids a token)"
-    if not isinstance(bias, Mapping):
-        raise ParameterError("logit_bias", allowed, bias)
-    checked: dict[int, float] = {}
-    for token_id, value in bias.items():
-        if isinstance(token_id, bool) or not hasattr(token_id, "__index__") or int(token_id) < 0:
-            raise ParameterError("logit_bias", allowed, token_id)
-        checked[int(token_id)] = _checked_bias_value(value, allowed)
-    return MappingProxyType(checked)
-
-
-def _checked_bias_value(value: Any, allowed: str) -> float:
-    wrong = ParameterError("logit_bias", allowed, value)
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise wrong
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise wrong from None
-    if number != -math.inf and not abs(number) <= 1e38:
-        raise wrong
-    return number
-
-
-def _checked_stop(stop: Any) -> tuple[str, ...]:
-    texts = (stop,) if isinstance(stop, str) else stop
-    if not isinstance(texts, Sequence) or not all(isinstance(t, str) and t for t in texts):
-        raise ParameterError("stop", "one or more texts that are not empty", stop)
-    return tuple(texts)
-
-
-def _checked_ids(ids: Any) -> tuple[int, ...]:
-    whole = isinstance(ids, Sequence) and not isinstance(ids, str | bytes)
-    if not whole or not all(
-        hasattr(i, "__index__") and not isinstance(i, bool) and int(i) >= 0 for i in ids
-    ):
-        raise ParameterError("stop_token_ids", "token ids of at least 0", ids)
-    return tuple(int(i) for i in ids)
+# Numbers are checked before switches, these before the rest: the first wrong one is named.
+_CHECK_ORDER = sorted(_ROWS.values(), key=lambda row: (not row.is_number, row.kind != "bool"))

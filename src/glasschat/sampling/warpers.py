@@ -191,11 +191,11 @@ class MinP(_Warper):
     """Drops tokens far below the likeliest one."""
 
     name: ClassVar[str] = "min_p"
-    min_p: float
+    ratio: float
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """See `apply_min_p`."""
-        return apply_min_p(scores, self.min_p, context.distribution(scores))
+        return apply_min_p(scores, self.ratio, context.distribution(scores))
 
     def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
         """See ShortStage.narrow."""
@@ -204,9 +204,9 @@ class MinP(_Warper):
         for score in scores:
             # No total is needed: it divides both sides of the comparison.
             share = math.exp(score - scores[0])
-            if share < self.min_p * (1 - DOUBT):
+            if share < self.ratio * (1 - DOUBT):
                 break
-            if share < self.min_p * (1 + DOUBT):
+            if share < self.ratio * (1 + DOUBT):
                 return None
             keep += 1
         return _keep_surely(shortlist, keep)

@@ -1,29 +1,14 @@
 """What servers of each kind take beyond OpenAI's own fields, and how they are asked to go on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from glasschat.sampling import SamplingParams
+from glasschat.sampling import SETTINGS
 
-# Settings that OpenAI's interface has fields for; lengths are bounded here.
-_OPENAI = frozenset(
-    {
-        "do_sample",
-        "temperature",
-        "top_p",
-        "presence_penalty",
-        "frequency_penalty",
-        "logit_bias",
-        "max_length",
-        "max_new_tokens",
-        "stop",
-        "seed",
-    }
-)
-_BEYOND_OPENAI = frozenset(item.name for item in fields(SamplingParams)) - _OPENAI
+_BEYOND_OPENAI = frozenset(row.name for row in SETTINGS.values() if row.beyond_openai)
 SIGNED = 2**63 - 1
 
 
@@ -72,26 +57,27 @@ class Dialect:
         return (_BEYOND_OPENAI - self.fields.keys()) | self.ignored
 
 
-# The name of a field is the setting's own wherever nothing else is said.
-def _fields(*same: str, **other: str) -> Mapping[str, str]:
-    return MappingProxyType({**{name: name for name in same}, **other})
+def _fields(kind: str) -> Mapping[str, str]:
+    """Return the fields that the table of settings has for a kind of server, by setting."""
+    return MappingProxyType(
+        {row.name: row.wire[kind] for row in SETTINGS.values() if kind in row.wire}
+    )
+
+
+def _off(kind: str) -> Mapping[str, Any]:
+    """Return the neutral values on the wire that differ from the settings' own, by setting."""
+    return MappingProxyType(
+        {row.name: row.wire_off[kind] for row in SETTINGS.values() if kind in row.wire_off}
+    )
 
 
 _CONTINUE = MappingProxyType({"add_generation_prompt": False, "continue_final_message": True})
-_BOTH = ("repetition_penalty", "top_k", "min_p", "ignore_eos", "stop_token_ids")
-_PENALTIES = ("repetition_penalty", "presence_penalty", "frequency_penalty")
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
     {
         "glasschat": Dialect(
             "glasschat",
-            fields=_fields(
-                *_BOTH,
-                "typical_p",
-                "no_repeat_ngram_size",
-                "stages",
-                min_new_tokens="min_tokens",
-            ),
+            fields=_fields("glasschat"),
             # The last turn of a conversation goes on there by itself.
             go_on={},
             counting=Counting.MESSAGES,
@@ -100,34 +86,27 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         ),
         "vllm": Dialect(
             "vLLM",
-            fields=_fields(*_BOTH, min_new_tokens="min_tokens"),
-            off=MappingProxyType({"top_k": -1}),
+            fields=_fields("vllm"),
+            off=_off("vllm"),
             go_on=_CONTINUE,
             counting=Counting.VLLM,
         ),
         "sglang": Dialect(
             "SGLang",
-            fields=_fields(*_BOTH, min_new_tokens="min_tokens"),
-            off=MappingProxyType({"top_k": -1}),
+            fields=_fields("sglang"),
+            off=_off("sglang"),
             go_on=_CONTINUE,
         ),
         "llama-server": Dialect(
             "llama-server",
-            fields=_fields(
-                "top_k",
-                "min_p",
-                "typical_p",
-                "ignore_eos",
-                repetition_penalty="repeat_penalty",
-                stages="samplers",
-            ),
+            fields=_fields("llama-server"),
             go_on=_CONTINUE,
             always=MappingProxyType({"return_progress": True}),
             stage_names=MappingProxyType(
                 {
-                    **dict.fromkeys(_PENALTIES, "penalties"),
-                    **{name: name for name in ("temperature", "top_k", "top_p", "min_p")},
-                    "typical_p": "typ_p",
+                    row.stage.name: row.sampler
+                    for row in SETTINGS.values()
+                    if row.stage and row.sampler
                 }
             ),
             window="repeat_last_n",
@@ -137,15 +116,7 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         ),
         "transformers": Dialect(
             "transformers serve",
-            fields=_fields(
-                "do_sample",
-                "top_k",
-                "min_p",
-                "typical_p",
-                "repetition_penalty",
-                "no_repeat_ngram_size",
-                "min_new_tokens",
-            ),
+            fields=_fields("transformers"),
             wrapped_in="generation_config",
             # Its frequency_penalty is added to a repetition penalty of 1: something else.
             ignored=frozenset({"presence_penalty", "frequency_penalty"}),

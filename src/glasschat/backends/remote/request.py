@@ -2,22 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from glasschat.backends.remote.dialect import Dialect, samplers
 from glasschat.errors import ParameterError
 from glasschat.prompt import ChatMessage
-from glasschat.sampling import DEFAULT_ORDER, SamplingParams
+from glasschat.sampling import DEFAULT_ORDER, SETTINGS, SamplingParams
 
 MOST_TOP_LOGPROBS = 20
 _FEWER = {20: 5, 5: 0, 0: None}
-
-_OFF: dict[str, Any] = {
-    **{item.name: item.default for item in fields(SamplingParams)},
-    "logit_bias": {},
-    "repetition_penalty": 1.0,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +41,7 @@ def effective_params(params: SamplingParams, dialect: Dialect) -> SamplingParams
     """The settings with those off that do nothing at such a server."""
     # No server knows a stage that did not come with glasschat.
     known = tuple(name for name in params.stages if name in DEFAULT_ORDER)
-    off = {name: _OFF[name] for name in dialect.not_taken}
+    off = {name: SETTINGS[name].off for name in dialect.not_taken}
     return replace(params, **{"stages": known, **off})
 
 
@@ -130,11 +124,11 @@ def _beyond(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
         value = getattr(params, name)
         if name == "stages":
             value = samplers(dialect, value)
-        elif name == "stop_token_ids":
+        elif isinstance(value, tuple):
             value = list(value)
         elif name == "do_sample":
             value = not params.greedy
-        elif value == _OFF[name] and name in dialect.off:
+        elif value == SETTINGS[name].off and name in dialect.off:
             value = dialect.off[name]
         body[wire] = value
     return {dialect.wrapped_in: json.dumps(body)} if dialect.wrapped_in else body

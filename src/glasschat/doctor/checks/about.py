@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from glasschat.doctor.facts import Facts
 from glasschat.doctor.finding import Finding, failed, passed, warned
 from glasschat.doctor.words import number, parted, plural, quoted, size, some
+from glasschat.sampling import SETTINGS
 
 # Meta's 3.1 and later name a context of 131,072 and bring it about by scaled frequencies; files
 # converted before July 2024 lack them, and go wrong beyond what 3.0 was trained for.
@@ -23,16 +24,12 @@ _NAMED = {
     "num_key_value_heads": "of keys and values",
     "num_experts": "experts",
 }
-# Outside these a recommendation is a mistake: name, smallest, largest.
+# Outside these a recommendation is a mistake; by the names of folders and of GGUF files.
 _RANGES = {
-    "temperature": (0.0, 5.0),
-    "temp": (0.0, 5.0),
-    "top_p": (0.0, 1.0),
-    "min_p": (0.0, 1.0),
-    "typical_p": (0.0, 1.0),
-    "top_k": (0, 1_000_000),
-    "repetition_penalty": (0.5, 3.0),
-    "penalty_repeat": (0.5, 3.0),
+    name: row.plausible
+    for row in SETTINGS.values()
+    if "gguf" in row.wire
+    for name in (row.wire["generation_config"], row.wire["gguf"])
 }
 
 

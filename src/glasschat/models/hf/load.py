@@ -123,20 +123,15 @@ def check_libraries() -> None:
 
 
 def recommended_sampling(generation_config: Mapping[str, Any]) -> Mapping[str, float]:
-    """What generation_config.json recommends of the settings that glasschat has too."""
-    found: dict[str, float] = {}
-    for name in (
-        "temperature",
-        "top_p",
-        "top_k",
-        "min_p",
-        "typical_p",
-        "repetition_penalty",
-        "no_repeat_ngram_size",
-    ):
-        value = generation_config.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            found[name] = value
+    """Return the numbers of generation_config.json, and do_sample where it is false.
+
+    Which of them are settings, and in their range, is for whoever knows settings to say.
+    """
+    found: dict[str, float] = {
+        name: value
+        for name, value in generation_config.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
     if generation_config.get("do_sample") is False:
         found["do_sample"] = False
     return found

@@ -10,8 +10,7 @@ from glasschat.sampling.custom.guard import GuardedStage, describe_error
 from glasschat.sampling.custom.stage import CustomStage, Value, is_name
 from glasschat.sampling.custom.stage_setting import StageSetting, as_label
 from glasschat.sampling.grammar import Grammar
-from glasschat.sampling.order import DEFAULT_ORDER
-from glasschat.sampling.params import SamplingParams
+from glasschat.sampling.params import DEFAULT_ORDER, SamplingParams
 from glasschat.sampling.stages import Stage, StageKind
 
 # Names that records and pages use for something else.
