@@ -1,4 +1,4 @@
-"""`python -m glasschat`."""
+"""Runs the command line for `python -m glasschat`."""
 
 import sys
 

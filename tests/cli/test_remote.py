@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 
 from glasschat.cli import build_parser, main
-from glasschat.cli.remote_arguments import KINDS, VARIABLE, remote_backend
-from glasschat.cli.remotes_file import other_backends
+from glasschat.cli.remote_arguments import (
+    KINDS,
+    VARIABLE,
+    additional_remotes,
+    remote_backend,
+)
 from glasschat.errors import ServerError
 from tests.support.browser import free_port
 from tests.support.fake_remote import delta, fake_remote, replying, token
@@ -163,7 +167,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_several_servers_by_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path, REMOTES)
-    backends = other_backends(build_parser().parse_args(["web", "--remotes", str(file)]))
+    backends = additional_remotes(build_parser().parse_args(["web", "--remotes", str(file)]))
     fast, large = backends["fast"]._options, backends["large"]._options
     for backend in backends.values():
         backend.close()
@@ -191,6 +195,6 @@ def test_a_file_that_is_wrong_is_refused_and_its_keys_not_repeated(
 ) -> None:
     options = build_parser().parse_args(["web", "--remotes", str(written(tmp_path, text))])
     with pytest.raises(ServerError) as caught:
-        other_backends(options)
+        additional_remotes(options)
     assert words in str(caught.value)
     assert "secret" not in str(caught.value)

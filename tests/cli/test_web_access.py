@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from glasschat.cli import build_parser, main
-from glasschat.cli.access_options import chosen_access
+from glasschat.cli.access_options import access_from_options
 from glasschat.cli.arguments import web_options
 from glasschat.cli.login_file import read_login
 from glasschat.config import WebOptions
@@ -62,7 +62,7 @@ def parsed(*arguments: object) -> argparse.Namespace:
 
 def chosen(*arguments: object) -> tuple[Access, WebOptions]:
     options = parsed(*arguments)
-    return chosen_access(options, web_options(options))
+    return access_from_options(options, web_options(options))
 
 
 def refused(*arguments: object) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from glasschat.backends import LocalBackend
 from glasschat.chat import Library
 from glasschat.chat.store import open_store
-from glasschat.cli.own_stages import stage_classes
+from glasschat.cli.stage_arguments import stage_classes
 from glasschat.config import WebOptions
 from glasschat.models.base import Model
 from glasschat.web.server import serve

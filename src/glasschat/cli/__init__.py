@@ -1,8 +1,8 @@
-"""The commands: parse and call, nothing else.
+"""The command line: parses arguments, and calls the package that does the work.
 
-Exit codes: 0 done, 1 the reply, the engine or a comparison failed on the way, 2 something has to
-be given or set up otherwise, 130 interrupted. Rooms that are slow to import are imported by the
-command that needs them.
+Exit codes: 0 done; 1 a reply, the engine or a comparison failed; 2 an argument or the set-up has
+to be changed; 130 interrupted. Packages that are slow to import are imported by the command that
+needs them.
 """
 
 import importlib
@@ -21,17 +21,16 @@ from glasschat.cli.arguments import (
     add_serve_arguments,
     add_web_arguments,
 )
-from glasschat.cli.own_stages import add_stage_arguments
-from glasschat.cli.planning import add_cache_argument, add_more_models_argument
-from glasschat.cli.remote_arguments import add_remote_arguments
-from glasschat.cli.remotes_file import add_remotes_argument
-from glasschat.cli.storing import add_store_arguments
-from glasschat.cli.terminal import write_what_can_be_written
+from glasschat.cli.model_plans import add_also_argument, add_cache_argument
+from glasschat.cli.remote_arguments import add_remote_arguments, add_remotes_argument
+from glasschat.cli.stage_arguments import add_stage_arguments
+from glasschat.cli.store_arguments import add_store_arguments
+from glasschat.cli.terminal import replace_unencodable_characters
 from glasschat.errors import EngineError, GlasschatError
 
 
 def build_parser() -> Parser:
-    """The whole command line."""
+    """Build the parser of all commands."""
     parser = Parser(
         prog="glasschat",
         description="A self-hosted web chat for Llama-3-class models, with a glass box behind it.",
@@ -42,7 +41,7 @@ def build_parser() -> Parser:
 
     web = commands.add_parser("web", help="serve the chat", description=_WEB)
     web.add_argument("model", nargs="?", metavar="MODEL", help=_MODEL)
-    add_more_models_argument(web)
+    add_also_argument(web)
     add_cache_argument(web)
     add_web_arguments(web)
     add_remote_arguments(web)
@@ -109,15 +108,15 @@ def build_parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command and return its exit code."""
     options = build_parser().parse_args(arguments)
-    write_what_can_be_written()
+    replace_unencodable_characters()
     try:
         return _command(options.command)(options)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has enough; Python would complain when it closes stdout.
+        # The reader of the pipe has closed it. Python would complain when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except EngineError as error:

@@ -1,4 +1,4 @@
-"""Who may come in, as the command line says it."""
+"""Reads the flags that say who may use the pages: --password, --login and --open."""
 
 import argparse
 import getpass
@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from glasschat.cli.login_file import read_login
-from glasschat.cli.secret_files import read_secret, warn_of_readers
+from glasschat.cli.secret_files import read_secret, warn_if_others_can_read
 from glasschat.cli.terminal import warn
 from glasschat.config import LOOPBACK_HOSTS, WebOptions
 from glasschat.errors import MissingExtra, ServerError
@@ -25,12 +25,14 @@ from glasschat.web.access.shared import SharedAccess
 VARIABLE = "GLASSCHAT_PASSWORD"
 
 
-def chosen_access(options: argparse.Namespace, where: WebOptions) -> tuple[Access, WebOptions]:
-    """The access that is asked for, and `where` with the names that it brings.
+def access_from_options(
+    options: argparse.Namespace, where: WebOptions
+) -> tuple[Access, WebOptions]:
+    """Return the access that the flags ask for, and `where` with the host names that it adds.
 
-    What is unwise about it goes to standard error. Raises ServerError, and MissingExtra.
+    Prints warnings about risks to standard error. Raises ServerError, MissingExtra.
     """
-    # Not for programs that this one starts.
+    # Removed from the environment: programs that this one starts must not inherit the password.
     variable = os.environ.pop(VARIABLE, None)
     given = {
         "--password": options.password,
@@ -43,8 +45,8 @@ def chosen_access(options: argparse.Namespace, where: WebOptions) -> tuple[Acces
     if len(ways) > 1:
         raise ServerError(f"{ways[0]} and {ways[1]} are two ways to come in: give one of them")
     if options.login is not None:
-        settings = _login(options.login)
-        _warn_of_login(settings, where)
+        settings = _login_settings(options.login)
+        _warn_of_other_port(settings, where)
         hosts = (*where.allowed_hosts, settings.host)
         return LoginAccess(settings), replace(where, allowed_hosts=hosts)
     if not ways:
@@ -61,14 +63,14 @@ def chosen_access(options: argparse.Namespace, where: WebOptions) -> tuple[Acces
 
 def _password(options: argparse.Namespace, variable: str | None) -> Password:
     if variable is not None:
-        return _checked(variable, f"the password in {VARIABLE}")
+        return _checked_password(variable, f"the password in {VARIABLE}")
     if options.password_file is not None:
-        return _checked(
-            _first_line(options.password_file), f"the password in {options.password_file}"
+        return _checked_password(
+            _read_password_file(options.password_file), f"the password in {options.password_file}"
         )
     model = options.model
     if model and not is_reference(model) and not Path(model).exists():
-        # It is not repeated: it may be the password.
+        # The message does not repeat the argument: it may be the password.
         raise ServerError(
             "--password takes no value, which others would see in the list of processes: it asks "
             "for the password here (and what follows it is no model)"
@@ -79,7 +81,7 @@ def _password(options: argparse.Namespace, variable: str | None) -> Password:
         )
     try:
         text = getpass.getpass("Password for all visitors: ")
-        password = _checked(text, "this password")
+        password = _checked_password(text, "this password")
         again = getpass.getpass("The same again: ")
     except EOFError:
         raise ServerError("no password was typed: give --password-file, or type one") from None
@@ -88,7 +90,7 @@ def _password(options: argparse.Namespace, variable: str | None) -> Password:
     return password
 
 
-def _checked(text: str, what: str) -> Password:
+def _checked_password(text: str, what: str) -> Password:
     if not SHORTEST <= len(text) <= LONGEST:
         raise ServerError(
             f"{what} has {len(text):,} characters: give it {SHORTEST} to {LONGEST}, or it is "
@@ -99,26 +101,26 @@ def _checked(text: str, what: str) -> Password:
     return Password(text)
 
 
-def _first_line(file: Path) -> str:
+def _read_password_file(file: Path) -> str:
     try:
         text = read_secret(file, f"the password in {file}")
     except UnicodeDecodeError:
         raise ServerError(f"the password in {file} is no text in UTF-8: save it as that") from None
-    warn_of_readers(file)
+    warn_if_others_can_read(file)
     return text.partition("\n")[0].removesuffix("\r")
 
 
-def _login(file: Path) -> LoginSettings:
+def _login_settings(file: Path) -> LoginSettings:
     if importlib.util.find_spec("authlib") is None or importlib.util.find_spec("httpx") is None:
         raise MissingExtra("--login needs Authlib and httpx: pip install 'glasschat[login]'")
     settings = read_login(file)
-    warn_of_readers(file)
+    warn_if_others_can_read(file)
     return settings
 
 
-def _warn_of_login(settings: LoginSettings, where: WebOptions) -> None:
-    here = urlsplit(settings.redirect_uri)
-    port = here.port or {"http": 80, "https": 443}[here.scheme]
+def _warn_of_other_port(settings: LoginSettings, where: WebOptions) -> None:
+    redirect = urlsplit(settings.redirect_uri)
+    port = redirect.port or {"http": 80, "https": 443}[redirect.scheme]
     if settings.host in LOOPBACK_HOSTS and port != where.port:
         warn(
             f"redirect_uri leads to port {port}, and this server listens on {where.port}: "

@@ -1,20 +1,21 @@
-"""How the API is served, as the command line says it."""
+"""Flags of the API, the same for `web` and `serve`."""
 
 import argparse
 import os
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from glasschat.cli.secret_files import read_secret, warn_of_readers
 from glasschat.errors import ServerError
+
+if TYPE_CHECKING:
+    from glasschat.api import ApiOptions, Key
 
 VARIABLE = "GLASSCHAT_API_KEY"
 DRAIN_S = 30.0
 
 
 def add_api_arguments(parser: argparse.ArgumentParser) -> None:
-    """Keys, limits, logs. The same for `web` and `serve`."""
+    """Add the flags for keys, limits and logs of the API."""
     group = parser.add_argument_group(
         "API", "OpenAI's interface, on the same port: see docs/api.md."
     )
@@ -58,12 +59,12 @@ def add_api_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def api_options(options: argparse.Namespace, *, is_open: bool) -> Any:
-    """The ApiOptions that are asked for; `is_open` says that no key is needed if none is given.
+def api_options(options: argparse.Namespace, *, is_open: bool) -> "ApiOptions":
+    """Return the ApiOptions that the flags ask for. Raises ServerError, ParameterError.
 
-    Raises ServerError, ParameterError.
+    `is_open` says that requests need no key if there are no keys.
     """
-    # Slow to import, and for two commands only.
+    # Imported here: pydantic and Starlette are slow to import, and other commands need neither.
     from glasschat.api import ApiOptions, Keyring
 
     return ApiOptions(
@@ -77,39 +78,19 @@ def api_options(options: argparse.Namespace, *, is_open: bool) -> Any:
     )
 
 
-def _keys(options: argparse.Namespace) -> list[Any]:
+def _keys(options: argparse.Namespace) -> "list[Key]":
     from glasschat.api import Key
 
-    # Not for programs that this one starts.
+    # Removed from the environment: programs that this one starts must not inherit the key.
     variable = os.environ.pop(VARIABLE, None)
     keys = []
     for name, secret in (("--api-key", options.api_key), (VARIABLE, variable)):
         if secret is not None:
             keys.append(Key.from_secret(name, secret))
     if options.api_key_file is not None:
-        for name, table in _tables(options.api_key_file).items():
-            keys.append(Key.from_secret(name, table["key"], table.get("most_running")))
+        from glasschat.cli.key_file import read_keys
+
+        keys += read_keys(options.api_key_file)
     if len({key.digest for key in keys}) < len(keys):
         raise ServerError("two names have the same API key: give each its own")
     return keys
-
-
-def _tables(file: Path) -> dict[str, dict[str, Any]]:
-    """The names in the file, each with its key. Errors never repeat what is in it."""
-    try:
-        content = tomllib.loads(read_secret(file, f"the API keys in {file}"))
-    except ValueError:
-        raise ServerError(f"{file} is no TOML: see docs/api.md for what belongs in it") from None
-    for name, table in content.items():
-        if not isinstance(table, dict) or not isinstance(table.get("key"), str):
-            raise ServerError(f'{file}: {name} has no key: write [{name}], and below it key = "…"')
-        unknown = sorted(table.keys() - {"key", "most_running"})
-        if unknown:
-            raise ServerError(f"{file}: [{name}] has {unknown[0]}, which means nothing here")
-        most = table.get("most_running")
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int)):
-            raise ServerError(f"{file}: most_running of [{name}] is a whole number")
-    if not content:
-        raise ServerError(f"{file} has no API keys: see docs/api.md for what belongs in it")
-    warn_of_readers(file)
-    return content

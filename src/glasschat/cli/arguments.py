@@ -1,4 +1,4 @@
-"""Flags: made from the settings themselves, so that none is forgotten."""
+"""Flags that several commands share. Those of the settings are generated from the settings."""
 
 import argparse
 import sys
@@ -24,7 +24,7 @@ _EXACT = "one slot and no prefix reuse: the same seed gives the same ids every t
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose complaints are one line."""
+    """An argument parser that reports a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
         """Print one line that names the mistake, and exit with 2."""
@@ -32,13 +32,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_web_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the chat is served."""
+    """Add the flags for the address of the pages, and for who may use them."""
     _add_port_arguments(parser)
     add_access_arguments(parser)
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
-    """Where the API is served without the chat."""
+    """Add the flags for the address of the API without pages."""
     _add_port_arguments(parser)
     parser.add_argument(
         "--open",
@@ -67,7 +67,7 @@ def _add_host_argument(parser: argparse._ActionsContainer) -> None:
 
 
 def add_access_arguments(parser: argparse.ArgumentParser) -> None:
-    """Who may come in."""
+    """Add the flags that say who may use the pages."""
     group = parser.add_argument_group(
         "who may come in", "On loopback you alone; another address needs one of these."
     )
@@ -96,7 +96,7 @@ def add_access_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, exact: bool = False) -> None:
-    """How much of the machine the model gets; with `exact` for a command that is so always."""
+    """Add the flags for how a model is loaded. `exact` is for a command that is always exact."""
     group = parser.add_argument_group("model")
     for name, text in _MODEL_HELP.items():
         if not (exact and name == "slots"):
@@ -119,7 +119,7 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, exact: bool = False)
 
 
 def add_message_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which conversation becomes a prompt."""
+    """Add the flags for the conversation that becomes a prompt."""
     parser.add_argument("question", nargs="*", help="a user message, instead of --messages")
     parser.add_argument("--system", metavar="TEXT", help="the system prompt before the question")
     parser.add_argument(
@@ -131,7 +131,7 @@ def add_message_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_raw_argument(parser: argparse._ActionsContainer) -> None:
-    """Whether the chat template is left out."""
+    """Add `--raw`, which leaves out the chat template."""
     parser.add_argument(
         "--raw",
         action="store_true",
@@ -164,9 +164,9 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def model_options(options: argparse.Namespace, **overrides: Any) -> ModelOptions:
-    """The model settings given. Raises ParameterError, ModelNotFound.
+    """Return the ModelOptions that the flags ask for. Raises ParameterError, ModelNotFound.
 
-    What the hub has is fetched first, with its progress on standard error.
+    A model on the hub is downloaded first, with its progress on standard error.
     """
     values: dict[str, Any] = {name: getattr(options, name, None) for name in _MODEL_HELP}
     values |= {name: value for name, value in overrides.items() if values.get(name) is None}
@@ -180,7 +180,7 @@ def model_options(options: argparse.Namespace, **overrides: Any) -> ModelOptions
 
 
 def model_path(text: str | None) -> Path | None:
-    """Where the model that was named lies; None for the built-in one."""
+    """Return the path of the model that was named, None for the built-in one."""
     if text is None:
         return None
     if not text.strip():
@@ -192,7 +192,7 @@ def model_path(text: str | None) -> Path | None:
 
 
 def web_options(options: argparse.Namespace) -> WebOptions:
-    """The server settings given. Raises ParameterError."""
+    """Return the WebOptions that the flags ask for. Raises ParameterError."""
     return WebOptions(
         host=options.host,
         port=options.port,
@@ -202,7 +202,10 @@ def web_options(options: argparse.Namespace) -> WebOptions:
 
 
 def sampling_params(options: argparse.Namespace, own: Iterable[CustomStage] = ()) -> SamplingParams:
-    """The sampling settings given, the defaults for the rest. Raises ParameterError."""
+    """Return the SamplingParams that the flags ask for, defaults for the rest.
+
+    Raises ParameterError.
+    """
     given: dict[str, Any] = {"own_stages": tuple(own)}
     for row in _FLAGS:
         value = getattr(options, row.name)
@@ -214,9 +217,9 @@ def sampling_params(options: argparse.Namespace, own: Iterable[CustomStage] = ()
 
 
 def question_text(words: list[str]) -> str:
-    """The words given, or standard input for '-' or nothing.
+    """Return the question: the words given, or standard input for '-' or nothing.
 
-    Raises ParameterError, and InvalidMessage for bytes that are no text.
+    Raises ParameterError, and InvalidMessage for bytes that are not valid text.
     """
     if words and words != ["-"]:
         text = " ".join(words)

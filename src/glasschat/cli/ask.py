@@ -1,4 +1,4 @@
-"""`glasschat ask`: one question, streamed to the terminal."""
+"""`glasschat ask`: asks one question and streams the reply to the terminal."""
 
 import argparse
 import signal
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from glasschat.backends import LocalBackend
 from glasschat.cli.arguments import question_text, sampling_params
-from glasschat.cli.own_stages import asked_stages, stage_classes
-from glasschat.cli.planning import planned
+from glasschat.cli.model_plans import plan_from_options
 from glasschat.cli.remote_arguments import remote_backend
-from glasschat.cli.terminal import json_text, printable_here, warn
+from glasschat.cli.stage_arguments import configured_stages, stage_classes
+from glasschat.cli.terminal import json_text, printable_on_stdout, warn
 from glasschat.engine import FinishReason, Generation, Reply
 from glasschat.errors import ParameterError, ReplyFailed, ServerError
 from glasschat.models.load import load_model
@@ -25,18 +25,21 @@ if TYPE_CHECKING:
 
 
 def ask(options: argparse.Namespace) -> int:
-    """Load the model, ask, print; 0, or 1 when the reply failed, or 130 when interrupted."""
+    """Load the model, ask, and print the reply.
+
+    Return 0; 1 if the reply failed, 130 if it was interrupted.
+    """
     if options.trace and not options.json:
         raise ParameterError("trace", "given together with --json", True)
     remote = remote_backend(options)
     if remote is not None:
         with remote:
-            reply = _asked_elsewhere(options, remote, sampling_params(options))
-            _show(options, reply)
-        return _ended(reply)
+            reply = _start_remote_reply(options, remote, sampling_params(options))
+            _print_reply(options, reply)
+        return _exit_code(reply)
     classes = stage_classes(options)
-    params = sampling_params(options, asked_stages(options, classes))
-    plan = planned(options, slots=1)
+    params = sampling_params(options, configured_stages(options, classes))
+    plan = plan_from_options(options, slots=1)
     if options.max_length is None:
         # The context was chosen for this reply alone: nothing less is meant.
         params = replace(params, max_length=plan.context)
@@ -52,10 +55,10 @@ def ask(options: argparse.Namespace) -> int:
         backend.load()
         recorded = options.trace or options.trace_file is not None
         generation = backend.start(messages, params, trace=recorded)
-        _show(options, generation)
+        _print_reply(options, generation)
         if options.trace_file is not None:
             _write_trace(options.trace_file, backend, generation)
-    return _ended(generation)
+    return _exit_code(generation)
 
 
 def _messages(options: argparse.Namespace) -> list[ChatMessage]:
@@ -65,10 +68,10 @@ def _messages(options: argparse.Namespace) -> list[ChatMessage]:
     return messages
 
 
-def _asked_elsewhere(
+def _start_remote_reply(
     options: argparse.Namespace, backend: "RemoteBackend", params: SamplingParams
 ) -> Reply:
-    """The reply that another server begins; what it does not take is said."""
+    """Start a reply on another server, and warn about settings that it does not take."""
     if options.trace_file is not None:
         raise ServerError("--trace-file is for a model of this machine: --remote tells too little")
     messages = _messages(options)
@@ -84,29 +87,29 @@ def _asked_elsewhere(
     return backend.start(messages, params)
 
 
-def _show(options: argparse.Namespace, reply: Reply) -> None:
+def _print_reply(options: argparse.Namespace, reply: Reply) -> None:
     """Print a reply as it comes, or as JSON at its end."""
     with _interrupt_cancels(reply):
         if not options.json:
             for delta in reply.deltas():
-                sys.stdout.write(printable_here(delta))
+                sys.stdout.write(printable_on_stdout(delta))
                 sys.stdout.flush()
             sys.stdout.write("\n")
         reply.wait_for_end()
     if options.json:
-        print(json_text(as_json(reply, trace=options.trace)))
+        print(json_text(reply_json(reply, trace=options.trace)))
 
 
-def _ended(reply: Reply) -> int:
-    """The exit code. Raises ReplyFailed."""
+def _exit_code(reply: Reply) -> int:
+    """Return the exit code for a reply that has ended. Raises ReplyFailed."""
     snapshot = reply.snapshot()
     if snapshot.finish_reason is FinishReason.ERROR:
         raise ReplyFailed(snapshot.error)
     return 130 if snapshot.finish_reason is FinishReason.CANCELLED else 0
 
 
-def as_json(reply: Reply, *, trace: bool) -> dict[str, Any]:
-    """The finished reply as one object; what another server wrote has no ids."""
+def reply_json(reply: Reply, *, trace: bool) -> dict[str, Any]:
+    """Return a finished reply as a JSON object. A reply of another server has no token ids."""
     snapshot = reply.snapshot()
     steps = reply.steps()
     ids = [step.token_id for step in steps]
@@ -130,18 +133,18 @@ def as_json(reply: Reply, *, trace: bool) -> dict[str, Any]:
 
 
 def _write_trace(file: str, backend: LocalBackend, generation: Generation) -> None:
-    """The reply's record as a file; none of a reply that ended before its first token."""
+    """Write the trace of a reply to a file, unless the reply ended before its first token."""
     # It knows conversations and their database, which take longer to import than all else here.
-    from glasschat.cli.traces import described, write_trace_file
+    from glasschat.cli.traces import to_trace_file, write_trace_file
     from glasschat.glass import Trace
 
     if (trace := Trace.of(generation)) is not None:
-        write_trace_file(file, described(backend, trace))
+        write_trace_file(file, to_trace_file(backend, trace))
 
 
 @contextmanager
 def _interrupt_cancels(generation: Reply) -> Iterator[None]:
-    """The first Ctrl-C ends the reply and keeps what is there, the second ends the program."""
+    """Let the first Ctrl-C cancel the reply and keep its text; the second ends the program."""
     before = signal.getsignal(signal.SIGINT)
 
     def cancel(*_: object) -> None:

@@ -1,4 +1,4 @@
-"""`glasschat doctor`: what is wrong with a model before it answers badly."""
+"""`glasschat doctor`: reports what is wrong with a model before it answers badly."""
 
 import argparse
 import os
@@ -11,34 +11,34 @@ from glasschat.doctor import Line, Mark, Report, examine
 from glasschat.models.load import builtin_model
 
 _COLOURS = {Mark.PASS: "32", Mark.WARN: "33", Mark.FAIL: "1;31"}
-# Of what is no terminal.
+# Columns where standard output is no terminal.
 _WIDTH = 100
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Examine and print; 1 when any check failed."""
+    """Examine a model and print the report; return 1 if any check failed."""
     path = model_path(options.model) or builtin_model()
-    report = examine(path, model_path(options.against), say=_say)
+    report = examine(path, model_path(options.against), say=_print_progress)
     if options.json:
         print(json_text(report.as_json()))
     else:
-        _print_for_people(report)
+        _print_report(report)
     return 1 if report.failed else 0
 
 
-def _say(text: str) -> None:
+def _print_progress(text: str) -> None:
     print(f"glasschat: {text}", file=sys.stderr, flush=True)
 
 
-def _print_for_people(report: Report) -> None:
+def _print_report(report: Report) -> None:
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size((_WIDTH, 24)).columns if terminal else _WIDTH
     coloured = terminal and not os.environ.get("NO_COLOR")
     for line in report.lines(width):
-        print(_written(line, coloured))
+        print(_format_line(line, coloured))
 
 
-def _written(line: Line, coloured: bool) -> str:
+def _format_line(line: Line, coloured: bool) -> str:
     # A stranger wrote some of it: nothing in it may steer the terminal.
     text = printable(line.text)
     if line.mark is None:

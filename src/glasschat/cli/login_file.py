@@ -1,9 +1,19 @@
-"""The file of `--login`: Streamlit's own form, with who may come in."""
+"""The TOML file of `--login`: Streamlit's section [auth], with a list of who may come in."""
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from glasschat.cli.secret_files import read_secret
 from glasschat.config import LOOPBACK_HOSTS
@@ -13,11 +23,94 @@ from glasschat.web.access.provider import CALLBACK, EVERYBODY, LoginSettings
 SHORTEST_SECRET = 32
 
 _TEXTS = ("server_metadata_url", "client_id", "client_secret", "redirect_uri", "cookie_secret")
-_KNOWN = (*_TEXTS, "allow", "client_kwargs")
+_ALLOW_EXAMPLE = (
+    'write allow = ["ada@example.org", "@example.org"], or ["*"] for everybody whom the '
+    "provider signs in (with a public one that is anybody at all)"
+)
+
+
+def _invalid(what: str, advice: str) -> PydanticCustomError:
+    """Return the error for a value; `what` is wrong with it, and `advice` says how to write it."""
+    return PydanticCustomError("value", "{what}: {advice}", {"what": what, "advice": advice})
+
+
+def _strip(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("string_type", "is no text")
+    return text.strip()
+
+
+def _check_https(text: str) -> str:
+    url = _split_url(text)
+    if url is None:
+        raise _invalid("is no address", "write https://name/…")
+    if url.scheme != "https" and url.hostname not in LOOPBACK_HOSTS:
+        raise _invalid("is not https", "only on loopback it need not be")
+    return text
+
+
+def _check_callback(text: str) -> str:
+    url = _split_url(text)
+    if url is None or (url.path, url.query, url.fragment) != (CALLBACK, "", ""):
+        raise _invalid(
+            f"does not end in {CALLBACK}",
+            f"write https://NAME{CALLBACK}, with the name that visitors use",
+        )
+    return text
+
+
+def _check_secret(text: str) -> str:
+    if len(text) < SHORTEST_SECRET:
+        raise _invalid(
+            f"has fewer than {SHORTEST_SECRET} characters", "`openssl rand -hex 32` makes one"
+        )
+    return text
+
+
+def _check_allow(allow: Any) -> tuple[str, ...]:
+    if not allow:
+        raise _invalid("is missing, and nobody may come in without it", _ALLOW_EXAMPLE)
+    if not isinstance(allow, list) or not all(isinstance(entry, str) for entry in allow):
+        raise _invalid("is no list of texts", _ALLOW_EXAMPLE)
+    for entry in allow:
+        name, at, domain = entry.strip().rpartition("@")
+        if entry != EVERYBODY and not (at and domain and "@" not in name and " " not in entry):
+            raise _invalid(f"has {entry!r}, no address and no domain", _ALLOW_EXAMPLE)
+    return tuple(allow)
+
+
+def _check_scope(kwargs: dict[str, str]) -> dict[str, str]:
+    if "openid" not in kwargs.get("scope", "openid").split():
+        raise _invalid("has a scope without openid", 'write "openid email profile"')
+    return kwargs
+
+
+_Text = Annotated[str, AfterValidator(_strip)]
+_Url = Annotated[_Text, AfterValidator(_check_https)]
+
+
+class LoginSection(BaseModel):
+    """The section [auth] of the file, under the names of Streamlit's `secrets.toml`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    server_metadata_url: _Url
+    client_id: _Text
+    client_secret: _Text
+    redirect_uri: Annotated[_Url, AfterValidator(_check_callback)]
+    cookie_secret: Annotated[_Text, AfterValidator(_check_secret)]
+    allow: Annotated[tuple[str, ...], BeforeValidator(_check_allow)] = Field(
+        (), validate_default=True
+    )
+    client_kwargs: Annotated[dict[str, str], AfterValidator(_check_scope)] = {}
 
 
 def read_login(file: Path) -> LoginSettings:
-    """The settings in `file`. Raises ServerError for what is missing, wrong or not known."""
+    """Read the login settings from a file.
+
+    Raises ServerError for a value that is missing, wrong or unknown; the message names the file
+    and the value.
+    """
     try:
         document = tomllib.loads(read_secret(file, str(file)))
     except ValueError as error:
@@ -25,89 +118,43 @@ def read_login(file: Path) -> LoginSettings:
     section = document.get("auth")
     if not isinstance(section, dict):
         raise ServerError(f"{file} has no section [auth]: docs/access.md shows one")
-    return _Section(file, section).settings()
+    try:
+        return LoginSettings(**LoginSection.model_validate(section).model_dump())
+    except ValidationError as error:
+        raise ServerError(f"{file}: {_describe(error, section)}") from None
 
 
-class _Section:
-    """One file's [auth]; every complaint names the file and the line's name."""
+def _describe(error: ValidationError, section: dict[str, Any]) -> str:
+    """Describe the first error: an unknown name, then a missing text, then a wrong value."""
+    errors = error.errors(include_url=False)
 
-    def __init__(self, file: Path, values: dict[str, Any]) -> None:
-        self._file = file
-        self._values = values
+    def rank(item: Any) -> tuple[int, int]:
+        name, kind = item["loc"][0], item["type"]
+        if kind == "extra_forbidden":
+            return 0, list(section).index(name)
+        return (1, 0) if name in _TEXTS and kind in ("missing", "string_type") else (2, 0)
 
-    def settings(self) -> LoginSettings:
-        for name, value in self._values.items():
-            if name not in _KNOWN:
-                advice = (
-                    "one provider is served: put its lines into [auth] itself"
-                    if isinstance(value, dict)
-                    else f"known are {', '.join(_KNOWN)}"
-                )
-                raise self._error(name, "is not known", advice)
-        texts = {name: self._text(name) for name in _TEXTS}
-        self._check_urls(texts)
-        if len(texts["cookie_secret"]) < SHORTEST_SECRET:
-            raise self._error(
-                "cookie_secret",
-                f"has fewer than {SHORTEST_SECRET} characters",
-                "`openssl rand -hex 32` makes one",
-            )
-        return LoginSettings(**texts, allow=self._allow(), client_kwargs=self._client_kwargs())
-
-    def _text(self, name: str) -> str:
-        value = self._values.get(name)
-        if value is None:
-            raise self._error(name, "is missing", f"it needs {', '.join(_TEXTS)} and allow")
-        if not isinstance(value, str) or not value.strip():
-            raise self._error(name, "is no text", f'write {name} = "…"')
-        return value.strip()
-
-    def _check_urls(self, texts: dict[str, str]) -> None:
-        for name in ("server_metadata_url", "redirect_uri"):
-            url = _split(texts[name])
-            if url is None:
-                raise self._error(name, "is no address", "write https://name/…")
-            if url.scheme != "https" and url.hostname not in LOOPBACK_HOSTS:
-                raise self._error(name, "is not https", "only on loopback it need not be")
-        url = _split(texts["redirect_uri"])
-        if url is None or (url.path, url.query, url.fragment) != (CALLBACK, "", ""):
-            raise self._error(
-                "redirect_uri",
-                f"does not end in {CALLBACK}",
-                f"write https://NAME{CALLBACK}, with the name that visitors use",
-            )
-
-    def _allow(self) -> tuple[str, ...]:
-        allow = self._values.get("allow")
-        example = (
-            'write allow = ["ada@example.org", "@example.org"], or ["*"] for everybody whom the '
-            "provider signs in (with a public one that is anybody at all)"
+    first = min(errors, key=rank)
+    name, kind = first["loc"][0], first["type"]
+    known = tuple(LoginSection.model_fields)
+    if kind == "extra_forbidden":
+        advice = (
+            "one provider is served: put its lines into [auth] itself"
+            if isinstance(first["input"], dict)
+            else f"known are {', '.join(known)}"
         )
-        if not allow:
-            raise self._error("allow", "is missing, and nobody may come in without it", example)
-        if not isinstance(allow, list) or not all(isinstance(entry, str) for entry in allow):
-            raise self._error("allow", "is no list of texts", example)
-        for entry in allow:
-            name, at, domain = entry.strip().rpartition("@")
-            if entry != EVERYBODY and not (at and domain and "@" not in name and " " not in entry):
-                raise self._error("allow", f"has {entry!r}, no address and no domain", example)
-        return tuple(allow)
-
-    def _client_kwargs(self) -> dict[str, str]:
-        given = self._values.get("client_kwargs", {})
-        if not isinstance(given, dict) or not all(isinstance(v, str) for v in given.values()):
-            raise self._error("client_kwargs", "is no table of texts", 'write { prompt = "login" }')
-        if "openid" not in given.get("scope", "openid").split():
-            raise self._error(
-                "client_kwargs", "has a scope without openid", 'write "openid email profile"'
-            )
-        return given
-
-    def _error(self, name: str, what: str, advice: str) -> ServerError:
-        return ServerError(f"{self._file}: {name} {what}: {advice}")
+        return f"{name} is not known: {advice}"
+    if kind == "missing":
+        return f"{name} is missing: it needs {', '.join(_TEXTS)} and allow"
+    if kind == "value":
+        return f"{name} {first['ctx']['what']}: {first['ctx']['advice']}"
+    if name == "client_kwargs":
+        return 'client_kwargs is no table of texts: write { prompt = "login" }'
+    return f'{name} is no text: write {name} = "…"'
 
 
-def _split(text: str) -> SplitResult | None:
+def _split_url(text: str) -> SplitResult | None:
+    """Split an http or https URL without user information, None if `text` is no such URL."""
     try:
         url = urlsplit(text)
         whole = url.scheme in ("http", "https") and url.hostname and (url.port or 1)

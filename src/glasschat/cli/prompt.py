@@ -1,4 +1,4 @@
-"""`glasschat prompt`: what the model will read, token by token."""
+"""`glasschat prompt`: shows what the model will read, token by token."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ _COLOURS = {"template": "2", "system": "35", "user": "36", "assistant": "32"}
 
 
 def prompt(options: argparse.Namespace) -> int:
-    """Encode the conversation and show it."""
+    """Encode the conversation and print its tokens."""
     messages = _messages(options)
     with open_tokenizer(model_path(options.model) or builtin_model()) as tokenizer:
         template = PlainText(tokenizer) if options.raw else ChatTemplate(tokenizer)
@@ -27,7 +27,7 @@ def prompt(options: argparse.Namespace) -> int:
     if options.json:
         print(json_text({"ids": list(encoding.ids), "spans": spans}))
     else:
-        _print_for_people(spans, len(encoding.ids))
+        _print_spans(spans, len(encoding.ids))
     return 0
 
 
@@ -44,7 +44,10 @@ def _messages(options: argparse.Namespace) -> list[ChatMessage]:
 
 
 def read_messages(file: str) -> list[ChatMessage]:
-    """A JSON list of {"role", "content"} from a file or standard input. Raises InvalidMessage."""
+    """Read a JSON list of {"role", "content"} from a file, or from standard input for "-".
+
+    Raises InvalidMessage.
+    """
     try:
         text = read_standard_input() if file == "-" else Path(file).read_text(encoding="utf-8")
         items = json.loads(text)
@@ -70,7 +73,7 @@ def _message(item: Any, complaint: str) -> ChatMessage:
     return ChatMessage(cast(Role, role), text, None if ids is None else tuple(ids))
 
 
-def _print_for_people(spans: Sequence[SpanRecord], tokens: int) -> None:
+def _print_spans(spans: Sequence[SpanRecord], tokens: int) -> None:
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     for span in spans:
         text = printable(json.dumps(span["text"], ensure_ascii=False)[1:-1])

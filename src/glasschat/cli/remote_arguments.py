@@ -1,11 +1,11 @@
-"""Another server that writes the replies, as the command line says it."""
+"""Flags for another server that writes the replies."""
 
 import argparse
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glasschat.cli.secret_files import read_secret, warn_of_readers
+from glasschat.cli.secret_files import read_secret, warn_if_others_can_read
 from glasschat.cli.terminal import warn
 from glasschat.errors import ServerError
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from glasschat.backends.remote import Address, RemoteBackend
 
 VARIABLE = "GLASSCHAT_REMOTE_KEY"
-# What these are where nobody has given them.
-_USUAL = {
+# Flags for a local model, with the values that they have when they are not given.
+_LOCAL_DEFAULTS = {
     "device": "auto",
     "dtype": "auto",
     "also": [],
@@ -29,7 +29,7 @@ KINDS = ("glasschat", "vllm", "sglang", "llama-server", "transformers", "openai"
 
 
 def add_remote_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which server, which of its models, and what it may be told."""
+    """Add the flags for the other server: its address, model, key, context and kind."""
     group = parser.add_argument_group(
         "another server writes the replies", "Any with OpenAI's interface: see docs/scale.md."
     )
@@ -58,18 +58,28 @@ def add_remote_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_remotes_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--remotes`: servers beside the local model or the one of `--remote`."""
+    parser.add_argument(
+        "--remotes",
+        type=Path,
+        metavar="FILE",
+        help="more servers, which visitors choose among: a TOML file, see docs/scale.md",
+    )
+
+
 def remote_backend(options: argparse.Namespace) -> "RemoteBackend | None":
-    """The backend in front of the server that was named, None if none was.
+    """Return the backend for the server of `--remote`, None without it.
 
     Raises ParameterError, ServerError.
     """
-    # Not for programs that this one starts.
+    # Removed from the environment: programs that this one starts must not inherit the key.
     variable = os.environ.pop(VARIABLE, None)
     if options.remote is None:
         _refuse_without_remote(options)
         return None
     _refuse_with_remote(options)
-    # Slow to import, and for this alone.
+    # Imported here: httpx is slow to import, and nothing else needs it.
     from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions
 
     address = Address.parse(options.remote)
@@ -86,6 +96,15 @@ def remote_backend(options: argparse.Namespace) -> "RemoteBackend | None":
     )
 
 
+def additional_remotes(options: argparse.Namespace) -> "dict[str, RemoteBackend]":
+    """Return a backend for each server of `--remotes`, by its name. Raises ServerError."""
+    if options.remotes is None:
+        return {}
+    from glasschat.cli.remotes_file import remote_backends
+
+    return remote_backends(options.remotes)
+
+
 def _key(file: Path | None, variable: str | None) -> str | None:
     if file is None:
         return variable
@@ -93,21 +112,21 @@ def _key(file: Path | None, variable: str | None) -> str | None:
         raise ServerError(
             f"--remote-key-file and {VARIABLE} both give a key: leave one of them out"
         )
-    return key_in(file)
+    return read_key_file(file)
 
 
-def key_in(file: Path) -> str:
-    """The key that stands in the first line of `file`. Raises ServerError."""
+def read_key_file(file: Path) -> str:
+    """Read the key from the first line of a file. Raises ServerError."""
     try:
         text = read_secret(file, f"the key in {file}")
     except UnicodeDecodeError:
         raise ServerError(f"the key in {file} is no text in UTF-8: save it as that") from None
-    warn_of_readers(file)
+    warn_if_others_can_read(file)
     return text.partition("\n")[0].strip()
 
 
 def warn_of_plain_http(address: "Address", key: str | None) -> None:
-    """Say it where others could read the key on its way."""
+    """Warn on standard error if others could read the key on its way to the server."""
     if key is not None and not address.is_encrypted and not address.is_loopback:
         warn(
             f"the key for {address} goes there over plain http: whoever is on the way can read "
@@ -122,7 +141,10 @@ def _refuse_without_remote(options: argparse.Namespace) -> None:
 
 
 def _refuse_with_remote(options: argparse.Namespace) -> None:
-    """What is for a model of this machine, or for the API that only such a one has."""
+    """Refuse flags for a local model and for the API.
+
+    The API needs a local model: with `--remote` it is the other server's. Raises ServerError.
+    """
     if getattr(options, "model", None) is not None:
         raise ServerError(
             f"{options.model} and --remote are two models: leave one of them out (--remote-model "
@@ -134,12 +156,12 @@ def _refuse_with_remote(options: argparse.Namespace) -> None:
             if name == "context":
                 hint = " (--remote-context is for the other server's)"
             raise ServerError(f"--{flag} is for a model of this machine, not for --remote{hint}")
-    for name, usual in _USUAL.items():
-        if getattr(options, name, usual) != usual:
+    for name, default in _LOCAL_DEFAULTS.items():
+        if getattr(options, name, default) != default:
             flag = name.replace("_", "-")
             raise ServerError(f"--{flag} is for a model of this machine, not for --remote")
-    asked = ("api_key", "api_key_file", "cors_origin", "timeout", "log_requests", "log_texts")
-    for name in asked:
+    api_flags = ("api_key", "api_key_file", "cors_origin", "timeout", "log_requests", "log_texts")
+    for name in api_flags:
         if getattr(options, name, None):
             flag = name.replace("_", "-")
             raise ServerError(

@@ -1,82 +1,86 @@
-"""Several servers that visitors may choose among, from a TOML file of named ones."""
+"""The TOML file of `--remotes`: several servers by name, which visitors choose among."""
 
-import argparse
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from glasschat.cli.remote_arguments import key_in, warn_of_plain_http
-from glasschat.cli.secret_files import read_secret, warn_of_readers
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions
+from glasschat.cli.remote_arguments import read_key_file, warn_of_plain_http
+from glasschat.cli.secret_files import read_secret, warn_if_others_can_read
 from glasschat.errors import ServerError
 
-if TYPE_CHECKING:
-    from glasschat.backends.remote import RemoteBackend
 
-_WORDS = {"url": str, "model": str, "key": str, "key_file": str, "context": int, "kind": str}
+class RemoteServer(BaseModel):
+    """One server of the file: its address and what is needed to use it.
+
+    `key_file` is relative to the file itself, so that both can be moved together.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    url: str
+    model: str | None = None
+    key: str | None = None
+    key_file: str | None = None
+    context: int | None = None
+    kind: str | None = None
+
+    def options(self, folder: Path) -> RemoteOptions:
+        """Return the options of the backend. Raises ServerError.
+
+        `folder` is where the file is. Warns on standard error if others could read the key.
+        """
+        address = Address.parse(self.url)
+        if self.key is not None and self.key_file is not None:
+            raise ServerError("key and key_file both give a key: leave one of them out")
+        key = self.key
+        if self.key_file is not None:
+            key = read_key_file(folder / Path(self.key_file).expanduser())
+        warn_of_plain_http(address, key)
+        return RemoteOptions(
+            address=address, model=self.model, key=key, context=self.context, kind=self.kind
+        )
 
 
-def add_remotes_argument(parser: argparse.ArgumentParser) -> None:
-    """More servers, beside the model of this machine or the one of `--remote`."""
-    parser.add_argument(
-        "--remotes",
-        type=Path,
-        metavar="FILE",
-        help="more servers, which visitors choose among: a TOML file, see docs/scale.md",
-    )
-
-
-def other_backends(options: argparse.Namespace) -> "dict[str, RemoteBackend]":
-    """The servers of the file by their names there. Raises ServerError."""
-    if options.remotes is None:
-        return {}
-    # Slow to import, and for this alone.
-    from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions
-
-    asked: dict[str, RemoteOptions] = {}
-    for name, table in _tables(options.remotes).items():
+def remote_backends(file: Path) -> dict[str, RemoteBackend]:
+    """Return a backend for each server of a file, by its name. Raises ServerError."""
+    remote_options: dict[str, RemoteOptions] = {}
+    for name, server in read_remotes(file).items():
         try:
-            address, key = Address.parse(table["url"]), _key(options.remotes, name, table)
-            warn_of_plain_http(address, key)
-            asked[name] = RemoteOptions(
-                address=address,
-                model=table.get("model"),
-                key=key,
-                context=table.get("context"),
-                kind=table.get("kind"),
-            )
+            remote_options[name] = server.options(file.parent)
         except ServerError as error:
-            raise ServerError(f"{options.remotes}: [{name}]: {error}") from None
-    return {name: RemoteBackend(remote) for name, remote in asked.items()}
+            raise ServerError(f"{file}: [{name}]: {error}") from None
+    return {name: RemoteBackend(remote) for name, remote in remote_options.items()}
 
 
-def _key(file: Path, name: str, table: Mapping[str, Any]) -> str | None:
-    if "key" in table and "key_file" in table:
-        raise ServerError("key and key_file both give a key: leave one of them out")
-    if "key_file" in table:
-        # Beside the file, so that both can be moved.
-        return key_in(file.parent / Path(table["key_file"]).expanduser())
-    key: str | None = table.get("key")
-    return key
-
-
-def _tables(file: Path) -> dict[str, dict[str, Any]]:
-    """The names in the file, each with its settings. Errors never repeat what is in it."""
+def read_remotes(file: Path) -> dict[str, RemoteServer]:
+    """Read the servers of a file by their names. Raises ServerError, which repeats no secrets."""
     try:
         content = tomllib.loads(read_secret(file, f"the servers in {file}"))
     except ValueError:
         raise ServerError(f"{file} is no TOML: see docs/scale.md for what belongs in it") from None
+    servers: dict[str, RemoteServer] = {}
     for name, table in content.items():
-        if not isinstance(table, dict) or not isinstance(table.get("url"), str):
-            raise ServerError(f'{file}: {name} has no url: write [{name}], and below it url = "…"')
-        for word, value in table.items():
-            if word not in _WORDS:
-                raise ServerError(f"{file}: [{name}] has {word}, which means nothing here")
-            if type(value) is not _WORDS[word]:
-                kind = "a whole number" if _WORDS[word] is int else "a text"
-                raise ServerError(f"{file}: {word} of [{name}] is {kind}")
-    if not content:
+        try:
+            servers[name] = RemoteServer.model_validate(table)
+        except ValidationError as error:
+            raise ServerError(f"{file}: {_describe(error, name, table)}") from None
+    if not servers:
         raise ServerError(f"{file} names no servers: see docs/scale.md for what belongs in it")
-    if any("key" in table for table in content.values()):
-        warn_of_readers(file)
-    return content
+    if any(server.key is not None for server in servers.values()):
+        warn_if_others_can_read(file)
+    return servers
+
+
+def _describe(error: ValidationError, name: str, table: Any) -> str:
+    """Describe the first error in the file's order; a server without a url comes first."""
+    errors = error.errors(include_url=False)
+    if any(item["loc"] in ((), ("url",)) for item in errors):
+        return f'{name} has no url: write [{name}], and below it url = "…"'
+    first = min(errors, key=lambda item: list(table).index(item["loc"][0]))
+    field = first["loc"][0]
+    if first["type"] == "extra_forbidden":
+        return f"[{name}] has {field}, which means nothing here"
+    return f"{field} of [{name}] is {'a whole number' if field == 'context' else 'a text'}"

@@ -1,4 +1,4 @@
-"""`glasschat replay`: write a recorded reply once more, and hold it against the record."""
+"""`glasschat replay`: generates a recorded reply again, and compares it with the record."""
 
 import argparse
 import sys
@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from glasschat.backends import LocalBackend
 from glasschat.chat.exchange import TraceFile
-from glasschat.cli.own_stages import stage_classes
-from glasschat.cli.planning import planned
+from glasschat.cli.model_plans import plan_from_options
+from glasschat.cli.stage_arguments import stage_classes
 from glasschat.cli.terminal import json_text, printable
-from glasschat.cli.traces import as_json, described, read_trace_file, told
+from glasschat.cli.traces import diff_json, diff_lines, read_trace_file, to_trace_file
 from glasschat.engine import FinishReason, Generation, StartOptions
 from glasschat.errors import InvalidImport, ReplyFailed
 from glasschat.glass import Trace, diff
@@ -17,14 +17,14 @@ from glasschat.models.load import load_model
 
 
 def replay(options: argparse.Namespace) -> int:
-    """Load the model, write the reply, print; 1 when a token is another one."""
+    """Load the model, generate the reply and print the comparison; return 1 if a token differs."""
     file = read_trace_file(options.file)
     trace = file.trace
     if not len(trace):
         raise InvalidImport(f"{options.file} has no tokens to replay")
     options.exact, options.slots = True, 1
     classes = stage_classes(options)
-    plan = planned(options)
+    plan = plan_from_options(options)
     backend = LocalBackend(
         lambda progress: load_model(plan, progress),
         name=plan.info.name,
@@ -34,19 +34,19 @@ def replay(options: argparse.Namespace) -> int:
     with backend:
         backend.load()
         _compare_models(file, backend)
-        again = described(backend, _written(backend, trace))
+        again = to_trace_file(backend, _regenerate(backend, trace))
     # What came behind the first difference has another text before it: it was not written.
     found = diff(trace, again.trace)
     if options.json:
-        print(json_text(as_json(found, file, again)))
+        print(json_text(diff_json(found, file, again)))
     else:
-        for line in told(found, file, again, ("recorded", "replayed")):
+        for line in diff_lines(found, file, again, ("recorded", "replayed")):
             print(printable(line))
     return 0 if found.same else 1
 
 
-def _written(backend: LocalBackend, trace: Trace) -> Trace:
-    """The reply once more, up to the first token that is another one."""
+def _regenerate(backend: LocalBackend, trace: Trace) -> Trace:
+    """Generate the reply again, up to the first token that differs."""
     params = replace(trace.params, seed=trace.seed, max_new_tokens=len(trace))
     forced = trace.columns.forced.tolist()
     generation = backend.engine.submit(
@@ -55,7 +55,7 @@ def _written(backend: LocalBackend, trace: Trace) -> Trace:
     seen, same = 0, True
     while same and not generation.finished:
         if any(forced) and seen < len(trace):
-            _step(generation, trace.token_ids[seen] if forced[seen] else None)
+            _step_once(generation, trace.token_ids[seen] if forced[seen] else None)
         snapshot = generation.snapshot()
         for step in generation.steps(seen):
             same = same and seen < len(trace) and step.token_id == trace.token_ids[seen]
@@ -67,14 +67,14 @@ def _written(backend: LocalBackend, trace: Trace) -> Trace:
     ended = generation.snapshot()
     if ended.finish_reason is FinishReason.ERROR:
         raise ReplyFailed(ended.error)
-    written = Trace.of(generation)
-    if written is None:
+    regenerated = Trace.of(generation)
+    if regenerated is None:
         raise ReplyFailed("the reply ended before its first token: try again")
-    return written
+    return regenerated
 
 
-def _step(generation: Generation, token_id: int | None) -> None:
-    """One token of a paused reply, chosen by hand where it was."""
+def _step_once(generation: Generation, token_id: int | None) -> None:
+    """Let a paused reply choose one token, which is forced if `token_id` is given."""
     before = len(generation.steps())
     if token_id is not None:
         generation.force(token_id)
@@ -86,7 +86,10 @@ def _step(generation: Generation, token_id: int | None) -> None:
 
 
 def _compare_models(file: TraceFile, backend: LocalBackend) -> None:
-    """Say on standard error what is not the model that wrote the record."""
+    """Warn on standard error if the model is not the one that wrote the record.
+
+    Raises InvalidImport if its vocabulary has another size.
+    """
     about = backend.describe()
     ours, theirs = about.provenance.model_fingerprint, file.origin.model_fingerprint
     vocabulary = backend.engine.model.tokenizer.vocab_size

@@ -1,4 +1,4 @@
-"""Files that hold what others must not know: keys, passwords, the login's secrets."""
+"""Files that hold secrets: keys, passwords and the settings of the login."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from glasschat.errors import ServerError
 
 
 def read_secret(file: Path, what: str) -> str:
-    """The text of `file`; `what` names it in errors. Raises ServerError, UnicodeDecodeError."""
+    """Read a file as UTF-8. Raises ServerError, which calls it `what`, and UnicodeDecodeError."""
     try:
         return file.read_text("utf-8")
     except OSError as error:
@@ -16,7 +16,7 @@ def read_secret(file: Path, what: str) -> str:
         raise ServerError(f"cannot read {what}: {reason}") from None
 
 
-def warn_of_readers(file: Path) -> None:
-    """Say it where other users of this machine can read `file`."""
+def warn_if_others_can_read(file: Path) -> None:
+    """Warn on standard error if other users of this machine can read the file."""
     if os.name == "posix" and file.stat().st_mode & 0o077:
         warn(f"{file} can be read by others on this machine: chmod 600 keeps it to you")

@@ -1,4 +1,4 @@
-"""`glasschat serve`: the API, without pages."""
+"""`glasschat serve`: serves the API, without pages."""
 
 import argparse
 import sys
@@ -8,21 +8,21 @@ from glasschat.api.app import build_api_app
 from glasschat.api.server import check_port_free, run_server
 from glasschat.cli.api_arguments import api_options
 from glasschat.cli.arguments import web_options
-from glasschat.cli.own_stages import stage_classes
-from glasschat.cli.planning import planned, served
+from glasschat.cli.model_plans import build_backend, plan_from_options
+from glasschat.cli.stage_arguments import stage_classes
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Check what can be checked at once, then serve; 0 when the server was ended."""
+    """Check what can be checked before loading, then serve; return 0 when the server has ended."""
     where = web_options(options)
     api_settings = api_options(options, is_open=True)
     check_open(where, api_settings, is_open=options.open)
     check_port_free(where.host, where.port)
     classes = stage_classes(options)
-    plan = planned(options)
-    backend = served(plan, options, classes)
+    plan = plan_from_options(options)
+    backend = build_backend(plan, options, classes)
     host = f"[{where.host}]" if ":" in where.host else where.host
     print(
         f"glasschat: {plan.info.name}, {plan.slots} slots of {plan.context:,} tokens, "
@@ -36,7 +36,7 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def check_open(where: WebOptions, api: ApiOptions, *, is_open: bool) -> None:
-    """Raise ServerError for an address that strangers reach, without a key."""
+    """Check that no stranger reaches the API without a key. Raises ServerError."""
     if len(api.keys) and is_open:
         raise ServerError("--open lets everybody in, and there are API keys: leave one of them out")
     if len(api.keys) or is_open:

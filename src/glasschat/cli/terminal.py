@@ -1,4 +1,4 @@
-"""Text for a terminal: what a model or a stranger wrote must not steer it."""
+"""Input and output on a terminal, which no text of a model or a stranger may control."""
 
 import io
 import json
@@ -9,42 +9,45 @@ from typing import Any
 
 from glasschat.errors import InvalidMessage
 
-_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {
+_CONTROL_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {
     0x7F: 0x2421,
     **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
 }
 
 
 def printable(text: str) -> str:
-    """`text` with control characters as their pictures; line breaks and tabs stay."""
-    return text.translate(_PICTURES)
+    """Replace control characters by their pictures, except line breaks and tabs."""
+    return text.translate(_CONTROL_PICTURES)
 
 
-def printable_here(text: str) -> str:
-    """`text` as it is for a file or a pipe, `printable` for a terminal."""
+def printable_on_stdout(text: str) -> str:
+    """Return `text` unchanged if standard output is a file or a pipe, else as `printable` does."""
     return printable(text) if sys.stdout.isatty() else text
 
 
 def warn(text: str) -> None:
-    """Tell of what is unwise, or does not work and is not waited for, on standard error."""
+    """Print a warning to standard error."""
     print(f"glasschat: warning: {text}", file=sys.stderr, flush=True)
 
 
-def write_what_can_be_written() -> None:
-    """Let standard output put "?" for characters that its encoding has not."""
+def replace_unencodable_characters() -> None:
+    """Make standard output write "?" for characters that its encoding does not have."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
 
 def json_text(value: Any) -> str:
-    """`value` as JSON that standard output can carry without loss."""
+    """Return `value` as JSON, escaped to ASCII if standard output cannot encode all characters."""
     carries_all = (getattr(sys.stdout, "encoding", None) or "").lower().startswith("utf")
     return json.dumps(value, ensure_ascii=not carries_all)
 
 
 @contextmanager
 def fetch_progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Shows how much of `name` has been fetched: a line that grows, or one for each tenth."""
+    """Show the progress of a download on standard error.
+
+    It is a line that is overwritten on a terminal, and a line for each tenth in a file.
+    """
     shown = -1
 
     def show(done: int, whole: int) -> None:
@@ -67,7 +70,7 @@ def fetch_progress(name: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def read_standard_input() -> str:
-    """All of standard input. Raises InvalidMessage for bytes that are no text."""
+    """Read all of standard input. Raises InvalidMessage for bytes that are not valid text."""
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:

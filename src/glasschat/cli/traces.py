@@ -1,4 +1,4 @@
-"""Files with recorded replies, as commands read, write and print them."""
+"""Trace files, as commands read, write and print them."""
 
 import json
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from glasschat.sampling import CustomStage
 
 
 def read_trace_file(path: str) -> TraceFile:
-    """The trace in a file. Raises InvalidImport, naming file and line."""
+    """Read a trace from a file. Raises InvalidImport, which names file and line."""
     try:
         with Path(path).open("rb") as stream:
             return read_trace(lines_of(stream))
@@ -26,7 +26,7 @@ def read_trace_file(path: str) -> TraceFile:
 
 
 def write_trace_file(path: str, file: TraceFile) -> None:
-    """Write the file. Raises InvalidImport where that cannot be."""
+    """Write a trace to a file. Raises InvalidImport if the file cannot be written."""
     try:
         with Path(path).open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(trace_lines(file))
@@ -34,58 +34,66 @@ def write_trace_file(path: str, file: TraceFile) -> None:
         raise InvalidImport(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def described(backend: LocalBackend, trace: Trace) -> TraceFile:
-    """The trace with what its model is called, and what its tokens stand for."""
+def to_trace_file(backend: LocalBackend, trace: Trace) -> TraceFile:
+    """Return a trace with the name of its model and the texts of its tokens."""
     about = backend.describe()
-    told = about.provenance
-    origin = Origin(about.name, told.model_fingerprint, told.template_fingerprint, told.versions)
+    provenance = about.provenance
+    origin = Origin(
+        about.name,
+        provenance.model_fingerprint,
+        provenance.template_fingerprint,
+        provenance.versions,
+    )
     return TraceFile(trace, origin, pieces_of(trace, backend.engine.model.tokenizer.token_bytes))
 
 
-def as_json(found: Diff, one: TraceFile, two: TraceFile) -> dict[str, Any]:
-    """A comparison as one object; the logits of what shares no candidate differ by null."""
+def diff_json(found: Diff, one: TraceFile, two: TraceFile) -> dict[str, Any]:
+    """Return a comparison as a JSON object. A difference of logits that is infinite becomes null.
+
+    It is infinite where the two share no candidate.
+    """
     plain = asdict(found)
     for name in ("logit_difference", "largest"):
         plain[name] = None if plain[name] == float("inf") else plain[name]
     plain["same"] = found.same
     if found.sides is not None:
-        plain["text_before"] = _before(one, found.place or 0)
+        plain["text_before"] = _text_before(one, found.place or 0)
         for side, file in zip(plain["sides"], (one, two), strict=True):
             token_id = side["token_id"]
             side["text"] = None if token_id is None else file.piece(token_id)
     return plain
 
 
-def told(found: Diff, one: TraceFile, two: TraceFile, names: tuple[str, str]) -> list[str]:
-    """A comparison in lines for people."""
+def diff_lines(found: Diff, one: TraceFile, two: TraceFile, names: tuple[str, str]) -> list[str]:
+    """Return a comparison as lines of text."""
     lines = []
     if found.prompt_place is not None:
         lines.append(f"the prompts differ from their id {found.prompt_place} on")
     for name in found.settings:
-        left, right = (_setting(getattr(file.trace.params, name)) for file in (one, two))
+        left, right = (_setting_text(getattr(file.trace.params, name)) for file in (one, two))
         lines.append(f"{name}: {left} and {right}")
     if found.seeds:
         lines.append(f"seed: {one.trace.seed} and {two.trace.seed}")
     if found.compared:
-        lines.append(_logits(found))
+        lines.append(_logits_line(found))
     if found.sides is None or found.place is None:
         lines.append(f"all {len(one.trace):,} tokens are the same")
         return lines
     lines.append(f"token {found.place + 1:,} is the first that differs, behind")
-    lines.append(f"  … {_shown(_before(one, found.place))}")
+    lines.append(f"  … {_quoted(_text_before(one, found.place))}")
     width = max(map(len, names))
     for name, side, file in zip(names, found.sides, (one, two), strict=True):
-        lines.append(f"{name:<{width}}  {_side(side, file)}")
+        lines.append(f"{name:<{width}}  {_side_text(side, file)}")
     return lines
 
 
-def _setting(value: Any) -> Any:
+def _setting_text(value: Any) -> Any:
     if isinstance(value, tuple) and any(isinstance(item, CustomStage) for item in value):
         return ", ".join(map(str, value))
     return value
 
 
-def _logits(found: Diff) -> str:
+def _logits_line(found: Diff) -> str:
     if found.logit_place is None:
         return f"the logits of {found.compared:,} tokens are equal to the last bit"
     return (
@@ -95,19 +103,19 @@ def _logits(found: Diff) -> str:
     )
 
 
-def _side(side: Side, file: TraceFile) -> str:
+def _side_text(side: Side, file: TraceFile) -> str:
     if side.token_id is None or side.probability is None or side.drawn is None:
         return "(the reply has ended)"
-    text = f"{_shown(file.piece(side.token_id))}  id {side.token_id}"
+    text = f"{_quoted(file.piece(side.token_id))}  id {side.token_id}"
     odds = f"{side.probability:.2%} by the model, {side.drawn:.2%} when drawn"
     other = "" if side.other is None else f"; {side.other:.2%} for the other's token"
     return f"{text}  {odds}{other}"
 
 
-def _before(file: TraceFile, place: int) -> str:
-    """The last of the text before that token."""
+def _text_before(file: TraceFile, place: int) -> str:
+    """Return the last 60 characters before a token."""
     return "".join(file.trace.texts[:place])[-60:]
 
 
-def _shown(text: str) -> str:
+def _quoted(text: str) -> str:
     return printable(json.dumps(text, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Where conversations are kept, as the command line names it."""
+"""Flags for the store of conversations."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_store_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--store` and `--no-store`."""
+    """Add `--store` and `--no-store`."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--store",
@@ -24,13 +24,13 @@ def add_store_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def opened_library(options: argparse.Namespace) -> "Library":
-    """All conversations of the store that is named.
+def open_library(options: argparse.Namespace) -> "Library":
+    """Open the library of conversations in the store that the options name.
 
-    Where it cannot be opened the chat goes on unsaved, and says so here and on every page. Raises
-    StoreError for a store that cannot be meant, and StoreTooNew.
+    If the store cannot be opened, the chat works without saving, and warns here and on every page.
+    Raises StoreError for a URL that is not valid, and StoreTooNew.
     """
-    # Slow to import, and for one command only.
+    # Imported here: SQLAlchemy is slow to import, and other commands need no store.
     from glasschat.chat import Library
     from glasschat.chat.store import open_store, store_url
 

@@ -1,8 +1,7 @@
-"""The models that a command line names, found and checked."""
+"""Plans how the models of a command line are loaded, and builds their backends."""
 
 import argparse
 import sys
-from collections.abc import Iterator
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -14,10 +13,12 @@ from glasschat.models.load import LoadPlan, load_model, plan_model
 from glasschat.sampling import StageClasses
 
 
-def planned(options: argparse.Namespace, *, reserved: int = 0, **overrides: Any) -> LoadPlan:
-    """The plan for the model settings given; what is unwise about it goes to standard error.
+def plan_from_options(
+    options: argparse.Namespace, *, reserved: int = 0, **overrides: Any
+) -> LoadPlan:
+    """Plan how to load the model of the options, and print warnings about it to standard error.
 
-    `reserved` bytes of memory are for other models. Raises ModelError or ParameterError.
+    `reserved` is memory in bytes that other models need. Raises ModelError, ParameterError.
     """
     plan = plan_model(replace(model_options(options, **overrides), reserved=reserved))
     if plan.warning:
@@ -25,48 +26,50 @@ def planned(options: argparse.Namespace, *, reserved: int = 0, **overrides: Any)
     return plan
 
 
-def served(plan: LoadPlan, options: argparse.Namespace, classes: StageClasses) -> LocalBackend:
-    """The backend of a server for that model, which is not loaded yet."""
+def build_backend(
+    plan: LoadPlan, options: argparse.Namespace, classes: StageClasses
+) -> LocalBackend:
+    """Build the backend of a server for a model, without loading the model."""
     return LocalBackend(
         lambda progress: load_model(plan, progress),
         name=plan.info.name,
         max_waiting=options.max_waiting,
-        prefix_cache_bytes=_shelf_bytes(options.cache_ram),
+        prefix_cache_bytes=_cache_bytes(options.cache_ram),
         exact=options.exact,
         raw=options.raw,
         stage_classes=classes,
     )
 
 
-def _shelf_bytes(mib: int | None) -> int | None:
+def _cache_bytes(mib: int | None) -> int | None:
     if mib is not None and mib < 0:
         raise ParameterError("cache_ram", "a whole number of MiB, 0 for none", mib)
     return None if mib is None else mib * 2**20
 
 
-def planned_more(options: argparse.Namespace, first: LoadPlan) -> Iterator[LoadPlan]:
-    """The plans for the models of `--also`: each finds the memory that those before it leave.
+def plan_models(options: argparse.Namespace) -> list[LoadPlan]:
+    """Plan the first model and those of `--also`. Raises ModelError, ParameterError.
 
-    Raises ModelError or ParameterError.
+    Each plan takes into account the memory that those before it need.
     """
-    reserved = first.memory
+    plans = [plan_from_options(options)]
     for model in options.also:
         path = model_path(model)
-        asked = copy(options)
-        asked.model = str(path)
-        # What is said of the first model goes for those of its kind.
+        model_settings = copy(options)
+        model_settings.model = str(path)
+        # Settings of one format do not apply to a model of the other.
         if path is not None and path.is_dir():
-            asked.gpu_layers = None
+            model_settings.gpu_layers = None
         else:
-            asked.dtype = "auto"
-            asked.device = "cpu" if options.device == "cpu" else "auto"
-        plan = planned(asked, reserved=reserved)
-        reserved += plan.memory
-        yield plan
+            model_settings.dtype = "auto"
+            model_settings.device = "cpu" if options.device == "cpu" else "auto"
+        reserved = sum(plan.memory for plan in plans)
+        plans.append(plan_from_options(model_settings, reserved=reserved))
+    return plans
 
 
 def add_cache_argument(parser: argparse.ArgumentParser) -> None:
-    """Memory for conversations that have no slot just now."""
+    """Add `--cache-ram`: main memory for the prefixes of conversations that have no slot."""
     parser.add_argument(
         "--cache-ram",
         type=int,
@@ -76,8 +79,8 @@ def add_cache_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_more_models_argument(parser: argparse.ArgumentParser) -> None:
-    """More models of this machine, beside the one that is named first."""
+def add_also_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--also`: local models beside the first one."""
     parser.add_argument(
         "--also",
         action="append",

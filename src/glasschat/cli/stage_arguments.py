@@ -1,4 +1,4 @@
-"""Stages of one's own on the command line: which, and how they are set."""
+"""Flags for custom stages: which classes there are, and their settings."""
 
 import argparse
 import sys
@@ -10,7 +10,10 @@ from glasschat.sampling import CustomStage, StageClasses, load_stages
 
 
 def add_stage_arguments(parser: argparse.ArgumentParser, *, settings: bool = False) -> None:
-    """Which stages there are; with `settings` for a command that writes one reply."""
+    """Add `--stage`, and with `settings` also `--stage-setting`.
+
+    The latter is for commands that write one reply.
+    """
     group = parser.add_argument_group("stages of your own", "See docs/own-stage.md.")
     group.add_argument(
         "--stage",
@@ -31,25 +34,31 @@ def add_stage_arguments(parser: argparse.ArgumentParser, *, settings: bool = Fal
 
 
 def stage_classes(options: argparse.Namespace) -> StageClasses:
-    """The stages named, imported. Raises InvalidStage.
+    """Import the stages that were named. Raises InvalidStage.
 
-    The folder comes last on the path: no file in it takes the place of an installed module.
+    The working folder comes last on the import path, so that no file in it replaces an installed
+    module.
     """
-    here = str(Path.cwd())
-    if any(":" in name for name in options.stage) and here not in sys.path:
-        sys.path.append(here)
+    folder = str(Path.cwd())
+    if any(":" in name for name in options.stage) and folder not in sys.path:
+        sys.path.append(folder)
     return load_stages(options.stage)
 
 
-def asked_stages(options: argparse.Namespace, classes: StageClasses) -> tuple[CustomStage, ...]:
-    """All of them, set as the command line says. Raises ParameterError, StageNotHere."""
-    wanted: dict[str, dict[str, Any]] = {one.name: {} for one in classes}
-    for given in options.stage_setting:
-        place, separator, text = given.partition("=")
+def configured_stages(
+    options: argparse.Namespace, classes: StageClasses
+) -> tuple[CustomStage, ...]:
+    """Return all stages with the settings of the command line.
+
+    Raises ParameterError, StageNotHere.
+    """
+    settings_by_stage: dict[str, dict[str, Any]] = {one.name: {} for one in classes}
+    for setting in options.stage_setting:
+        place, separator, text = setting.partition("=")
         stage, dot, name = place.partition(".")
         if not separator or not dot:
-            raise ParameterError("stage_setting", "STAGE.FIELD=VALUE", given)
+            raise ParameterError("stage_setting", "STAGE.FIELD=VALUE", setting)
         settings = {setting.name: setting for setting in classes.get(stage).settings}
         # One that it has not is refused below, with those that it has.
-        wanted[stage][name] = settings[name].read(text) if name in settings else text
-    return classes.configure(wanted)
+        settings_by_stage[stage][name] = settings[name].read(text) if name in settings else text
+    return classes.configure(settings_by_stage)
