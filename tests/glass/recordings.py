@@ -57,7 +57,8 @@ class Recording:
         """
         scores = self.rows[place]
         found = [scores]
-        context = StageContext(self.history(place), END_IDS)
+        seed = self.trace.seed if params.seed is None else params.seed
+        context = StageContext(self.history(place), END_IDS, seed)
         stages = build_stages(params, self.trace.stage_classes.build)
         for stage in stages if self.constraint is None else (self.constraint, *stages):
             scores = stage(scores, context)

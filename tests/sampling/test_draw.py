@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasschat.sampling import draw
-from glasschat.sampling.draw import probability_of
+from glasschat.sampling.draw import probability_of, seeded_draws
 from tests.sampling.rows import Row, alive, make_row, rows, softmax
 
 # float32 weights summed over a row, against float64: where `u` is nearer to an edge between two
@@ -70,3 +70,11 @@ def test_a_long_row_that_nothing_was_cut_from_is_drawn_from_fairly(scale: float)
     draws = np.random.default_rng(7).random(2000)
     counts = np.bincount([draw(row, u)[0] // 500 for u in draws], minlength=10)
     assert chi_square(counts, 2000 * softmax(row).reshape(10, 500).sum(axis=1)) < 27.9
+
+
+def test_the_second_number_of_a_place_is_another_one_and_leaves_the_first_alone() -> None:
+    first, second = seeded_draws(7, 0, 100), seeded_draws(7, 0, 100, stream=1)
+    assert not set(first) & set(second)
+    assert np.array_equal(seeded_draws(7, 40, 60, stream=1), second[40:])
+    # What a seed gave before there was a second stream.
+    assert first[:2].tolist() == [0.625095466604667, 0.8972138009695755]

@@ -15,7 +15,10 @@ from glasschat.glass.candidates import CandidateSet, Mask
 from glasschat.glass.tail_bounds import Wide
 from glasschat.sampling import MinP, TopK, TopP, TypicalP
 
-Cut = TopK | TopP | MinP | TypicalP
+WorstFirstCut = TopK | TopP | MinP
+"""The cuts that remove no token that scores higher than one that they leave."""
+
+Cut = WorstFirstCut | TypicalP
 
 # Closer than this the sampler itself may compare the other way round; many times what sums of
 # float32 differ by.
@@ -37,9 +40,17 @@ class RecordedStage(NamedTuple):
 
 
 def apply_cut(
-    candidates: CandidateSet, stage: Cut, vocab_size: int, recorded: RecordedStage | None
+    candidates: CandidateSet,
+    stage: Cut,
+    vocab_size: int,
+    recorded: RecordedStage | None,
+    second_draws: Wide,
 ) -> CandidateSet:
-    """Return the candidates after a cut; `recorded` is what the sampler itself recorded of it."""
+    """Return the candidates after a cut.
+
+    `recorded` is what the sampler itself recorded of it, `second_draws` (float64 [n]) the second
+    number of each place, for a cut that is left to chance.
+    """
     if recorded is not None:
         if isinstance(stage, TypicalP):
             return _recorded_typical_p(candidates, recorded)

@@ -7,26 +7,30 @@ import numpy as np
 from glasschat.errors import GlasschatError
 from glasschat.glass.candidates import CandidateSet
 from glasschat.glass.custom_stage import rerun_custom_stage
-from glasschat.glass.cuts import RecordedStage, apply_cut, propagate_constraints
+from glasschat.glass.cuts import (
+    Cut,
+    RecordedStage,
+    WorstFirstCut,
+    apply_cut,
+    propagate_constraints,
+)
 from glasschat.glass.history import BatchedHistory
 from glasschat.glass.processors import apply_processor
-from glasschat.glass.tail_bounds import TailBounds
+from glasschat.glass.tail_bounds import TailBounds, Wide
 from glasschat.glass.trace import Trace
 from glasschat.sampling import (
     CustomStage,
     Grammar,
-    MinP,
     SamplingParams,
     Stage,
     StageContext,
     StageKind,
     Temperature,
-    TopK,
-    TopP,
-    TypicalP,
     build_stages,
+    seeded_draws,
 )
 from glasschat.sampling.custom.guard import GuardedStage
+from glasschat.sampling.stages import RandomStage
 from glasschat.sampling.workspace import Row
 
 
@@ -79,8 +83,17 @@ def plan_stages(trace: Trace, params: SamplingParams | None) -> StagePlan:
     stages = recorded_stages
     if params is not None:
         stages = (*constraint, *_build_stages(trace, params))
-    same = [one == other for one, other in zip(recorded_stages, stages, strict=False)]
+    other_seed = _seed(trace, params) != trace.seed
+    same = [
+        one == other and not (other_seed and isinstance(one, RandomStage))
+        for one, other in zip(recorded_stages, stages, strict=False)
+    ]
     return StagePlan(stages, same.index(False) if False in same else len(same), True)
+
+
+def _seed(trace: Trace, params: SamplingParams | None) -> int:
+    """Return the seed of the draws: that of `params` where they name one, or the reply's own."""
+    return trace.seed if params is None or params.seed is None else params.seed
 
 
 def _build_stages(trace: Trace, params: SamplingParams) -> tuple[Stage, ...]:
@@ -133,16 +146,16 @@ def rebuild(trace: Trace, params: SamplingParams | None = None) -> RebuiltStages
     )
     if not plan.consistent and not plan.stages:
         candidates = candidates.with_unknown_effect()
+    second_draws = seeded_draws(_seed(trace, params), trace.earlier, len(trace), stream=1)
     candidate_sets = [candidates]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         for place, stage in enumerate(plan.stages):
             recorded = _recorded_stage(trace, place) if place < plan.recorded_count else None
-            after = _apply(candidates, stage, history, trace, recorded)
+            after = _apply(candidates, stage, history, trace, recorded, second_draws)
             if not plan.consistent:
                 after = after.with_unknown_effect()
             if recorded is not None:
-                cuts = isinstance(stage, TopK | TopP | MinP)
-                before = candidates if cuts else None
+                before = candidates if isinstance(stage, WorstFirstCut) else None
                 after = propagate_constraints(_with_record(after, recorded), recorded, before)
             candidates = after
             candidate_sets.append(candidates)
@@ -155,6 +168,7 @@ def _apply(
     history: BatchedHistory,
     trace: Trace,
     recorded: RecordedStage | None,
+    second_draws: Wide,
 ) -> CandidateSet:
     """Return the candidates behind `stage`: a new built-in stage needs a case here.
 
@@ -164,8 +178,8 @@ def _apply(
     match stage:
         case Temperature():
             return candidates.divide_by_temperature(stage.temperature)
-        case TopK() | TopP() | MinP() | TypicalP():
-            return apply_cut(candidates, stage, trace.vocab_size, recorded)
+        case _ if isinstance(stage, Cut):
+            return apply_cut(candidates, stage, trace.vocab_size, recorded, second_draws)
         case GuardedStage():
             return rerun_custom_stage(candidates, stage, trace, recorded)
         case UnavailableStage():

@@ -1,6 +1,6 @@
 """The waterfall of one token: its candidates as rows, the stages as columns, and the draw."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,7 @@ from glasschat.sampling import (
     TopP,
     TypicalP,
 )
+from glasschat.sampling.stages import ExplainedStage
 
 _TOP_K = N_("rank {rank}, and top-k keeps the best {k}")
 _TOP_P = N_("the {better} better ones hold {share:.1%}, and top-p stops at {p:.1%}")
@@ -63,6 +64,10 @@ def removal_reason(stage: Stage, before: CandidateSet, at: int, *, output_length
             return Sentence(_BIAS)
         case _ if stage.name == Grammar.name:
             return Sentence(_GRAMMAR)
+        case _ if isinstance(stage, ExplainedStage):
+            values = {field.name: getattr(stage, field.name) for field in fields(stage)}
+            share = float(weights[at]) / total
+            return Sentence(stage.removal, values | {"rank": at + 1, "share": share})
         case _:
             return Sentence(_CUSTOM, {"stage": stage.name})
 

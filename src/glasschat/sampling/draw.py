@@ -40,9 +40,16 @@ def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, flo
     return _draw_sorted(whole, u)
 
 
-def seeded_draws(seed: int, start: int, count: int) -> NDArray[np.float64]:
-    """The numbers in [0, 1) that a seed has for `count` tokens of a reply, from `start` on."""
-    return np.random.Generator(np.random.PCG64(seed).advance(start)).random(count)
+def seeded_draws(seed: int, start: int, count: int, stream: int = 0) -> NDArray[np.float64]:
+    """Return the numbers in [0, 1) that a seed has for `count` tokens of a reply from `start` on.
+
+    float64 [count]. `stream` 0 has the draws of the tokens, 1 the second number that a stage may
+    use at the same place: the same generator, jumped so far ahead that the two never meet.
+    """
+    bits = np.random.PCG64(seed)
+    if stream:
+        bits = bits.jumped(stream)
+    return np.random.Generator(bits.advance(start)).random(count)
 
 
 def probability_of(scores: Row, token_id: int) -> float:

@@ -36,7 +36,7 @@ from glasschat.sampling.warpers import MinP, Temperature, TopK, TopP
 _MOST = 2**31 - 1
 
 
-def _stage(maker: Any, place: int, *, off: Any = 0) -> StageSlot:
+def _stage(maker: Any, place: int, *, off: Any = 0, optional: bool = False) -> StageSlot:
     """Return the slot of a stage that is made with the one setting that has its name."""
 
     def build(params: "SamplingParams") -> Stage | None:
@@ -44,7 +44,7 @@ def _stage(maker: Any, place: int, *, off: Any = 0) -> StageSlot:
         stage: Stage | None = maker(value) if value != off else None
         return stage
 
-    return StageSlot(maker.name, maker.kind, place, build)
+    return StageSlot(maker.name, maker.kind, place, build, optional)
 
 
 def _build_min_new_tokens(params: "SamplingParams") -> Stage | None:

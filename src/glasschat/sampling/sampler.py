@@ -182,7 +182,7 @@ class Sampler:
             )
         raw = Distribution(scores)
         check_peak(raw.maximum, MODEL, MODEL_REMEDY)
-        return raw, StageContext(self.history, self._end_ids, [raw])
+        return raw, StageContext(self.history, self._end_ids, self.seed, [raw])
 
     def _run_whole(self, raw: Distribution, context: StageContext, trace: bool) -> WholeRow:
         return run_whole_row(self.stages, raw.scores, context, trace=trace)

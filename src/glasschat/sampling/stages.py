@@ -1,9 +1,10 @@
 """What a stage is: a pure step from scores to scores, named and ordered by the settings."""
 
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from dataclasses import Field, dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from glasschat.sampling.distribution import Distribution
+from glasschat.sampling.draw import seeded_draws
 from glasschat.sampling.history import Ids, TokenHistory
 from glasschat.sampling.shortlist import Shortlist
 from glasschat.sampling.workspace import Row
@@ -16,13 +17,22 @@ class StageContext:
     """What a stage may know of its sequence besides the scores, at one step.
 
     `history` holds prompt and reply up to the token that is being chosen; `end_ids` are the
-    tokens that end a reply.
+    tokens that end a reply; `seed` is the reply's own.
     """
 
     history: TokenHistory
     end_ids: frozenset[int] = frozenset()
+    seed: int = 0
     _latest: list[Distribution] = field(default_factory=list, repr=False, compare=False)
     _touched: dict[int, Ids] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def second_draw(self) -> float:
+        """The second number in [0, 1) of this place, beside the one that the token is drawn with.
+
+        It depends on the seed and on how long the reply is, and on nothing else.
+        """
+        return float(seeded_draws(self.seed, self.history.output_length, 1, stream=1)[0])
 
     def distribution(self, scores: Row) -> Distribution:
         """The softmax of `scores`, shared with whoever asked for that of the same array last."""
@@ -58,6 +68,24 @@ class Stage(Protocol):
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """Return the scores after this stage."""
+
+
+@runtime_checkable
+class ExplainedStage(Stage, Protocol):
+    """A stage of glasschat's own, a dataclass, that says why it removes a token."""
+
+    removal: ClassVar[str]
+    """A message; it may name the stage's fields, the token's `rank`, and its `share` of the
+    probability before the stage.
+    """
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+@runtime_checkable
+class RandomStage(Stage, Protocol):
+    """A stage that uses the second number of each place, so that its effect depends on the seed."""
+
+    uses_second_draw: ClassVar[bool]
 
 
 class Touching(Protocol):
