@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from glasschat.glass.candidates import CandidateSet, Mask
 from glasschat.glass.tail_bounds import Wide
 from glasschat.sampling import MinP, TopK, TopP, TypicalP
+from glasschat.sampling.top_n_sigma import TopNSigma
 
-WorstFirstCut = TopK | TopP | MinP
+WorstFirstCut = TopK | TopP | MinP | TopNSigma
 """The cuts that remove no token that scores higher than one that they leave."""
 
 Cut = WorstFirstCut | TypicalP
@@ -62,6 +63,8 @@ def apply_cut(
             return _top_p(candidates, stage.top_p)
         case MinP():
             return _cut_below_ratio(candidates, stage.ratio)
+        case TopNSigma():
+            return _top_n_sigma(candidates, stage.n)
         case TypicalP():
             return _typical_p(candidates, stage.typical_p)
 
@@ -150,6 +153,30 @@ def _cut_below_ratio(candidates: CandidateSet, p: float) -> CandidateSet:
     removed = candidates.fully_listed | (certain_top[:, 0] & (share < p * (1 - _TOLERANCE)))
     left = np.where(removed, 0.0, candidates.tail.count)
     return candidates.after_cut(possible, ~certain_left, candidates.tail.after_cut(left))
+
+
+def _top_n_sigma(candidates: CandidateSet, n: float) -> CandidateSet:
+    """Keep those within `n` standard deviations of the best one.
+
+    The deviation is that of all scores. Where some are not listed it is not known: then the best
+    one alone is certain to remain.
+    """
+    remaining = candidates.scores > -np.inf
+    known = (candidates.fully_listed & candidates.certain)[:, None]
+    scores = np.where(remaining, candidates.scores, np.nan).astype(np.float64)
+    count = np.maximum(candidates.possible_count, 1)[:, None]
+    mean = np.nansum(scores, axis=1, keepdims=True) / count
+    deviation = np.sqrt(np.nansum((scores - mean) ** 2, axis=1, keepdims=True) / count)
+    least = candidates.top[:, None] - n * deviation
+    kept = remaining & (candidates.scores >= least.astype(np.float32))
+    doubtful = remaining & (np.abs(scores - least) < _TOLERANCE * (1 + np.abs(least)))
+    best = candidates.above_tail & ~candidates.uncertain
+    best[:, 1:] = False
+    uncertain = np.where(known, doubtful, remaining) & ~best
+    nothing = np.where(candidates.fully_listed, 0.0, candidates.tail.count)
+    return candidates.after_cut(
+        np.where(known, kept | doubtful, remaining), uncertain, candidates.tail.after_cut(nothing)
+    )
 
 
 def _typical_p(candidates: CandidateSet, mass: float) -> CandidateSet:

@@ -30,6 +30,7 @@ from glasschat.sampling.settings import (
     wire,
 )
 from glasschat.sampling.stages import Stage
+from glasschat.sampling.top_n_sigma import TopNSigma
 from glasschat.sampling.typical import TypicalP
 from glasschat.sampling.warpers import MinP, Temperature, TopK, TopP
 
@@ -124,6 +125,20 @@ class SamplingParams:
         wire=wire("glasschat llama-server transformers generation_config gguf"),
         sampler="typ_p",
         widget=(N_("Typical P"), N_("Keeps typical surprise; 1 is off."), 0.01),
+    )
+    top_n_sigma: float = sampling(
+        0.0,
+        "Keeps tokens within n standard deviations of the best logit; 0 is off.",
+        range=(0.0, 100.0),
+        stage=_stage(TopNSigma, 205, optional=True),
+        wire=wire("glasschat llama-server"),
+        wire_off={"llama-server": -1.0},
+        sampler="top_n_sigma",
+        widget=(
+            N_("Top n sigma"),
+            N_("Keeps tokens within n standard deviations of the best one's score; 0 is off."),
+            0.1,
+        ),
     )
     repetition_penalty: float = sampling(
         1.005,

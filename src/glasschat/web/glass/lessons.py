@@ -102,6 +102,14 @@ LESSONS = {
         N_("keep i  if  pᵢ ≥ m · max pⱼ"),
         "Nguyen et al. 2024, arXiv:2407.01082",
     ),
+    "top_n_sigma": Lesson(
+        N_(
+            "Removes candidates whose scores lie too far below the best one, measured by how much "
+            "all scores spread. A temperature before it changes nothing about who is left."
+        ),
+        N_("keep i  if  zᵢ ≥ max zⱼ − n · σ(z)"),
+        "Tang et al. 2024, arXiv:2411.07641",
+    ),
     "typical_p": Lesson(
         N_(
             "Keeps the candidates whose surprise is nearest to the one to be expected. "

@@ -1,0 +1,43 @@
+"""Stages that llama.cpp defined give the rows that the installed llama.cpp gives."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glasschat.sampling.top_n_sigma import apply_top_n_sigma
+from tests.sampling.rows import Row, rows
+
+llama_cpp = pytest.importorskip("llama_cpp")
+
+# llama.cpp sums in float32: what lies as near to a bound may go either way.
+ROUNDING = 1e-4
+
+
+def apply_theirs(sampler: Any, row: Row, accepted: tuple[int, ...] = ()) -> Row:
+    """The row behind one of llama.cpp's samplers, which is freed."""
+    tokens = (llama_cpp.llama_token_data * len(row))()
+    for token_id, logit in enumerate(row.tolist()):
+        tokens[token_id].id, tokens[token_id].logit = token_id, logit
+    array = llama_cpp.llama_token_data_array(tokens, len(row), -1, False)
+    for token_id in accepted:
+        llama_cpp.llama_sampler_accept(sampler, token_id)
+    llama_cpp.llama_sampler_apply(sampler, ctypes.byref(array))
+    llama_cpp.llama_sampler_free(sampler)
+    after = np.full(len(row), -np.inf, np.float32)
+    for place in range(array.size):
+        after[array.data[place].id] = array.data[place].logit
+    return after
+
+
+@given(rows(2500), st.sampled_from([0.3, 0.7, 1.0, 1.5, 3.0]))
+def test_top_n_sigma(row: Row, n: float) -> None:
+    theirs = apply_theirs(llama_cpp.llama_sampler_init_top_n_sigma(n), row)
+    ours = apply_top_n_sigma(row, n)
+    present = row[row > -np.inf].astype(np.float64)
+    least = present.max() - n * present.std()
+    near = np.abs(row - least) < ROUNDING * (1 + np.abs(present).max())
+    assert np.array_equal(ours[~near], theirs[~near])
