@@ -24,7 +24,7 @@ class Box:
         self.page: Page = visitor.page
         self.root: Locator = visitor.page.locator(".box")
         self.tokens = self.root.locator(".pane.tokens .heat .t")
-        self.fall = self.root.locator(".pane.tokens .fall")
+        self.waterfall = self.root.locator(".pane.tokens .waterfall")
 
     def open(self) -> "Box":
         """On the last reply."""
@@ -42,7 +42,7 @@ class Box:
     def look_at(self, place: int) -> None:
         """See how a token was chosen."""
         self.tokens.nth(place).click()
-        expect(self.fall.locator("h3")).to_contain_text(f"Token {place + 1}", timeout=WAIT_MS)
+        expect(self.waterfall.locator("h3")).to_contain_text(f"Token {place + 1}", timeout=WAIT_MS)
 
     def names(self) -> list[str]:
         """The tokens as they are written."""
@@ -65,21 +65,21 @@ def test_every_token_shows_how_it_was_chosen(site: WebServer, arrive: Arrive) ->
     box = answered(visitor)
     expect(box.tokens).to_have_count(24)
     box.look_at(3)
-    heads = box.fall.locator("thead .stage").all_inner_texts()
+    heads = box.waterfall.locator("thead .stage").all_inner_texts()
     names = [re.sub(r" [\d.]+$", "", head.replace("\n", " ")) for head in heads]
     assert names == ["raw", "repetition penalty", "temperature", "top p", "softmax"]
-    chosen = box.fall.locator("tbody tr.chosen")
+    chosen = box.waterfall.locator("tbody tr.chosen")
     expect(chosen).to_have_count(1)
     assert float(chosen.locator(".final").inner_text().strip("%")) > 0
-    expect(box.fall.locator(".u-label")).to_have_text(re.compile(r"u = 0\.\d{4}"))
-    box.fall.get_by_role("button", name=re.compile("^top p")).click()
-    expect(box.fall.locator(".lesson")).to_contain_text("Holtzman")
+    expect(box.waterfall.locator(".u-label")).to_have_text(re.compile(r"u = 0\.\d{4}"))
+    box.waterfall.get_by_role("button", name=re.compile("^top p")).click()
+    expect(box.waterfall.locator(".lesson")).to_contain_text("Holtzman")
     # The other colours, and the keyboard.
     box.root.get_by_role("radio", name="surprise").click()
     box.tokens.nth(3).click()
     box.root.locator(".pane.tokens .heat").focus()
     box.page.keyboard.press("ArrowRight")
-    expect(box.fall.locator("h3")).to_contain_text("Token 5")
+    expect(box.waterfall.locator("h3")).to_contain_text("Token 5")
     visitor.picture("glass-box")
     assert visitor.complaints == []
 
@@ -89,7 +89,7 @@ def test_another_token_is_taken_and_nothing_is_lost(site: WebServer, arrive: Arr
     box = answered(visitor)
     before = box.names()
     box.look_at(2)
-    other = box.fall.locator("tbody tr:not(.chosen)").first
+    other = box.waterfall.locator("tbody tr:not(.chosen)").first
     name = other.locator("th code").inner_text()
     other.hover()
     other.get_by_role("button", name=re.compile("^take")).click()
@@ -133,7 +133,7 @@ def test_the_debugger_stops_before_the_choice(site: WebServer, arrive: Arrive) -
     box = answered(visitor)
     pane = box.tab("Debugger")
     pane.get_by_role("button", name="Again, paused at the first token").click()
-    pane = box.root.locator(".pane.debug:visible")
+    pane = box.root.locator(".pane.debugger:visible")
     coming = pane.locator(".coming tbody tr")
     expect(coming.first).to_be_visible(timeout=WAIT_MS)
     expect(visitor.line).to_contain_text("paused")
@@ -214,7 +214,7 @@ def test_hostile_tokens_stay_text(site: WebServer, arrive: Arrive) -> None:
     assert "⟨U+202E⟩gnp.exe" in names
     assert "␀" in names
     assert "⟨E4 B8⟩" in names
-    expect(box.fall.locator("tbody")).to_contain_text("<script>")
+    expect(box.waterfall.locator("tbody")).to_contain_text("<script>")
     box.tab("Prompt")
     assert "hit" not in visitor.page.title()
     assert visitor.page.locator(".box img, .box script").count() == 0
@@ -238,7 +238,7 @@ def test_on_a_phone_in_chinese(site: WebServer, arrive: Arrive, scheme: str) -> 
     visitor.page.get_by_role("button", name="更多").last.click()
     box = Box(visitor).open()
     box.tokens.nth(1).click()
-    expect(box.fall.locator("tbody tr").first).to_be_visible(timeout=WAIT_MS)
+    expect(box.waterfall.locator("tbody tr").first).to_be_visible(timeout=WAIT_MS)
     width = visitor.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 375
     visitor.picture(f"glass-box-phone-{scheme}")

@@ -11,8 +11,12 @@ from glasschat.backends import Backend
 from glasschat.chat import Conversation, Settings
 from glasschat.engine import StartOptions
 from glasschat.web.chats import new_chat
-from glasschat.web.glass.params_patch import changed
-from glasschat.web.glass.start_options import begin_with, beginning_of, first
+from glasschat.web.glass.params_patch import apply_patch
+from glasschat.web.glass.start_options import (
+    next_start_options,
+    parse_start_options,
+    save_start_options,
+)
 from glasschat.web.language import _
 from glasschat.web.notices import attempt, forget, offer_undo, told, withdraw_undo
 from glasschat.web.session import take
@@ -77,7 +81,9 @@ class Actions:
         """Ask something."""
         conversation = self.now()
         self._begin(
-            lambda: conversation.ask(self._backend, text, settings(), start_options=first())
+            lambda: conversation.ask(
+                self._backend, text, settings(), start_options=next_start_options()
+            )
         )
 
     def send_edited(self, node_id: str, key: str) -> None:
@@ -85,7 +91,7 @@ class Actions:
         text, conversation = st.session_state[key], self.now()
         began = self._begin(
             lambda: conversation.edit(
-                self._backend, node_id, text, settings(), start_options=first()
+                self._backend, node_id, text, settings(), start_options=next_start_options()
             )
         )
         if began:
@@ -93,7 +99,7 @@ class Actions:
 
     def again(self, node_id: str, start_options: StartOptions | None = None) -> None:
         """Answer anew."""
-        conversation, begins = self.now(), start_options or first()
+        conversation, begins = self.now(), start_options or next_start_options()
         self._begin(
             lambda: conversation.regenerate(
                 self._backend, node_id, settings(), start_options=begins
@@ -105,7 +111,7 @@ class Actions:
         conversation = self.now()
         self._begin(
             lambda: conversation.go_on(
-                self._writer(node_id), node_id, settings(), start_options=first()
+                self._writer(node_id), node_id, settings(), start_options=next_start_options()
             )
         )
 
@@ -138,9 +144,9 @@ class Actions:
             case "close":
                 close_glass()
             case "begin":
-                attempt(lambda: begin_with(asked))
+                attempt(lambda: save_start_options(asked))
             case "again" if turn:
-                attempt(lambda: self.again(turn, beginning_of({**asked, "paused": True})))
+                attempt(lambda: self.again(turn, parse_start_options({**asked, "paused": True})))
             case "compare" if turn:
                 self.compare(turn, asked.get("settings", ()))
             case "select":
@@ -165,14 +171,14 @@ class Actions:
             chosen = settings()
             if changes is not None:
                 own = conversation.tree[node_id].runs[-1].params
-                chosen = replace(chosen, params=changed(own, changes))
+                chosen = replace(chosen, params=apply_patch(own, changes))
             conversation.branch(
                 self._writer(node_id),
                 node_id,
                 place,
                 chosen,
                 token_id=token_id,
-                start_options=first(),
+                start_options=next_start_options(),
             )
 
         self._begin(start)
@@ -193,7 +199,7 @@ class Actions:
             name = values.pop("model", None)
             backend = self._backend if name is None else self._site.with_chosen(str(name)).backend
             chosen = settings()
-            return backend, replace(chosen, params=changed(chosen.params, values))
+            return backend, replace(chosen, params=apply_patch(chosen.params, values))
 
         def start() -> None:
             node = conversation.tree[node_id]

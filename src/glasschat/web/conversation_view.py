@@ -15,7 +15,7 @@ from glasschat.web.end import show_end
 from glasschat.web.figures import draw_meter
 from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.panel import draw_box
-from glasschat.web.glass.start_options import pauses
+from glasschat.web.glass.start_options import starts_paused
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.notices import draw_undo, forget, told
 from glasschat.web.session import take
@@ -193,7 +193,7 @@ class ConversationView:
         conversation = self._conversation
         with st.bottom, st.container(key="foot", horizontal=True, vertical_alignment="center"):
             draw_meter(use.used, self._description.context, estimated=use.estimated)
-            if pauses():
+            if starts_paused():
                 st.caption(_("Replies start paused"))
             generation = conversation.generation
             if generation is not None and self._growing is not None:

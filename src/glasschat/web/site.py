@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from glasschat.backends import Backend
 from glasschat.chat import Library, Node, is_last_writer
 from glasschat.chat.own_presets import OwnPresets
-from glasschat.web.glass.box_keys import Boxes
-from glasschat.web.glass.cross_scoring import Readings
+from glasschat.web.glass.box_keys import BoxKeys
+from glasschat.web.glass.cross_scoring import CrossScorer
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,9 @@ class Site:
     backend: Backend
     library: Library
     presets: OwnPresets
-    boxes: Boxes = field(default_factory=Boxes)
+    box_keys: BoxKeys = field(default_factory=BoxKeys)
     others: Mapping[str, Backend] = field(default_factory=dict)
-    readings: Readings = field(default_factory=Readings)
+    cross_scorer: CrossScorer = field(default_factory=CrossScorer)
     own: Backend | None = None
 
     @property

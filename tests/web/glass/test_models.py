@@ -71,16 +71,16 @@ def compared(site: Site) -> tuple[Conversation, list[str]]:
 
 
 def box_on(site: Site, conversation: Conversation, turn: str) -> str:
-    return f"/glass/box/{site.boxes.open(Subject(ME, conversation.id, turn))}"
+    return f"/glass/box/{site.box_keys.open(Subject(ME, conversation.id, turn))}"
 
 
 def read(page: TestClient, box: str, turns: list[str]) -> dict[str, Any]:
     """Have all of them read, and wait for the end of it."""
-    assert page.post(f"{box}/read", json={"turns": ",".join(turns)}).status_code == 200
+    assert page.post(f"{box}/cross-score", json={"turns": ",".join(turns)}).status_code == 200
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         found = answer(page, f"{box}/compare", turns=",".join(turns))
-        if not any("reading" in cell for row in found["odds"] for cell in row):
+        if not any("progress" in cell for row in found["likelihoods"] for cell in row):
             return found
         time.sleep(0.05)
     raise AssertionError("the replies were not read in time")
@@ -108,9 +108,9 @@ def test_a_reply_is_as_likely_to_another_model_as_transformers_says(
 ) -> None:
     conversation, turns = compared
     box = box_on(site, conversation, turns[0])
-    before = answer(page, f"{box}/compare", turns=",".join(turns[:2]))["odds"]
-    assert before[0][1] == before[1][0] == {"reading": None}
-    found = read(page, box, turns[:2])["odds"]
+    before = answer(page, f"{box}/compare", turns=",".join(turns[:2]))["likelihoods"]
+    assert before[0][1] == before[1][0] == {"progress": None}
+    found = read(page, box, turns[:2])["likelihoods"]
     reply, writer = conversation.tree[turns[0]], conversation.tree[turns[0]].runs[0]
     assert reply.ids
     folder = site.others["folder"]
@@ -131,7 +131,7 @@ def test_a_reply_is_as_likely_to_another_model_as_transformers_says(
     assert cell["impossible"] == len(reply.ids) - counted
     assert cell["bits"] == pytest.approx(bits / counted, rel=0.02, abs=0.01)
     # Asked again it is there at once, and nothing of it is in the chat.
-    assert read(page, box, turns[:2])["odds"] == found
+    assert read(page, box, turns[:2])["likelihoods"] == found
     assert [node.id for node in conversation.tree.siblings(turns[0])][1:] == turns
 
 
@@ -153,9 +153,9 @@ def test_what_cannot_be_read_says_why(
     conversation, turns = compared
     box = box_on(site, conversation, turns[0])
     found = read(page, box, [turns[0], turns[2]])
-    assert "vocabulary" in found["odds"][0][1]["why"]
-    assert "vocabulary" in found["odds"][1][0]["why"]
-    assert found["odds"][0][0]["bits"] is not None
+    assert "vocabulary" in found["likelihoods"][0][1]["why"]
+    assert "vocabulary" in found["likelihoods"][1][0]["why"]
+    assert found["likelihoods"][0][0]["bits"] is not None
     # By their texts, as the numbers of their tokens mean different things.
     first, second = found["replies"]
     assert first["settings"] != second["settings"]

@@ -16,7 +16,7 @@ from glasschat.chat.exchange import lines_of, read_trace
 from glasschat.chat.own_presets import OwnPresets
 from glasschat.engine import StartOptions
 from glasschat.sampling import SamplingParams, StageClasses
-from glasschat.web.glass.box_keys import Boxes, Subject
+from glasschat.web.glass.box_keys import BoxKeys, Subject
 from glasschat.web.glass.routes import VERSION, routes
 from glasschat.web.site import Site, open_site
 from tests.support.models import real_model
@@ -56,7 +56,7 @@ def box(site: Site, conversation: Conversation) -> str:
     """The address of the box on its reply."""
     last = conversation.tree.last
     assert last is not None
-    return f"/glass/box/{site.boxes.open(Subject(ME, conversation.id, last.id))}"
+    return f"/glass/box/{site.box_keys.open(Subject(ME, conversation.id, last.id))}"
 
 
 def answer(page: TestClient, address: str, **asked: Any) -> dict[str, Any]:
@@ -129,12 +129,22 @@ def test_wrong_questions_are_told_so(
 
 
 def test_a_key_that_was_not_handed_out_opens_nothing(page: TestClient, box: str) -> None:
-    for path in ("tokens", "waterfall?place=0", "prompt", "knobs", "siblings", "standing"):
+    for path in (
+        "tokens",
+        "waterfall?place=0",
+        "prompt",
+        "setting-effects",
+        "siblings",
+        "debugger-state",
+    ):
         response = page.get(f"/glass/box/{'x' * 32}/{path}")
         assert response.status_code == 404
         assert "open it again" in response.json()["error"]
     assert page.get(f"/glass/box/{'x' * 32}/trace").status_code == 404
-    assert page.post(f"/glass/box/{'x' * 32}/steer", json={"action": "cancel"}).status_code == 404
+    assert (
+        page.post(f"/glass/box/{'x' * 32}/debugger-signal", json={"action": "cancel"}).status_code
+        == 404
+    )
 
 
 def test_answers_are_in_the_language_of_who_asks(page: TestClient, box: str) -> None:
@@ -173,19 +183,19 @@ def test_a_reply_is_led_by_hand(site: Site, page: TestClient) -> None:
     )
     last = conversation.tree.last
     assert last is not None
-    key = site.boxes.open(Subject(ME, conversation.id, last.id))
+    key = site.box_keys.open(Subject(ME, conversation.id, last.id))
 
     def steer(**asked: Any) -> dict[str, Any]:
-        response = page.post(f"/glass/box/{key}/steer", json=asked)
+        response = page.post(f"/glass/box/{key}/debugger-signal", json=asked)
         assert response.status_code == 200, response.text
         found: dict[str, Any] = response.json()
         return found
 
     first = steer(action="pause")
     assert first["state"] == "paused"
-    other = first["coming"]["candidates"][1]["id"]
+    other = first["preview"]["candidates"][1]["id"]
     second = steer(action="force", token=other)
-    assert second["coming"]["place"] == 1
+    assert second["preview"]["place"] == 1
     steer(action="step", count=3)
     tokens = answer(page, f"/glass/box/{key}/tokens")
     assert tokens["count"] == 4
@@ -200,11 +210,11 @@ def test_a_reply_is_led_by_hand(site: Site, page: TestClient) -> None:
         {"action": "break", "breakpoints": [{"kind": "probability", "value": 3}]},
         {"action": "break", "breakpoints": "all"},
     ):
-        assert page.post(f"/glass/box/{key}/steer", json=wrong).status_code in (400, 404)
+        assert page.post(f"/glass/box/{key}/debugger-signal", json=wrong).status_code in (400, 404)
     steer(action="resume", breakpoints=[])
     generation.result(60)
     assert steer(action="step", count=1)["state"] == "finished"
-    long = page.post(f"/glass/box/{key}/steer", content=b"x" * 100_000)
+    long = page.post(f"/glass/box/{key}/debugger-signal", content=b"x" * 100_000)
     assert long.status_code == 404
 
 
@@ -215,14 +225,14 @@ def test_replies_are_compared(site: Site, page: TestClient, conversation: Conver
     for _turn, generation in begun:
         generation.result(60)
     turns = [turn for turn, _generation in begun]
-    key = site.boxes.open(Subject(ME, conversation.id, turns[0]))
+    key = site.box_keys.open(Subject(ME, conversation.id, turns[0]))
     found = answer(page, f"/glass/box/{key}/compare", turns=",".join(turns))
     first, second = found["replies"]
     at = second["diverges"]
     assert first["tokens"][:at] == second["tokens"][:at]
     assert first["tokens"][at] != second["tokens"][at]
-    # Nothing is surer of the greedy reply than the model that wrote it by its own odds.
-    assert found["odds"][1][1]["bits"] < found["odds"][0][1]["bits"]
+    # Nothing is surer of the greedy reply than the model that wrote it by its own settings.
+    assert found["likelihoods"][1][1]["bits"] < found["likelihoods"][0][1]["bits"]
     assert {reply["turn"] for reply in answer(page, f"/glass/box/{key}/siblings")["replies"]} >= {
         *turns
     }
@@ -238,12 +248,12 @@ def test_its_own_files_are_served_and_no_others(page: TestClient) -> None:
 
 
 def test_boxes_forget_the_oldest() -> None:
-    boxes = Boxes(most=2)
+    box_keys = BoxKeys(most=2)
     subjects = [Subject(ME, "chat", str(number)) for number in range(3)]
-    keys = [boxes.open(subject) for subject in subjects]
-    assert boxes.find(keys[0]) is None
-    assert boxes.find(keys[2]) == subjects[2]
-    assert boxes.open(subjects[2]) == keys[2]
+    keys = [box_keys.open(subject) for subject in subjects]
+    assert box_keys.find(keys[0]) is None
+    assert box_keys.find(keys[2]) == subjects[2]
+    assert box_keys.open(subjects[2]) == keys[2]
 
 
 def test_a_stage_of_ones_own_has_its_column_and_can_be_asked_about(
@@ -254,13 +264,14 @@ def test_a_stage_of_ones_own_has_its_column_and_can_be_asked_about(
     asked = Settings(SamplingParams(seed=7, max_new_tokens=6, own_stages=own))
     found.ask(site.backend, "Name three colours.", asked).result(60)
     assert found.tree.last is not None
-    box = f"/glass/box/{site.boxes.open(Subject(ME, found.id, found.tree.last.id))}"
+    box = f"/glass/box/{site.box_keys.open(Subject(ME, found.id, found.tree.last.id))}"
     waterfall_json = answer(page, f"{box}/waterfall", place=0)
     half = waterfall_json["columns"][-1]
     assert (half["name"], half["kind"], half["certain"]) == ("half", "warper", True)
     assert half["lesson"][0] == "A stage of your own: its source says what it does."
-    knobs = {knob["name"]: knob["said"] for knob in answer(page, f"{box}/knobs")["knobs"]}
-    assert knobs["half"].startswith("half on ")
+    found = answer(page, f"{box}/setting-effects")["setting_effects"]
+    effects = {effect["name"]: effect["sentence"] for effect in found}
+    assert effects["half"].startswith("half on ")
     known = answer(page, f"{box}/settings")
     order = json.dumps({"stages": ["half", *known["stages"][:-1]]})
     assert known["stages"][-1] == "half"

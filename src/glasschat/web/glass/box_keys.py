@@ -1,4 +1,4 @@
-"""Which reply a glass box is opened on: the keys that its page asks with."""
+"""Keys of opened glass boxes: each stands for the reply that the box is opened on."""
 
 import threading
 from collections import OrderedDict
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from secrets import token_urlsafe
 
 MOST = 2000
-"""Boxes that are remembered; one that was forgotten is opened anew by its page's next run."""
+"""Keys that are remembered; for one that was forgotten the page's next run makes a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Subject:
     turn: str
 
 
-class Boxes:
-    """Hands out unguessable keys. Whoever has one was shown that reply by the page.
+class BoxKeys:
+    """Issues unguessable keys. Whoever has one was shown that reply by the page.
 
     Safe to use from any thread.
     """
@@ -31,7 +31,7 @@ class Boxes:
         self._subjects: dict[str, Subject] = {}
 
     def open(self, subject: Subject) -> str:
-        """The key of that reply's box, the same each time."""
+        """Return the key of that reply's box, the same each time."""
         with self._lock:
             key = self._keys.get(subject)
             if key is None:
@@ -44,6 +44,6 @@ class Boxes:
             return key
 
     def find(self, key: str) -> Subject | None:
-        """What `key` was handed out for."""
+        """Return the reply that `key` was issued for, None for an unknown key."""
         with self._lock:
             return self._subjects.get(key)

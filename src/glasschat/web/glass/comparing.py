@@ -1,4 +1,4 @@
-"""Replies to the same question side by side: their settings, their texts, their odds."""
+"""Replies to the same question side by side: their settings, their texts, their likelihoods."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,11 +15,11 @@ from glasschat.glass import Trace, likelihoods
 from glasschat.sampling import SamplingParams
 from glasschat.web.error_text import explained
 from glasschat.web.glass.box_keys import Subject
-from glasschat.web.glass.params_patch import ALLOWED, KNOBS, described_knob
+from glasschat.web.glass.params_patch import ALLOWED, CONTROLS, control_json
 from glasschat.web.glass.queries import state
-from glasschat.web.glass.remote_reply import name_of
-from glasschat.web.glass.reply import ReplyUnderGlass
-from glasschat.web.glass.token_text import Name
+from glasschat.web.glass.remote_reply import remote_token_name
+from glasschat.web.glass.reply import InspectedReply
+from glasschat.web.glass.token_text import TokenName
 from glasschat.web.language import N_, _
 from glasschat.web.model_choice import shown_name
 from glasschat.web.settings.fields import label, written
@@ -27,70 +27,71 @@ from glasschat.web.settings.preset_choice import shown_name as preset_name
 
 _UNRECORDED = N_("Nothing was recorded of how this reply was chosen.")
 _WHY = {
-    "elsewhere": N_("Another server cannot be asked how likely a reply is to it."),
-    "not_here": N_("The model that wrote the other reply is not offered now."),
-    "foreign": N_("The two models do not share a vocabulary."),
+    "remote": N_("Another server cannot be asked how likely a reply is to it."),
+    "not_loaded": N_("The model that wrote the other reply is not offered now."),
+    "other_vocabulary": N_("The two models do not share a vocabulary."),
 }
 
 
-def cell(one: ReplyUnderGlass, other: ReplyUnderGlass) -> dict[str, Any]:
-    """How likely reply `one` was under what wrote `other`.
+def likelihood(one: InspectedReply, other: InspectedReply) -> dict[str, Any]:
+    """Return how likely reply `one` was under the model and the settings that wrote `other`.
 
     That is `bits` a token, with the numbers of tokens that are `impossible` there and that are
-    `unknown`; or `why` it is not known; or `reading`, the share that the other model has read, None
-    where it could but was not asked to.
+    `unknown`; or `why` it is not known; or `progress`, the share in [0, 1] that the other model has
+    read, None where it could but was not asked to.
     """
     if other.node.runs == ():
         return {"why": _(_UNRECORDED)}
     params = other.node.runs[-1].params
     if _same_model(one, other):
-        traces = [stretch.trace for stretch in one.stretches if stretch.trace is not None]
-        return _figures(traces, params) if traces else {"why": _(_UNRECORDED)}
-    backend = _reader(one, other)
+        traces = [segment.trace for segment in one.segments if segment.trace is not None]
+        return _mean_surprise(traces, params) if traces else {"why": _(_UNRECORDED)}
+    backend = _scoring_backend(one, other)
     if isinstance(backend, str):
         return {"why": _(_WHY[backend])}
-    reading = one.site.readings.find(one.conversation, one.node, backend)
-    if reading is None:
-        return {"reading": None}
-    if reading.error is not None:
-        return {"why": explained(reading.error)}
-    if reading.trace is None:
-        return {"reading": reading.share}
-    return _figures([reading.trace], params)
+    score = one.site.cross_scorer.find(one.conversation, one.node, backend)
+    if score is None:
+        return {"progress": None}
+    if score.error is not None:
+        return {"why": explained(score.error)}
+    if score.trace is None:
+        return {"progress": score.progress}
+    return _mean_surprise([score.trace], params)
 
 
-def start_reading(one: ReplyUnderGlass, other: ReplyUnderGlass) -> None:
-    """Have the model of `other` read reply `one`, where it can and has not.
+def start_cross_scoring(one: InspectedReply, other: InspectedReply) -> None:
+    """Start the model of `other` reading reply `one`, where it can and has not.
 
     Raises PromptError, EngineError.
     """
     if other.node.runs and not _same_model(one, other):
-        backend = _reader(one, other)
+        backend = _scoring_backend(one, other)
         if not isinstance(backend, str):
             params = other.node.runs[-1].params
-            one.site.readings.start(one.conversation, one.node, backend, params)
+            one.site.cross_scorer.start(one.conversation, one.node, backend, params)
 
 
-def _same_model(one: ReplyUnderGlass, other: ReplyUnderGlass) -> bool:
+def _same_model(one: InspectedReply, other: InspectedReply) -> bool:
     origins = {run.origin.model_fingerprint for run in (*one.node.runs, *other.node.runs)}
     return len(origins) == 1 and "" not in origins
 
 
-def _reader(one: ReplyUnderGlass, other: ReplyUnderGlass) -> LocalBackend | str:
-    """The model that wrote `other`, if it can read `one`; otherwise why not."""
+def _scoring_backend(one: InspectedReply, other: InspectedReply) -> LocalBackend | str:
+    """Return the model that wrote `other`, if it can read `one`; otherwise a key of _WHY."""
     backend = other.site.backend
-    if not isinstance(backend, LocalBackend) or other.told:
-        return "elsewhere"
+    if not isinstance(backend, LocalBackend) or other.partly_remote:
+        return "remote"
     if not other.names.known or backend.describe().readiness is not Readiness.READY:
-        return "not_here"
-    return backend if without_foreign_ids(backend, one.node).ids else "foreign"
+        return "not_loaded"
+    return backend if without_foreign_ids(backend, one.node).ids else "other_vocabulary"
 
 
-def _figures(traces: Sequence[Trace], params: SamplingParams) -> dict[str, Any]:
+def _mean_surprise(traces: Sequence[Trace], params: SamplingParams) -> dict[str, Any]:
+    """Return the mean surprise of all tokens in bits, and how many are left out of it."""
     bits: list[float] = []
     unknown = impossible = 0
     for trace in traces:
-        found = likelihoods(trace, _as_drawn(params))
+        found = likelihoods(trace, _sampling(params))
         bits += (-np.log2(found.probability[found.known & (found.probability > 0)])).tolist()
         unknown += int(np.count_nonzero(~found.known))
         impossible += int(np.count_nonzero(found.known & (found.probability <= 0)))
@@ -101,40 +102,42 @@ def _figures(traces: Sequence[Trace], params: SamplingParams) -> dict[str, Any]:
     }
 
 
-def _as_drawn(params: SamplingParams) -> SamplingParams:
-    """The odds of a reply that takes the likeliest are asked as if it drew at temperature 1."""
+def _sampling(params: SamplingParams) -> SamplingParams:
+    """Return the settings; greedy ones as if they drew, at temperature 1."""
     if not params.greedy:
         return params
     return replace(params, do_sample=True, temperature=params.temperature or 1.0)
 
 
 Key = int | str | bytes
-ASKED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+COMPARED = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
 
 MOST = 4
+"""Replies that are compared at once."""
 LONGEST = 4000
-"""Tokens of a reply that are aligned with another; to align more takes too long."""
+"""Tokens of a reply that are aligned with another's; to align more takes too long."""
 
 
-def siblings(reply: ReplyUnderGlass) -> dict[str, Any]:
-    """All replies to the question; the models and presets that new ones may be asked with."""
+def siblings(reply: InspectedReply) -> dict[str, Any]:
+    """Return all replies to the question, and the models and presets for new ones."""
     beside = reply.conversation.tree.siblings(reply.node.id)
     described = reply.site.backend.describe()
     presets = (
         *built_in(described.recommended),
         *reply.site.presets.of(reply.conversation.owner),
     )
-    told = _differences(beside)
+    differences = _differences(beside)
     return {
         "here": reply.node.id,
         "replies": [
             {"turn": node.id, "settings": settings, "start": node.text[:60]}
-            for node, settings in zip(beside, told, strict=True)
+            for node, settings in zip(beside, differences, strict=True)
         ],
         "presets": [
-            {"name": preset_name(preset), "values": _plain(preset.params)} for preset in presets
+            {"name": preset_name(preset), "values": _preset_values(preset.params)}
+            for preset in presets
         ],
-        "knobs": [described_knob(knob) for knob in KNOBS if knob.name in ASKED],
+        "controls": [control_json(number) for number in CONTROLS if number.name in COMPARED],
         "models": [
             {"name": name, "label": shown_name(reply.site, name)}
             for name, backend in reply.site.named.items()
@@ -144,8 +147,8 @@ def siblings(reply: ReplyUnderGlass) -> dict[str, Any]:
     }
 
 
-def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a preset tells replies apart; its taste where it does not name one."""
+def _preset_values(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sampling settings of a preset, with the defaults that it does not name."""
     defaults = SamplingParams()
     values = {
         name: params.get(name, getattr(defaults, name))
@@ -155,15 +158,15 @@ def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
 
-def side_by_side(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, Any]:
-    """The replies whose turns are asked for, with what they share and how likely each was.
+def compare(reply: InspectedReply, query: Mapping[str, str]) -> dict[str, Any]:
+    """Return the replies of the turns in `turns`, what they share, and how likely each was.
 
-    `odds` has a row for each reply: what it would have cost under the settings of each, and for
-    another model too, where that has read it.
+    `likelihoods` has a row for each reply: its likelihood under the settings of each, and under
+    another model where that has read it. It is None while one is being written.
     """
-    found = _chosen(reply, asked)
-    keys = _keys(found)
-    told = _differences([one.node for one in found])
+    found = _selected_replies(reply, query)
+    keys = _token_keys(found)
+    differences = _differences([one.node for one in found])
     ended = all(one.growing is None for one in found)
     return {
         "growing": not ended,
@@ -171,57 +174,61 @@ def side_by_side(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, 
             {
                 "turn": one.node.id,
                 "state": state(one.growing),
-                "settings": told[number],
+                "settings": differences[number],
                 "tokens": _tokens(one),
-                "same": _same(keys[0], keys[number]) if number else [],
-                "diverges": _diverges(keys[0], keys[number], ended=ended) if number else None,
+                "same": _shared(keys[0], keys[number]) if number else [],
+                "diverges": _first_difference(keys[0], keys[number], ended=ended)
+                if number
+                else None,
                 "error": _error(one.node),
             }
             for number, one in enumerate(found)
         ],
-        "odds": [[cell(one, other) for other in found] for one in found] if ended else None,
+        "likelihoods": [[likelihood(one, other) for other in found] for one in found]
+        if ended
+        else None,
     }
 
 
-def read_each_other(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> dict[str, Any]:
-    """Have the models of these replies read the others' that they can read.
+def cross_score(reply: InspectedReply, query: Mapping[str, str]) -> dict[str, Any]:
+    """Start the models of these replies reading the others' replies that they can read.
 
     Raises PromptError, EngineError.
     """
-    found = _chosen(reply, asked)
+    found = _selected_replies(reply, query)
     for one in found:
         for other in found:
-            start_reading(one, other)
+            start_cross_scoring(one, other)
     return {}
 
 
-def _chosen(reply: ReplyUnderGlass, asked: Mapping[str, str]) -> list[ReplyUnderGlass]:
-    turns = list(dict.fromkeys(str(asked.get("turns", "")).split(",")))
+def _selected_replies(reply: InspectedReply, query: Mapping[str, str]) -> list[InspectedReply]:
+    turns = list(dict.fromkeys(str(query.get("turns", "")).split(",")))
     if not 1 < len(turns) <= MOST:
         raise InvalidMessage(f"two to {MOST} replies are compared, not {len(turns)}")
     beside = {node.id for node in reply.conversation.tree.siblings(reply.node.id)}
     if not beside.issuperset(turns):
         raise InvalidMessage("only replies to the same question are compared")
     owner, conversation = reply.conversation.owner, reply.conversation.id
-    return [ReplyUnderGlass(reply.site, Subject(owner, conversation, turn)) for turn in turns]
+    return [InspectedReply(reply.site, Subject(owner, conversation, turn)) for turn in turns]
 
 
-def _keys(replies: Sequence[ReplyUnderGlass]) -> list[tuple[Key, ...]]:
-    """What tells their tokens apart: ids, or names where the ids are not of one model."""
+def _token_keys(replies: Sequence[InspectedReply]) -> list[tuple[Key, ...]]:
+    """Return what their tokens are compared by: ids, or names where the models differ."""
     writers = {run.origin.model_fingerprint for one in replies for run in one.node.runs}
-    if len(writers) == 1 and not any(one.told for one in replies):
-        return [tuple(i for stretch in one.stretches for i in stretch.ids) for one in replies]
+    if len(writers) == 1 and not any(one.partly_remote for one in replies):
+        return [tuple(i for segment in one.segments for i in segment.ids) for one in replies]
     return [tuple(n if isinstance(n, str) else bytes(n) for n in _tokens(one)) for one in replies]
 
 
-def _tokens(reply: ReplyUnderGlass) -> list[Name]:
+def _tokens(reply: InspectedReply) -> list[TokenName]:
     return [
         name
-        for stretch in reply.stretches
+        for segment in reply.segments
         for name in (
-            map(reply.names, stretch.ids)
-            if stretch.told is None
-            else map(name_of, stretch.told.steps)
+            map(reply.names, segment.ids)
+            if segment.remote is None
+            else map(remote_token_name, segment.remote.steps)
         )
     ]
 
@@ -232,7 +239,7 @@ def _error(node: Node) -> str | None:
 
 
 def _differences(replies: Sequence[Node]) -> list[str]:
-    """The model and the settings of each that are not the same for all; some where none differs."""
+    """Return the model and settings in which they differ; two settings where in none."""
     runs = [node.runs[-1] if node.runs else None for node in replies]
     names = [name for name in (*SAMPLING_FIELDS, "seed") if name in ALLOWED and name != "stages"]
     differing = [
@@ -255,15 +262,15 @@ def _differences(replies: Sequence[Node]) -> list[str]:
     ]
 
 
-def _diverges(one: tuple[Key, ...], other: tuple[Key, ...], *, ended: bool) -> int | None:
-    """The first place where they are not the same; None where they are, as far as they are."""
+def _first_difference(one: tuple[Key, ...], other: tuple[Key, ...], *, ended: bool) -> int | None:
+    """Return the first place that differs; None where they are the same as far as they are."""
     for place, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
             return place
     return min(len(one), len(other)) if ended and len(one) != len(other) else None
 
 
-def _same(one: tuple[Key, ...], other: tuple[Key, ...]) -> list[list[int]]:
-    """Pairs of bounds of what `other` has in common with `one`, in order."""
+def _shared(one: tuple[Key, ...], other: tuple[Key, ...]) -> list[list[int]]:
+    """Return [start, end] of each run of tokens of `other` that `one` has too, in order."""
     matcher = SequenceMatcher(None, one[:LONGEST], other[:LONGEST], autojunk=False)
     return [[m.b, m.b + m.size] for m in matcher.get_matching_blocks() if m.size]

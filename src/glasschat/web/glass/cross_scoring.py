@@ -1,4 +1,4 @@
-"""Replies that another model has read, token by token, to say how likely they were to it."""
+"""Cross-scoring: another model reads a reply, token by token, to tell how likely it was to it."""
 
 import threading
 from collections import OrderedDict
@@ -12,37 +12,38 @@ from glasschat.glass import Trace
 from glasschat.sampling import SamplingParams
 
 MOST = 64
-"""Readings that are remembered, of all visitors."""
+"""Results that are remembered, of all visitors together."""
 
 Key = tuple[str, str, str]
 """The conversation, the turn, and the fingerprint of the model that reads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """How far a model has come with a reply.
+class CrossScore:
+    """The progress of a model reading a reply.
 
-    `share` is between 0 and 1; at the end there is its trace, or the error.
+    `progress` is the share of the tokens that it has read, in [0, 1]; at the end there is the
+    trace, or the error.
     """
 
-    share: float
+    progress: float
     trace: Trace | None = None
     error: str | None = None
 
 
-class Readings:
-    """Starts them, and remembers what came of them. Safe to use from any thread."""
+class CrossScorer:
+    """Starts cross-scoring and remembers its results. Safe to use from any thread."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._running: OrderedDict[Key, Generation] = OrderedDict()
-        self._done: OrderedDict[Key, Reading] = OrderedDict()
+        self._done: OrderedDict[Key, CrossScore] = OrderedDict()
 
     def start(
         self, conversation: Conversation, node: Node, backend: LocalBackend, params: SamplingParams
     ) -> None:
-        """Have the model read it, unless it does or has. Raises PromptError, EngineError."""
+        """Start reading, unless it is under way or done. Raises PromptError, EngineError."""
         key = _key(conversation, node, backend)
         with self._lock:
             done = self._done.get(key)
@@ -55,8 +56,10 @@ class Readings:
             assert isinstance(reply, Generation)
             self._running[key] = reply
 
-    def find(self, conversation: Conversation, node: Node, backend: LocalBackend) -> Reading | None:
-        """What there is of it; None where nobody has asked for it."""
+    def find(
+        self, conversation: Conversation, node: Node, backend: LocalBackend
+    ) -> CrossScore | None:
+        """Return the progress or the result; None where it was not started."""
         key = _key(conversation, node, backend)
         with self._lock:
             reply = self._running.get(key)
@@ -64,22 +67,23 @@ class Readings:
                 return self._done.get(key)
             wanted = len(node.ids or ())
             if not reply.finished:
-                return Reading(len(reply.steps()) / max(1, wanted))
+                return CrossScore(len(reply.steps()) / max(1, wanted))
             del self._running[key]
-            found = self._done[key] = _outcome(reply, wanted)
+            found = self._done[key] = _result(reply, wanted)
             while len(self._done) > self._most:
                 self._done.popitem(last=False)
             return found
 
 
-def _outcome(reply: Generation, wanted: int) -> Reading:
+def _result(reply: Generation, wanted: int) -> CrossScore:
     try:
-        return Reading(1.0, _whole(reply, wanted))
+        return CrossScore(1.0, _complete_trace(reply, wanted))
     except GlasschatError as error:
-        return Reading(1.0, error=str(error))
+        return CrossScore(1.0, error=str(error))
 
 
-def _whole(reply: Generation, wanted: int) -> Trace:
+def _complete_trace(reply: Generation, wanted: int) -> Trace:
+    """Return the trace of all tokens. Raises EngineError, EngineStopped if it ended early."""
     trace = Trace.of(reply)
     if error := reply.snapshot().error:
         raise EngineError(error)

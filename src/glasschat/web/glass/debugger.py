@@ -1,15 +1,13 @@
-"""The debugger's side of the server: a reply on its way is paused, stepped and led by hand."""
+"""The debugger: pauses and steps a reply that is being written, and forces its tokens."""
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from glasschat.engine import Breakpoint, Generation, State
-from glasschat.errors import InvalidMessage
 from glasschat.glass import (
-    BestChanges,
     EntropyAbove,
     ProbabilityBelow,
     TextAppears,
@@ -17,129 +15,103 @@ from glasschat.glass import (
     waterfall,
 )
 from glasschat.sampling import Columns, StepRecord
-from glasschat.web.glass.reply import ReplyUnderGlass
-from glasschat.web.glass.waterfall import before, told
+from glasschat.web.glass.reply import InspectedReply
+from glasschat.web.glass.signals import DebuggerSignal, parse_body
+from glasschat.web.glass.waterfall import context_json, waterfall_json
 from glasschat.web.language import _
 
 PATIENCE_S = 2.0
-"""How long an answer waits for what it asked for to be seen; the page asks again after it."""
-MOST_STEPS = 100_000
-MOST_BREAKPOINTS = 20
+"""How long an answer waits for the signal to take effect; the page asks again after it."""
 
 
-def standing(reply: ReplyUnderGlass) -> dict[str, Any]:
-    """What the reply is doing, and while it is paused the candidates of its next token."""
+def debugger_state(reply: InspectedReply) -> dict[str, Any]:
+    """Return what the reply is doing, and while it is paused the waterfall of its next token."""
     generation = reply.generation
     if generation is None:
-        return {"state": State.FINISHED.value, "hit": None, "coming": None}
-    coming, hit = generation.preview, generation.hit_breakpoint
+        return {"state": State.FINISHED.value, "pause_reason": None, "preview": None}
+    preview, hit = generation.preview, generation.hit_breakpoint
     return {
         "state": generation.snapshot().state.value,
-        "hit": None if hit is None else _hit(hit),
-        "coming": None if coming is None else _coming(reply, generation, coming),
+        "pause_reason": None if hit is None else _pause_reason(hit),
+        "preview": None if preview is None else _preview_json(reply, generation, preview),
     }
 
 
-def steer(reply: ReplyUnderGlass, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a signal; what the reply does then.
+def debugger_signal(reply: InspectedReply, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a signal to the reply; return its state then.
 
-    Raises InvalidMessage for one that is not known, ParameterError for a value out of range.
+    Raises InvalidMessage for a signal that is not known, ParameterError for a value out of range.
     """
     generation = reply.generation
     if generation is None:
-        return standing(reply)
-    action = asked.get("action")
-    if "breakpoints" in asked:
-        generation.break_on(*breakpoints(asked["breakpoints"]))
-    seen = len(generation.steps())
-    match action:
+        return debugger_state(reply)
+    signal = parse_body(DebuggerSignal, asked)
+    if signal.breakpoints is not None:
+        generation.break_on(*(point.build() for point in signal.breakpoints))
+    count = len(generation.steps())
+    match signal.action:
         case "pause":
             generation.pause()
         case "resume":
             generation.resume()
         case "step":
-            generation.step(_whole(asked.get("count", 1), MOST_STEPS))
+            generation.step(signal.count)
         case "force":
-            generation.force(_whole(asked.get("token"), 2**31))
+            generation.force(signal.token)
             generation.step()
         case "cancel":
             generation.cancel()
-        case "break":
-            return standing(reply)
-        case _:
-            raise InvalidMessage(f"the debugger has no signal {str(action)[:20]!r}")
-    if action in ("pause", "step", "force"):
-        _settle(generation, seen if action != "pause" else -1)
-    return standing(reply)
+    if signal.action in ("pause", "step", "force"):
+        _wait_until_paused(generation, -1 if signal.action == "pause" else count)
+    return debugger_state(reply)
 
 
-def breakpoints(asked: object) -> tuple[Breakpoint, ...]:
-    """As the page names them. Raises InvalidMessage, ParameterError."""
-    if not isinstance(asked, Sequence) or isinstance(asked, str) or len(asked) > MOST_BREAKPOINTS:
-        raise InvalidMessage(f"breakpoints are a list of at most {MOST_BREAKPOINTS}")
-    return tuple(_breakpoint(item) for item in asked)
-
-
-def _breakpoint(item: object) -> Breakpoint:
-    match item:
-        case {"kind": "probability", "value": int() | float() as limit}:
-            return ProbabilityBelow(float(limit))
-        case {"kind": "entropy", "value": int() | float() as bits}:
-            return EntropyAbove(float(bits))
-        case {"kind": "text", "value": str() as text}:
-            return TextAppears(text)
-        case {"kind": "best"}:
-            return BestChanges()
-        case _:
-            raise InvalidMessage("a breakpoint has a kind that is not known, or no value")
-
-
-def _whole(value: object, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise InvalidMessage(f"a whole number up to {most:,} is wanted, not {str(value)[:20]!r}")
-    return value
-
-
-def _settle(generation: Generation, seen: int) -> None:
-    """Wait until the reply stands still behind more than `seen` tokens, or has ended."""
+def _wait_until_paused(generation: Generation, count: int) -> None:
+    """Wait until the reply is paused behind more than `count` tokens, or has ended."""
     end = time.monotonic() + PATIENCE_S
     while not generation.finished:
         version = generation.snapshot().version
-        if generation.preview is not None and len(generation.steps()) > seen:
+        if generation.preview is not None and len(generation.steps()) > count:
             return
         left = end - time.monotonic()
         if left <= 0 or not generation.wait_for_change(version, left):
             return
 
 
-def _coming(reply: ReplyUnderGlass, generation: Generation, coming: StepRecord) -> dict[str, Any]:
-    """The waterfall of a choice that has not fallen."""
-    trace = _trace_of(generation, coming)
+def _preview_json(
+    reply: InspectedReply, generation: Generation, preview: StepRecord
+) -> dict[str, Any]:
+    """Return the waterfall of a choice that was not made yet."""
+    trace = _preview_trace(generation, preview)
     return {
-        **told(waterfall(trace, 0), trace.params, reply.names, coming=True),
+        **waterfall_json(waterfall(trace, 0), trace.params, reply.names, preview=True),
         "place": trace.earlier,
-        "probability": math.exp(coming.logprob),
-        "before": before(trace, 0, reply.names),
+        "probability": math.exp(preview.logprob),
+        "before": context_json(trace, 0, reply.names),
     }
 
 
-def _trace_of(generation: Generation, coming: StepRecord) -> Trace:
+def _preview_trace(generation: Generation, preview: StepRecord) -> Trace:
+    """Return a trace of one token: the choice that was not made yet."""
     request = generation.request
-    said = (*request.reply_ids, *(step.token_id for step in generation.steps()))
-    asked = replace(request.prompt, ids=request.prompt_ids[: request.reply_start], open_reply=None)
+    written = (*request.reply_ids, *(step.token_id for step in generation.steps()))
+    question = replace(
+        request.prompt, ids=request.prompt_ids[: request.reply_start], open_reply=None
+    )
     return Trace(
-        prompt=asked.going_on(-1, said, ""),
+        prompt=question.going_on(-1, written, ""),
         params=request.params,
         seed=generation.snapshot().seed or 0,
         end_ids=request.end_ids,
         vocab_size=request.vocab_size,
-        columns=Columns.of([coming]),
+        columns=Columns.of([preview]),
         texts=("",),
         stage_classes=request.stage_classes,
     )
 
 
-def _hit(hit: Breakpoint) -> str:
+def _pause_reason(hit: Breakpoint) -> str:
+    """Return which breakpoint paused the reply, in a sentence."""
     match hit:
         case ProbabilityBelow():
             return _("Paused: the probability of the choice is below {limit:.1%}.", limit=hit.limit)

@@ -1,8 +1,8 @@
-"""The words of the glass box that its page puts in place itself."""
+"""Labels of the glass box: the texts that its JavaScript modules show."""
 
 from glasschat.web.language import N_, _
 
-_WORDS = {
+_LABELS = {
     "title": N_("Glass box"),
     "close": N_("Close the glass box"),
     "wider": N_("Wider or narrower"),
@@ -42,12 +42,12 @@ _WORDS = {
     "take": N_("take"),
     "anew": N_("Go on from here with the settings of the sidebar"),
     "anew_help": N_("Another reply beside this one, the same up to this token."),
-    "tab_whatif": N_("What if"),
-    "tab_knobs": N_("Settings"),
+    "tab_what_if": N_("What if"),
+    "tab_setting_effects": N_("Settings"),
     "tab_prompt": N_("Prompt"),
-    "tab_debug": N_("Debugger"),
-    "tab_steps": N_("How it works"),
-    "whatif_help": N_(
+    "tab_debugger": N_("Debugger"),
+    "tab_walkthrough": N_("How it works"),
+    "what_if_help": N_(
         "Change a setting and see where the reply would have gone another way. The model does not "
         "run: what was recorded answers."
     ),
@@ -58,17 +58,17 @@ _WORDS = {
     "later": N_("later"),
     "go_on_so": N_("Go on from here with these settings"),
     "as_it_was": N_("As it was"),
-    "knobs_help": N_("What each setting did, asked by leaving it out and nothing else."),
-    "no_knobs": N_("No setting was in use: the model's own odds were drawn from."),
-    "knob_setting": N_("Setting"),
-    "knob_sets": N_("Candidates"),
-    "knob_sets_help": N_("At how many tokens it changed who was left to choose from"),
-    "knob_distributions": N_("Odds"),
-    "knob_distributions_help": N_("At how many tokens it changed how likely they were"),
-    "knob_choices": N_("Choices"),
-    "knob_choices_help": N_("At how many tokens it changed which one was chosen"),
-    "knob_open": N_("Open"),
-    "knob_open_help": N_("At how many tokens the recorded candidates do not suffice to say"),
+    "effects_help": N_("What each setting did, asked by leaving it out and nothing else."),
+    "no_effects": N_("No setting was in use: the model's own odds were drawn from."),
+    "effect_setting": N_("Setting"),
+    "effect_sets": N_("Candidates"),
+    "effect_sets_help": N_("At how many tokens it changed who was left to choose from"),
+    "effect_distributions": N_("Odds"),
+    "effect_distributions_help": N_("At how many tokens it changed how likely they were"),
+    "effect_choices": N_("Choices"),
+    "effect_choices_help": N_("At how many tokens it changed which one was chosen"),
+    "effect_open": N_("Open"),
+    "effect_open_help": N_("At how many tokens the recorded candidates do not suffice to say"),
     "prompt_read": N_("{n} tokens: {cached} from the cache, {fresh} read anew."),
     "origin_template": N_("template"),
     "origin_system": N_("system prompt"),
@@ -140,8 +140,8 @@ _WORDS = {
     "compare_same": N_("The same, token by token."),
     "compare_diverges": N_("Another way from token {n}: {token}"),
     "compare_keep": N_("Show in the chat"),
-    "compare_odds": N_("How likely each was under the settings and models of the others"),
-    "compare_odds_help": N_(
+    "compare_likelihoods": N_("How likely each was under the settings and models of the others"),
+    "compare_likelihoods_help": N_(
         "Mean surprise a token; ✕ tokens that those settings make impossible, ? tokens that the "
         "recorded candidates do not settle; both are left out of the mean."
     ),
@@ -158,6 +158,6 @@ _WORDS = {
 }
 
 
-def words() -> dict[str, str]:
-    """All of them in the visitor's language."""
-    return {name: _(text) for name, text in _WORDS.items()}
+def labels() -> dict[str, str]:
+    """Return all labels by name, in the visitor's language."""
+    return {name: _(text) for name, text in _LABELS.items()}

@@ -1,4 +1,4 @@
-"""What each stage is, in two lines, with its formula and where it comes from."""
+"""Lessons: what each stage is, in two lines, with its formula and its source."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,10 @@ from glasschat.web.language import N_
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """All three are messages; a formula without words and a citation read the same in any."""
+    """What a stage is, its formula and its source: messages.
+
+    A formula without words and a citation are not translated.
+    """
 
     what: str
     formula: str = ""
@@ -135,9 +138,9 @@ GRAMMAR = Lesson(
     N_("zᵢ ← −∞  if the grammar has no place for i"),
     "llguidance",
 )
-OWN = Lesson(N_("A stage of your own: its source says what it does."))
+CUSTOM = Lesson(N_("A stage of your own: its source says what it does."))
 
 
 def lesson(name: str) -> Lesson:
-    """That of a stage; a stage besides glasschat's own is somebody's."""
-    return LESSONS.get(name) or (GRAMMAR if name == "grammar" else OWN)
+    """Return the lesson of a stage; any unknown name is that of a custom stage."""
+    return LESSONS.get(name) or (GRAMMAR if name == "grammar" else CUSTOM)

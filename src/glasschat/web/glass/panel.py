@@ -1,4 +1,4 @@
-"""The glass box in the page: mounted beside the chat, on one reply."""
+"""The glass box on the page: a component beside the chat, opened on one reply."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,9 +9,9 @@ import streamlit as st
 from glasschat.backends.base import Capability
 from glasschat.chat import Node
 from glasschat.web.glass.box_keys import Subject
-from glasschat.web.glass.labels import words
+from glasschat.web.glass.labels import labels
 from glasschat.web.glass.routes import PATH, VERSION
-from glasschat.web.glass.start_options import chosen, pauses
+from glasschat.web.glass.start_options import saved_start_options, starts_paused
 from glasschat.web.language import _, current_language
 from glasschat.web.site import Site
 
@@ -24,7 +24,7 @@ _mount = st.components.v2.component(
     js=(_HERE / "loader.js").read_text(encoding="utf-8"),
 )
 # The chat makes room where there is enough of it.
-_ROOM_CSS = """
+_SPACE_CSS = """
 @media (min-width: 1101px) {
   [data-testid="stApp"] { --box-width: 46vw; }
   section[data-testid="stMain"], .stMain { width: auto; margin-right: 46vw; }
@@ -35,6 +35,17 @@ _ROOM_CSS = """
   [data-testid="stBottom"] { display: none; }
 }
 """
+
+TABS = [
+    "tokens",
+    "what_if",
+    "setting_effects",
+    "prompt",
+    "debugger",
+    "compare",
+    "walkthrough",
+]
+"""The parts of the glass box: each is a module in `static/`."""
 
 Act = Callable[[dict[str, Any]], None]
 
@@ -54,21 +65,23 @@ def draw_box(site: Site, subject: Subject, reply: Node, *, idle: bool, on_act: A
         if asked:
             on_act(dict(asked))
 
-    st.html(f"<style>{_ROOM_CSS}</style>")
+    st.html(f"<style>{_SPACE_CSS}</style>")
     _mount(
         key="glass_box",
         data={
-            "key": site.boxes.open(subject),
+            "key": site.box_keys.open(subject),
             "files": f"{PATH}/static/{VERSION}/",
             "language": current_language().tag,
-            "words": words(),
-            "tabs": ["tokens", "whatif", "knobs", "prompt", "debug", "compare", "steps"],
+            "words": labels(),
+            "tabs": TABS,
             "can_branch": can_branch,
             "can_ask": idle,
-            "closed": {} if debugs else {"debug": _("Another server writes: nobody can pause it.")},
+            "closed": {}
+            if debugs
+            else {"debugger": _("Another server writes: nobody can pause it.")},
             "compared": st.session_state.get("compared", []),
-            "paused": pauses(),
-            "breakpoints": list(chosen().get("breakpoints", ())),
+            "paused": starts_paused(),
+            "breakpoints": list(saved_start_options().get("breakpoints", ())),
         },
         on_act_change=act,
     )

@@ -1,8 +1,9 @@
-"""Some settings changed: what is asked about a reply, and what it is gone on with."""
+"""Patches of settings: some values changed, for what-if and for continuing a reply."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from glasschat.chat.params_json import params_as_json, params_from_json
 from glasschat.chat.presets import DEFAULTS
@@ -11,37 +12,35 @@ from glasschat.sampling import SamplingParams
 from glasschat.web.language import _
 from glasschat.web.settings.fields import LEAST_REPLY, NUMBERS, SLIDERS, Number
 
-KNOBS = (*SLIDERS, *NUMBERS, LEAST_REPLY)
-ALLOWED = {knob.name for knob in KNOBS} | {"do_sample", "ignore_eos", "seed", "stages"}
+CONTROLS = (*SLIDERS, *NUMBERS, LEAST_REPLY)
+ALLOWED = {number.name for number in CONTROLS} | {"do_sample", "ignore_eos", "seed", "stages"}
+_PATCH = TypeAdapter(dict[str, Any])
 
 
-def described_knob(knob: Number) -> dict[str, Any]:
-    """A setting as a control is made from it, with its default."""
+def control_json(number: Number) -> dict[str, Any]:
+    """Return a setting as the page makes a control from it, with its default as value."""
     return {
-        "name": knob.name,
-        "label": _(knob.label),
-        "help": _(knob.help),
-        "value": getattr(DEFAULTS, knob.name),
-        "low": knob.low,
-        "high": knob.high,
-        "step": knob.step,
+        "name": number.name,
+        "label": _(number.label),
+        "help": _(number.help),
+        "value": getattr(DEFAULTS, number.name),
+        "low": number.low,
+        "high": number.high,
+        "step": number.step,
     }
 
 
-def changed(params: SamplingParams, changes: Mapping[str, Any]) -> SamplingParams:
-    """The settings with `changes`. Raises InvalidMessage, ParameterError."""
-    unknown = changes.keys() - ALLOWED
+def apply_patch(params: SamplingParams, patch: Mapping[str, Any]) -> SamplingParams:
+    """Return the settings with the values of `patch`. Raises InvalidMessage, ParameterError."""
+    unknown = patch.keys() - ALLOWED
     if unknown:
         raise InvalidMessage(f"there is no setting {min(unknown)[:40]!r} to ask about")
-    return params_from_json({**params_as_json(params), **changes})
+    return params_from_json({**params_as_json(params), **patch})
 
 
-def read_changes(text: str | None) -> dict[str, Any]:
-    """Changes as they stand in an address. Raises InvalidMessage."""
+def parse_patch(text: str | None) -> dict[str, Any]:
+    """Return a patch from the JSON text in an address, {} for None. Raises InvalidMessage."""
     try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InvalidMessage("the settings to ask about are no JSON object")
-    return found
+        return _PATCH.validate_json(text or "{}")
+    except ValidationError:
+        raise InvalidMessage("the settings to ask about are no JSON object") from None

@@ -1,11 +1,11 @@
-"""Replies of another server under glass: what it told of their tokens, and what is missing."""
+"""Replies of another server in the glass box: the log-probabilities that it sent, as JSON."""
 
 import math
 from typing import Any
 
 from glasschat.glass import RemoteCandidate, RemoteToken, RemoteTrace
 from glasschat.web.glass.lessons import lesson
-from glasschat.web.glass.token_text import Name, spoken
+from glasschat.web.glass.token_text import TokenName, quote_name
 from glasschat.web.language import N_, _
 
 WHY = N_(
@@ -14,14 +14,14 @@ WHY = N_(
 )
 
 
-def told_numbers(told: RemoteTrace) -> dict[str, list[Any]]:
-    """The columns of a heat map; None for what no server tells."""
-    logprobs = [step.chosen.logprob if step.chosen else None for step in told.steps]
-    nothing = [None] * len(told)
+def remote_token_columns(trace: RemoteTrace) -> dict[str, list[Any]]:
+    """Return the columns of the tokens' numbers; None for what no server sends."""
+    logprobs = [step.chosen.logprob if step.chosen else None for step in trace.steps]
+    nothing = [None] * len(trace)
     return {
-        "tokens": [name_of(step) for step in told.steps],
+        "tokens": [remote_token_name(step) for step in trace.steps],
         "ids": nothing,
-        "rank": [step.rank for step in told.steps],
+        "rank": [step.rank for step in trace.steps],
         "probability": [None if p is None else float(f"{math.exp(p):.4g}") for p in logprobs],
         "surprise": [
             None if p is None else float(f"{max(0.0, -p / math.log(2)):.4g}") for p in logprobs
@@ -32,12 +32,12 @@ def told_numbers(told: RemoteTrace) -> dict[str, list[Any]]:
     }
 
 
-def name_of(step: RemoteToken) -> Name:
-    """What its token is called."""
-    return step.text if step.chosen is None else _name(step.chosen)
+def remote_token_name(step: RemoteToken) -> TokenName:
+    """Return the name of the token that was chosen."""
+    return step.text if step.chosen is None else _candidate_name(step.chosen)
 
 
-def _name(candidate: RemoteCandidate) -> Name:
+def _candidate_name(candidate: RemoteCandidate) -> TokenName:
     if candidate.data is None:
         return candidate.written
     try:
@@ -47,31 +47,31 @@ def _name(candidate: RemoteCandidate) -> Name:
 
 
 def remote_waterfall_json(step: RemoteToken, place: int) -> dict[str, Any]:
-    """What there is of a waterfall: one column, the model's own as far as it was told."""
+    """Return a waterfall of one column: the model's own distribution as far as it was sent."""
     rows = [*step.top]
     if step.chosen is not None and step.rank is None:
         rows.append(step.chosen)
-    found, sum_so_far = [], 0.0
+    found, cumulative = [], 0.0
     for rank, candidate in enumerate(rows):
         share = math.exp(candidate.logprob)
-        sum_so_far += share
+        cumulative += share
         known = rank < len(step.top)
         found.append(
             {
                 "id": None,
-                "token": _name(candidate),
-                "cells": [[candidate.logprob, rank, share, min(1.0, sum_so_far), known]],
+                "token": _candidate_name(candidate),
+                "cells": [[candidate.logprob, rank, share, min(1.0, cumulative), known]],
                 "removed_by": None,
                 "reason": None,
                 "interval": None,
                 "chosen": step.chosen is not None and candidate.is_same(step.chosen),
             }
         )
-    what = lesson("raw")
+    raw_lesson = lesson("raw")
     return {
-        "elsewhere": True,
+        "remote": True,
         "place": place,
-        "token": name_of(step),
+        "token": remote_token_name(step),
         "id": None,
         "rank": step.rank,
         "probability": None if step.chosen is None else math.exp(step.chosen.logprob),
@@ -90,7 +90,7 @@ def remote_waterfall_json(step: RemoteToken, place: int) -> dict[str, Any]:
                 "certain": True,
                 "recorded": True,
                 "unknown": False,
-                "lesson": [_(what.what), _(what.formula), _(what.source)],
+                "lesson": [_(raw_lesson.what), _(raw_lesson.formula), _(raw_lesson.source)],
             }
         ],
         "candidates": found,
@@ -106,7 +106,7 @@ def _story(step: RemoteToken) -> list[str]:
         said.append(
             _(
                 "The model wanted {token} most, with {share:.1%}.",
-                token=spoken(_name(best)),
+                token=quote_name(_candidate_name(best)),
                 share=math.exp(best.logprob),
             )
         )

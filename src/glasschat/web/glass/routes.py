@@ -1,16 +1,16 @@
-"""Where the glass box's page asks: its own files, and questions about one reply.
+"""HTTP routes of the glass box: its own files, and questions about one reply.
 
 They go past Streamlit, which would draw the whole page anew for each; see
 docs/decisions/glass-box-page.md.
 """
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -21,17 +21,17 @@ from glasschat.errors import GlasschatError, InvalidMessage, StoreError
 from glasschat.web.error_text import explained
 from glasschat.web.glass import queries
 from glasschat.web.glass.box_keys import Subject
-from glasschat.web.glass.comparing import read_each_other, siblings, side_by_side
-from glasschat.web.glass.debugger import standing, steer
-from glasschat.web.glass.reply import ReplyUnderGlass
+from glasschat.web.glass.comparing import compare, cross_score, siblings
+from glasschat.web.glass.debugger import debugger_signal, debugger_state
+from glasschat.web.glass.reply import InspectedReply
 from glasschat.web.language import COOKIE, _, speaking, translator
 from glasschat.web.site import Site, current_site
 
 log = logging.getLogger(__name__)
 
 PATH = "glass"
-LONGEST_SIGNAL = 20_000
-"""Bytes."""
+LONGEST_BODY = 20_000
+"""The longest body of a POST request, in bytes."""
 STATIC = Path(__file__).with_name("static")
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
 _FILES = {
@@ -40,7 +40,9 @@ _FILES = {
 VERSION = sha256(b"".join(_FILES.values())).hexdigest()[:12]
 """Changes with the files, so that a browser keeps each for as long as it is the right one."""
 
-Question = Callable[[ReplyUnderGlass, Mapping[str, str]], dict[str, Any]]
+_OBJECT = TypeAdapter(dict[str, Any])
+
+Question = Callable[[InspectedReply, Mapping[str, str]], dict[str, Any]]
 
 
 def _file(request: Request) -> Response:
@@ -52,39 +54,39 @@ def _file(request: Request) -> Response:
     return Response(content, media_type=kind, headers=kept)
 
 
-def _answering(ask: Question) -> Callable[[Request], Response]:
-    """An endpoint that puts a question to the reply whose box has the key in the address."""
+def _get_endpoint(ask: Question) -> Callable[[Request], Response]:
+    """Return an endpoint that asks about the reply of the box whose key is in the address."""
 
     # Not a coroutine: it may wait for the store, and then only its own visitor waits.
     def endpoint(request: Request) -> Response:
         speaks = translator(request.headers.get("accept-language"), request.cookies.get(COOKIE))
         with speaking(speaks.language):
             site = current_site()
-            subject = site.boxes.find(request.path_params["key"])
+            subject = site.box_keys.find(request.path_params["key"])
             if subject is None:
-                return _refused(_("This glass box is closed: open it again."), 404)
-            return _answered(ask, site, subject, request.query_params)
+                return _error(_("This glass box is closed: open it again."), 404)
+            return _answer(ask, site, subject, request.query_params)
 
     return endpoint
 
 
-def _told(tell: Question) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint that has something done for the reply, which a JSON object says."""
+def _post_endpoint(ask: Question) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that does what a JSON object in the body asks for."""
 
     async def endpoint(request: Request) -> Response:
         body = await _body(request)
-        answer = _answering(lambda reply, _: tell(reply, _signal(body)))
+        answer = _get_endpoint(lambda reply, _: ask(reply, _parse_object(body)))
         return await run_in_threadpool(answer, request)
 
     return endpoint
 
 
 def _trace(request: Request) -> Response:
-    """The record of a reply as a file; of one that was continued that of its newest run."""
+    """Return the trace of a reply as a file; of a continued one that of its newest run."""
     site = current_site()
-    subject = site.boxes.find(request.path_params["key"])
+    subject = site.box_keys.find(request.path_params["key"])
     try:
-        reply = ReplyUnderGlass(site, subject) if subject is not None else None
+        reply = InspectedReply(site, subject) if subject is not None else None
     except GlasschatError as error:
         return PlainTextResponse(f"{error}\n", 404)
     if reply is None or reply.last_trace is None:
@@ -99,64 +101,64 @@ def _trace(request: Request) -> Response:
     )
 
 
-def _signal(body: bytes) -> dict[str, Any]:
-    """What a body says. Raises InvalidMessage."""
+def _parse_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a body. Raises InvalidMessage."""
     try:
-        found = json.loads(body)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise InvalidMessage("the signal is no JSON object")
-    return found
+        return _OBJECT.validate_json(body)
+    except ValidationError:
+        raise InvalidMessage("the signal is no JSON object") from None
 
 
 async def _body(request: Request) -> bytes:
-    """The request's body; of one that is too long what is no JSON any more."""
+    """Return the body of a request; of one that is too long b"", which is no JSON."""
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > LONGEST_SIGNAL:
+        if len(body) > LONGEST_BODY:
             return b""
     return body
 
 
-def _answered(ask: Question, site: Site, subject: Subject, asked: Mapping[str, str]) -> Response:
+def _answer(ask: Question, site: Site, subject: Subject, query: Mapping[str, str]) -> Response:
+    """Return the answer to a question, or the response for its error."""
     try:
         return JSONResponse(
-            ask(ReplyUnderGlass(site, subject), asked), headers={"cache-control": "no-store"}
+            ask(InspectedReply(site, subject), query), headers={"cache-control": "no-store"}
         )
     except InvalidMessage as error:
-        return _refused(explained(error), 404)
+        return _error(explained(error), 404)
     except StoreError as error:
-        return _refused(explained(error), 503)
+        return _error(explained(error), 503)
     except GlasschatError as error:
-        return _refused(explained(error), 400)
+        return _error(explained(error), 400)
     except Exception:
         log.exception("the glass box could not answer")
-        return _refused(_("That could not be answered, and the server's log says why."), 500)
+        return _error(_("That could not be answered, and the server's log says why."), 500)
 
 
-def _refused(why: str, status: int) -> Response:
+def _error(why: str, status: int) -> Response:
     return JSONResponse({"error": why}, status_code=status)
 
 
 routes = [
     Route(f"/{PATH}/static/{{version}}/{{name}}", _file),
     *(
-        Route(f"/{PATH}/box/{{key}}/{name}", _answering(ask))
+        Route(f"/{PATH}/box/{{key}}/{name}", _get_endpoint(ask))
         for name, ask in {
             "tokens": queries.tokens,
             "waterfall": queries.waterfall,
             "what-if": queries.what_if,
             "settings": queries.settings,
-            "knobs": queries.ablate,
+            "setting-effects": queries.setting_effects,
             "prompt": queries.prompt,
             "siblings": lambda reply, _: siblings(reply),
-            "compare": side_by_side,
-            "standing": lambda reply, _: standing(reply),
+            "compare": compare,
+            "debugger-state": lambda reply, _: debugger_state(reply),
         }.items()
     ),
     Route(f"/{PATH}/box/{{key}}/trace", _trace),
-    Route(f"/{PATH}/box/{{key}}/steer", _told(steer), methods=["POST"]),
-    Route(f"/{PATH}/box/{{key}}/read", _told(read_each_other), methods=["POST"]),
+    Route(
+        f"/{PATH}/box/{{key}}/debugger-signal", _post_endpoint(debugger_signal), methods=["POST"]
+    ),
+    Route(f"/{PATH}/box/{{key}}/cross-score", _post_endpoint(cross_score), methods=["POST"]),
 ]

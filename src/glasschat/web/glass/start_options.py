@@ -1,4 +1,4 @@
-"""How a visitor's next replies begin: at once, or paused for the debugger."""
+"""Start options of a visitor's next replies: at once, or paused for the debugger."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,34 +6,41 @@ from typing import Any
 import streamlit as st
 
 from glasschat.engine import DEFAULT_START, StartOptions
-from glasschat.web.glass.debugger import breakpoints
+from glasschat.web.glass.signals import StartOptionsBody, parse_body
 
 _KEY = "beginning"
 
 
-def beginning_of(asked: Mapping[str, Any]) -> StartOptions:
-    """As the debugger's page asks for it. Raises InvalidMessage, ParameterError."""
-    points = breakpoints(asked.get("breakpoints", ()))
-    return StartOptions(paused=asked.get("paused") is True, breakpoints=points)
+def parse_start_options(body: Mapping[str, Any]) -> StartOptions:
+    """Return start options as the debugger's page sends them.
+
+    Raises InvalidMessage, ParameterError.
+    """
+    found = parse_body(StartOptionsBody, body)
+    points = tuple(point.build() for point in found.breakpoints)
+    return StartOptions(paused=found.paused, breakpoints=points)
 
 
-def begin_with(asked: Mapping[str, Any]) -> None:
-    """Let every next reply of this visit begin so. Raises InvalidMessage, ParameterError."""
-    beginning_of(asked)
-    st.session_state[_KEY] = dict(asked)
+def save_start_options(body: Mapping[str, Any]) -> None:
+    """Use these options for all next replies of this visit.
+
+    Raises InvalidMessage, ParameterError.
+    """
+    parse_start_options(body)
+    st.session_state[_KEY] = dict(body)
 
 
-def first() -> StartOptions:
-    """How the next reply begins."""
-    return beginning_of(chosen()) if pauses() else DEFAULT_START
+def next_start_options() -> StartOptions:
+    """Return the start options of the next reply."""
+    return parse_start_options(saved_start_options()) if starts_paused() else DEFAULT_START
 
 
-def pauses() -> bool:
-    """Whether the next replies wait at their first token."""
-    return chosen().get("paused") is True
+def starts_paused() -> bool:
+    """Return whether the next replies are paused at their first token."""
+    return saved_start_options().get("paused") is True
 
 
-def chosen() -> Mapping[str, Any]:
-    """What was chosen in this visit."""
+def saved_start_options() -> Mapping[str, Any]:
+    """Return the options that were chosen in this visit, as the page sent them."""
     found: Mapping[str, Any] = st.session_state.get(_KEY, {})
     return found

@@ -1,4 +1,4 @@
-"""What tokens are called in the glass box."""
+"""Names of tokens in the glass box: their texts, bytes or numbers."""
 
 from collections.abc import Callable
 
@@ -6,14 +6,14 @@ from glasschat.backends import LocalBackend
 from glasschat.backends.base import Backend
 from glasschat.errors import EngineStopped, ParameterError
 
-Name = str | list[int]
+TokenName = str | list[int]
 """A token's text, or its bytes where they are no text by themselves."""
 
 
-class Names:
-    """Names tokens by the vocabulary of the model that runs, if that model wrote the reply.
+class TokenNames:
+    """Names tokens by the vocabulary of the loaded model, if that model wrote the reply.
 
-    `known` is whether it did. Otherwise a token is called by its number.
+    `known` is whether it did. Otherwise a token's name is its number.
     """
 
     def __init__(self, backend: Backend, fingerprint: str) -> None:
@@ -32,16 +32,16 @@ class Names:
 
     @property
     def token_bytes(self) -> Callable[[int], bytes] | None:
-        """What a token stands for, where names are known."""
+        """The function from an id to the token's bytes, where names are known."""
         return self._vocabulary.token_bytes if self._vocabulary else None
 
     @property
     def control_pieces(self) -> frozenset[str]:
-        """How the model's control tokens are written, as far as that is known."""
+        """The texts of the model's control tokens, as far as they are known."""
         return self._vocabulary.control_pieces if self._vocabulary else frozenset()
 
-    def __call__(self, token_id: int) -> Name:
-        """The name of a token."""
+    def __call__(self, token_id: int) -> TokenName:
+        """Return the name of a token."""
         if self._vocabulary is None:
             return f"#{token_id}"
         try:
@@ -54,8 +54,8 @@ class Names:
             return list(piece)
 
 
-def spoken(name: Name) -> str:
-    """A name within a sentence."""
+def quote_name(name: TokenName) -> str:
+    """Return a name in quotation marks for a sentence; bytes as hexadecimal numbers."""
     if isinstance(name, str):
         return f"“{name}”"
     return " ".join(f"{byte:02X}" for byte in name)

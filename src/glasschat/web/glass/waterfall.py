@@ -1,4 +1,4 @@
-"""The waterfall of one token, as the page draws and tells it."""
+"""The waterfall of one token as JSON, with its story in the visitor's language."""
 
 import math
 from collections.abc import Mapping
@@ -7,36 +7,36 @@ from typing import Any
 from glasschat.glass import Candidate, Cell, Column, Sentence, Trace, Waterfall, waterfall
 from glasschat.sampling import SamplingParams
 from glasschat.web.glass.lessons import lesson
-from glasschat.web.glass.params_patch import changed
-from glasschat.web.glass.reply import ReplyUnderGlass
-from glasschat.web.glass.token_text import Names, spoken
+from glasschat.web.glass.params_patch import apply_patch
+from glasschat.web.glass.reply import InspectedReply
+from glasschat.web.glass.token_text import TokenNames, quote_name
 from glasschat.web.language import _, ngettext
 
 BEFORE = 24
-"""Tokens that are shown of what the model read last, and of what the reply was by then."""
+"""Tokens that are shown of the end of the prompt, and of the end of the reply so far."""
 
 
-def waterfall_json(
-    reply: ReplyUnderGlass, place: int, changes: Mapping[str, Any] | None = None
+def recorded_waterfall_json(
+    reply: InspectedReply, place: int, patch: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """How the token at `place` was chosen, or would be with other settings.
+    """Return how the token at `place` was chosen, or would be with some settings changed.
 
     Raises InvalidMessage, ParameterError.
     """
     trace, local = reply.at(place)
-    params = changed(trace.params, changes) if changes else trace.params
-    found = waterfall(trace, local, params if changes else None)
-    return told(found, params, reply.names) | {
+    params = apply_patch(trace.params, patch) if patch else trace.params
+    found = waterfall(trace, local, params if patch else None)
+    return waterfall_json(found, params, reply.names) | {
         "place": place,
         "probability": math.exp(trace.record(local).logprob),
-        "before": before(trace, local, reply.names),
+        "before": context_json(trace, local, reply.names),
     }
 
 
-def told(
-    found: Waterfall, params: SamplingParams, names: Names, *, coming: bool = False
+def waterfall_json(
+    found: Waterfall, params: SamplingParams, names: TokenNames, *, preview: bool = False
 ) -> dict[str, Any]:
-    """A waterfall in plain numbers and sentences; `coming` is of a choice that has not fallen."""
+    """Return a waterfall in plain numbers and sentences; `preview`: the choice is not made yet."""
     return {
         "token": names(found.token_id),
         "id": found.token_id,
@@ -47,25 +47,25 @@ def told(
         "forced": found.forced,
         "exact": found.exact,
         "length": found.output_length,
-        "columns": [_column(column, params) for column in found.columns],
-        "candidates": [_row(candidate, names) for candidate in found.candidates],
+        "columns": [_column_json(column, params) for column in found.columns],
+        "candidates": [_row_json(candidate, names) for candidate in found.candidates],
         "softmax": _lesson("softmax"),
-        "story": story(found, names, coming=coming),
+        "story": story(found, names, preview=preview),
     }
 
 
-def sentence(said: Sentence) -> str:
-    """In the visitor's language."""
-    return _(said.template, **said.values)
+def sentence_text(sentence: Sentence) -> str:
+    """Return a sentence in the visitor's language."""
+    return _(sentence.template, **sentence.values)
 
 
-def _column(column: Column, params: SamplingParams) -> dict[str, Any]:
+def _column_json(column: Column, params: SamplingParams) -> dict[str, Any]:
     value = getattr(params, column.name, None)
-    taught = _lesson(column.name)
+    lesson_texts = _lesson(column.name)
     if column.unknown:
-        taught[0] += _(" What it made of the candidates is not known behind a custom stage.")
+        lesson_texts[0] += _(" What it made of the candidates is not known behind a custom stage.")
     elif column.unavailable:
-        taught[0] += _(" How many it left is on record; whom, as far as that decides it.")
+        lesson_texts[0] += _(" How many it left is on record; whom, as far as that decides it.")
     return {
         "name": column.name,
         "kind": column.kind,
@@ -76,16 +76,17 @@ def _column(column: Column, params: SamplingParams) -> dict[str, Any]:
         "certain": column.certain,
         "recorded": column.recorded,
         "unknown": column.unknown,
-        "lesson": taught,
+        "lesson": lesson_texts,
     }
 
 
 def _lesson(name: str) -> list[str]:
+    """Return what a stage is, its formula and its source, in the visitor's language."""
     found = lesson(name)
     return [_(found.what), _(found.formula), _(found.source)]
 
 
-def _row(candidate: Candidate, names: Names) -> dict[str, Any]:
+def _row_json(candidate: Candidate, names: TokenNames) -> dict[str, Any]:
     return {
         "id": candidate.token_id,
         "token": names(candidate.token_id),
@@ -96,56 +97,53 @@ def _row(candidate: Candidate, names: Names) -> dict[str, Any]:
             for cell in candidate.cells
         ],
         "removed_by": candidate.removed_by,
-        "reason": sentence(candidate.reason) if candidate.reason else None,
+        "reason": sentence_text(candidate.reason) if candidate.reason else None,
         "interval": candidate.interval,
         "chosen": candidate.chosen,
     }
 
 
-def before(trace: Trace, local: int, names: Names) -> dict[str, Any]:
-    """The end of the prompt and of the reply as they were."""
-    read = trace.prompt.ids[: trace.reply_start]
-    said = (*trace.prompt.ids[trace.reply_start :], *trace.token_ids[:local])
+def context_json(trace: Trace, place: int, names: TokenNames) -> dict[str, Any]:
+    """Return the end of the prompt and of the reply before the token at `place` of the trace."""
+    prompt = trace.prompt.ids[: trace.reply_start]
+    reply = (*trace.prompt.ids[trace.reply_start :], *trace.token_ids[:place])
     return {
-        "prompt": [[i, names(i)] for i in read[-BEFORE:]],
-        "prompt_length": len(read),
-        "reply": [[i, names(i)] for i in said[-BEFORE:]],
-        "reply_length": len(said),
+        "prompt": [[i, names(i)] for i in prompt[-BEFORE:]],
+        "prompt_length": len(prompt),
+        "reply": [[i, names(i)] for i in reply[-BEFORE:]],
+        "reply_length": len(reply),
     }
 
 
-# --- in words -----------------------------------------------------------------------------
-
-
-def story(found: Waterfall, names: Names, *, coming: bool = False) -> list[str]:
-    """What the model wanted, what the settings did to it, and why this token fell."""
+def story(found: Waterfall, names: TokenNames, *, preview: bool = False) -> list[str]:
+    """Return in sentences what the model wanted, what the stages did, and where the draw fell."""
     return [
-        _wanted(found, names),
-        *_done(found),
-        _falls(found, names) if coming else _fell(found, names),
+        _model_choice(found, names),
+        *_stage_effects(found),
+        _coming_draw(found, names) if preview else _draw_result(found, names),
     ]
 
 
-def _wanted(found: Waterfall, names: Names) -> str:
+def _model_choice(found: Waterfall, names: TokenNames) -> str:
     best = found.candidates[0]
     cell = best.cells[0]
     assert isinstance(cell, Cell), "the raw candidates are on record"
     if best.chosen:
         return _(
             "The model wanted {token} most, with {share:.1%}.",
-            token=spoken(names(best.token_id)),
+            token=quote_name(names(best.token_id)),
             share=cell.probability,
         )
     return _(
         "The model wanted {best} most, with {share:.1%}; {token} was number {rank:,} of its list.",
-        best=spoken(names(best.token_id)),
+        best=quote_name(names(best.token_id)),
         share=cell.probability,
-        token=spoken(names(found.token_id)),
+        token=quote_name(names(found.token_id)),
         rank=found.rank + 1,
     )
 
 
-def _done(found: Waterfall) -> list[str]:
+def _stage_effects(found: Waterfall) -> list[str]:
     said = []
     for before, column in zip(found.columns, found.columns[1:], strict=False):
         if before.kept is None or column.kept is None or column.mass is None:
@@ -174,8 +172,8 @@ def _done(found: Waterfall) -> list[str]:
     return said
 
 
-def _fell(found: Waterfall, names: Names) -> str:
-    token = spoken(names(found.token_id))
+def _draw_result(found: Waterfall, names: TokenNames) -> str:
+    token = quote_name(names(found.token_id))
     if found.forced:
         return _("{token} was taken by hand.", token=token)
     if found.u is None:
@@ -206,8 +204,8 @@ def _fell(found: Waterfall, names: Names) -> str:
     )
 
 
-def _falls(found: Waterfall, names: Names) -> str:
-    token = spoken(names(found.token_id))
+def _coming_draw(found: Waterfall, names: TokenNames) -> str:
+    token = quote_name(names(found.token_id))
     if found.u is None:
         return _("Nothing is drawn: the likeliest will be taken, and that is {token}.", token=token)
     return _("The draw u = {u:.4f} will fall on {token}.", u=found.u, token=token)

@@ -1,51 +1,53 @@
-"""What other settings would have made of a reply, and what its own did."""
+"""What-if, setting effects and the settings of a reply as JSON, with their stories."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from glasschat.glass import Divergence, Sentence, SettingEffect, setting_effects, what_if
-from glasschat.web.glass.params_patch import KNOBS, changed, described_knob
-from glasschat.web.glass.reply import ReplyUnderGlass, Stretch
-from glasschat.web.glass.token_text import spoken
-from glasschat.web.glass.waterfall import sentence
+from glasschat.web.glass.params_patch import CONTROLS, apply_patch, control_json
+from glasschat.web.glass.reply import InspectedReply, RunSegment
+from glasschat.web.glass.token_text import quote_name
+from glasschat.web.glass.waterfall import sentence_text
 from glasschat.web.language import _, current_language, ngettext
 from glasschat.web.settings.fields import label, written
 
 
-def knobs(reply: ReplyUnderGlass) -> dict[str, Any]:
-    """The settings of the newest run, as controls are made from them."""
+def settings_json(reply: InspectedReply) -> dict[str, Any]:
+    """Return the settings of the newest run, as the page makes controls from them."""
     trace = reply.last_trace
     if trace is None:
-        return {"knobs": [], "stages": []}
+        return {"settings": [], "stages": []}
     params = trace.params
     return {
-        "knobs": [described_knob(knob) | {"value": getattr(params, knob.name)} for knob in KNOBS],
+        "settings": [
+            control_json(number) | {"value": getattr(params, number.name)} for number in CONTROLS
+        ],
         "do_sample": params.do_sample,
         "seed": str(trace.seed),
         "stages": list(params.stages),
     }
 
 
-def asked(reply: ReplyUnderGlass, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the reply would have gone another way: a list of places, and the answer in words."""
+def what_if_json(reply: InspectedReply, patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where the reply would have gone another way: a list of places, and a story."""
     places: list[list[Any]] = []
     open_places: list[int] = []
     unknown_places: list[int] = []
     first: tuple[int, Divergence] | None = None
     exact, ends_at = True, None
-    for stretch in reply.stretches:
-        if stretch.trace is None:
+    for segment in reply.segments:
+        if segment.trace is None:
             continue
-        found = what_if(stretch.trace, changed(stretch.trace.params, changes))
+        found = what_if(segment.trace, apply_patch(segment.trace.params, patch))
         if first is None:
             exact = exact and found.exact
             if found.first is not None:
-                first = stretch.start + found.first.place, found.first
-        places += [_place(stretch, item, reply) for item in found.divergences]
-        open_places += [stretch.start + place for place in found.open_places]
-        unknown_places += [stretch.start + place for place in found.unknown_places]
+                first = segment.start + found.first.place, found.first
+        places += [_divergence_json(segment, item, reply) for item in found.divergences]
+        open_places += [segment.start + place for place in found.open_places]
+        unknown_places += [segment.start + place for place in found.unknown_places]
         if ends_at is None and found.ends_at is not None:
-            ends_at = stretch.start + found.ends_at
+            ends_at = segment.start + found.ends_at
     return {
         "first": None if first is None else first[0],
         "places": places,
@@ -60,23 +62,24 @@ def asked(reply: ReplyUnderGlass, changes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _place(stretch: Stretch, item: Divergence, reply: ReplyUnderGlass) -> list[Any]:
+def _divergence_json(segment: RunSegment, item: Divergence, reply: InspectedReply) -> list[Any]:
     instead = None if item.instead is None else reply.names(item.instead)
-    return [stretch.start + item.place, instead, item.instead_probability, item.certain]
+    return [segment.start + item.place, instead, item.instead_probability, item.certain]
 
 
 def _story(
-    reply: ReplyUnderGlass,
+    reply: InspectedReply,
     first: tuple[int, Divergence] | None,
     count: int,
     ends_at: int | None,
 ) -> list[str]:
+    """Return in sentences where the reply would have gone another way, and where it would end."""
     said = []
     if first is None:
         said.append(_("With these settings the reply would have been the same, token by token."))
     else:
         place, item = first
-        token = spoken(reply.names(item.token_id))
+        token = quote_name(reply.names(item.token_id))
         if item.instead is None:
             said.append(
                 _(
@@ -92,7 +95,7 @@ def _story(
                     "At token {n:,} the reply would have gone another way: {instead} "
                     "({share:.1%}) instead of {token}.",
                     n=place + 1,
-                    instead=spoken(reply.names(item.instead)),
+                    instead=quote_name(reply.names(item.instead)),
                     share=item.instead_probability,
                     token=token,
                 )
@@ -136,50 +139,53 @@ def _certainty(open_count: int, unknown_count: int, *, exact: bool) -> list[str]
     return said
 
 
-def audited(reply: ReplyUnderGlass) -> dict[str, Any]:
-    """What each setting of each run did, in a sentence and in numbers."""
-    recorded = [(stretch.start, stretch.trace) for stretch in reply.stretches if stretch.trace]
+def setting_effects_json(reply: InspectedReply) -> dict[str, Any]:
+    """Return what each setting of each run did, in a sentence and in numbers."""
     return {
-        "knobs": [
-            _told(start, knob) for start, trace in recorded for knob in setting_effects(trace)
+        "setting_effects": [
+            _effect_json(segment.start, effect)
+            for segment in reply.segments
+            if segment.trace is not None
+            for effect in setting_effects(segment.trace)
         ]
     }
 
 
-def _told(start: int, knob: SettingEffect) -> dict[str, Any]:
+def _effect_json(start: int, effect: SettingEffect) -> dict[str, Any]:
     return {
-        "name": knob.setting,
-        "label": _named(knob.setting),
-        "tokens": knob.tokens,
-        "sets": knob.sets,
-        "distributions": knob.distributions,
-        "choices": knob.choices,
-        "open": knob.open,
-        "places": [start + place for place in knob.places],
-        "said": sentence(_as_seen(start, knob)) + current_language().full_stop,
+        "name": effect.setting,
+        "label": _label(effect.setting),
+        "tokens": effect.tokens,
+        "sets": effect.sets,
+        "distributions": effect.distributions,
+        "choices": effect.choices,
+        "open": effect.open,
+        "places": [start + place for place in effect.places],
+        "sentence": sentence_text(_localize(start, effect)) + current_language().full_stop,
     }
 
 
-def _as_seen(start: int, knob: SettingEffect) -> Sentence:
-    """With the token that it names counted over the whole reply, and the value as people write."""
-    values = dict(knob.sentence.values)
+def _localize(start: int, effect: SettingEffect) -> Sentence:
+    """Return the sentence with tokens counted over the whole reply, and the value as text."""
+    values = dict(effect.sentence.values)
     first = values["first"]
     assert isinstance(first, int)
-    values |= {"first": start + first, "value": _value(knob)}
-    return Sentence(knob.sentence.template, values)
+    values |= {"first": start + first, "value": _value_text(effect)}
+    return Sentence(effect.sentence.template, values)
 
 
-def _value(knob: SettingEffect) -> str:
-    match knob.value:
+def _value_text(effect: SettingEffect) -> str:
+    match effect.value:
         case Mapping() as bias:
             return ngettext("for {n:,} token", "for {n:,} tokens", len(bias))
         case tuple():
             return _("in an order of its own")
         case value:
-            return written(knob.setting, value)
+            return written(effect.setting, value)
 
 
-def _named(setting: str) -> str:
+def _label(setting: str) -> str:
+    """Return the label of a setting; of a custom stage its name."""
     try:
         return label(setting)
     except KeyError:

@@ -4,7 +4,6 @@ import { button, el } from "./dom.js";
 import { Reply } from "./reply.js";
 import { Format } from "./text.js";
 
-const TABS = ["tokens", "whatif", "knobs", "prompt", "debug", "compare", "steps"];
 const WIDE = "glasschat_box_wide";
 
 class Box {
@@ -13,11 +12,11 @@ class Box {
     this.send = send;
     this.format = new Format(data.language);
     this.place = null;
-    this._selected = new Set();
-    this._closing = [];
-    this._known = [];
-    this._opened = new Map();
-    this.reply = new Reply((what, asked) => this.ask(what, asked));
+    this._selectListeners = new Set();
+    this._closeListeners = [];
+    this._dataListeners = [];
+    this._openListeners = new Map();
+    this.reply = new Reply((route, query) => this.get(route, query));
     this.panes = new Map();
     this._draw(root);
     this.open(data.tab && !(data.tab in data.closed) ? data.tab : "tokens");
@@ -26,10 +25,11 @@ class Box {
   word(name) { return this.data.words[name] ?? name; }
 
   // Ask the server about this reply. Throws an Error whose message is for people.
-  async ask(what, asked = {}) { return this._fetch(`${what}?${new URLSearchParams(asked)}`); }
+  async get(route, query = {}) { return this._fetch(`${route}?${new URLSearchParams(query)}`); }
 
-  async tell(what, body) {
-    return this._fetch(what, {
+  // Send a signal about this reply; throws like `get`.
+  async post(route, body) {
+    return this._fetch(route, {
       method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" },
     });
   }
@@ -42,18 +42,18 @@ class Box {
       throw new Error(this.word("unreachable"));
     }
     let found = {};
-    try { found = await response.json(); } catch { /* what is no answer of ours says nothing */ }
+    try { found = await response.json(); } catch { /* a body that is no JSON, as of a proxy, says nothing */ }
     if (!response.ok) throw new Error(found.error ?? this.word("unreachable"));
     return found;
   }
 
-  // One token is looked at, in all parts at once.
+  // Select a token, in all parts at once.
   select(place) {
     this.place = place;
-    this._selected.forEach((tell) => tell(place));
+    this._selectListeners.forEach((listener) => listener(place));
   }
 
-  onSelect(tell) { this._selected.add(tell); }
+  onSelect(listener) { this._selectListeners.add(listener); }
 
   async open(name) {
     this.tab = name;
@@ -62,7 +62,7 @@ class Box {
       tab.tabIndex = id === name ? 0 : -1;
     }
     let pane = this.panes.get(name);
-    if (pane) this._opened.get(name)?.();
+    if (pane) this._openListeners.get(name)?.();
     else {
       pane = el("div", { class: `pane ${name}`, role: "tabpanel" });
       this.panes.set(name, pane);
@@ -73,33 +73,33 @@ class Box {
     for (const [id, other] of this.panes) other.hidden = id !== name;
   }
 
-  onOpen(name, tell) { this._opened.set(name, tell); }
+  onOpen(name, listener) { this._openListeners.set(name, listener); }
 
-  // The page says anew what can be done: a reply that is being written allows no other.
-  know(data) {
-    const { can_branch: before, can_ask: asked } = this.data;
+  // Take the page's data again: while a reply is being written no other can be started.
+  update(data) {
+    const { can_branch: canBranch, can_ask: canAsk } = this.data;
     this.data = data;
-    if (data.can_branch !== before || data.can_ask !== asked) this._known.forEach((tell) => tell());
+    if (data.can_branch !== canBranch || data.can_ask !== canAsk) this._dataListeners.forEach((listener) => listener());
   }
 
-  onKnown(tell) { this._known.push(tell); }
+  onUpdate(listener) { this._dataListeners.push(listener); }
 
-  onClose(tell) { this._closing.push(tell); }
+  onClose(listener) { this._closeListeners.push(listener); }
 
   close() {
     this.reply.close();
-    this._closing.forEach((tell) => tell());
+    this._closeListeners.forEach((listener) => listener());
   }
 
   _draw(root) {
-    const names = this.data.tabs ?? TABS;
+    const names = this.data.tabs;
     this.tabs = new Map(names.map((name) => [
       name, button(this.word(`tab_${name}`), () => this.open(name), {
         role: "tab", disabled: name in this.data.closed, title: this.data.closed[name],
       }),
     ]));
-    const strip = el("div", { class: "tabs", role: "tablist" }, ...this.tabs.values());
-    strip.onkeydown = (event) => {
+    const tabList = el("div", { class: "tabs", role: "tablist" }, ...this.tabs.values());
+    tabList.onkeydown = (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
       const all = [...this.tabs.keys()].filter((name) => !(name in this.data.closed));
@@ -115,7 +115,7 @@ class Box {
       class: "plain", href: new URL(`glass/box/${this.data.key}/trace`, document.baseURI), download: "",
       title: this.word("save"), "aria-label": this.word("save"),
     }, "⤓");
-    const shut = button("×", () => this.send("close", {}), {
+    const closeButton = button("×", () => this.send("close", {}), {
       class: "plain", title: this.word("close"), "aria-label": this.word("close"),
     });
     this.head = el("span", { class: "figures" });
@@ -123,11 +123,11 @@ class Box {
     this.body = el("div", { class: "body" });
     this._root = root;
     root.replaceChildren(
-      el("header", {}, el("h2", {}, this.word("title")), this.head, save, grow, shut), strip,
+      el("header", {}, el("h2", {}, this.word("title")), this.head, save, grow, closeButton), tabList,
       this.trouble, this.body,
     );
     this._widen(localStorage.getItem(WIDE) === "1");
-    this.reply.watch(() => this._figures());
+    this.reply.watch(() => this._showFigures());
   }
 
   _widen(wide) {
@@ -135,7 +135,7 @@ class Box {
     localStorage.setItem(WIDE, wide ? "1" : "0");
   }
 
-  _figures() {
+  _showFigures() {
     const { reply } = this;
     const count = this.word(reply.count === 1 ? "token" : "tokens").replace("{n}", this.format.count(reply.count));
     const state = reply.growing && reply.state ? ` · ${this.word(`state_${reply.state}`)}` : "";
@@ -149,7 +149,7 @@ class Box {
 export function show(root, data, send) {
   if (root.box && root.box.data.key === data.key && root.box.data.language === data.language) {
     root.box.send = send;
-    root.box.know(data);
+    root.box.update(data);
     return;
   }
   // On another reply it opens where one was looking.

@@ -1,4 +1,4 @@
-// Replies to the same question side by side: asked at once with other settings, or there already.
+// Replies to the same question side by side: asked at once with other settings, or written before.
 
 import { button, el } from "./dom.js";
 import { running, visible } from "./text.js";
@@ -9,14 +9,14 @@ export function mount(box, pane) {
   const word = (name) => box.word(name);
   const { format } = box;
   const asking = el("div", { class: "asking" });
-  const there = el("div", { class: "row there" });
+  const existing = el("div", { class: "row existing" });
   const trouble = el("p", { class: "trouble", hidden: true });
   const columns = el("div", { class: "columns" });
-  const odds = el("div", { class: "table" });
-  pane.append(el("p", { class: "soft" }, word("compare_help")), asking, there, trouble, columns, odds);
+  const likelihoods = el("div", { class: "table" });
+  pane.append(el("p", { class: "soft" }, word("compare_help")), asking, existing, trouble, columns, likelihoods);
 
   let known = null;
-  let knobs = [];
+  let controls = [];
   let chosen = [];
   let timer = null;
   let closed = false;
@@ -24,19 +24,19 @@ export function mount(box, pane) {
 
   const load = async () => {
     try {
-      known = await box.ask("siblings");
-      if (!knobs.length) knobs = known.knobs;
-    } catch (error) { complain(error); return; }
+      known = await box.get("siblings");
+      if (!controls.length) controls = known.controls;
+    } catch (error) { showError(error); return; }
     const asked = box.data.compared ?? [];
     const turns = known.replies.map((reply) => reply.turn);
     chosen = (asked.every((turn) => turns.includes(turn)) && asked.length > 1 ? asked : turns.slice(-known.most));
     if (!chosen.includes(known.here)) chosen = [known.here, ...chosen.slice(0, known.most - 1)];
     drawForm();
-    drawThere();
-    look();
+    drawExisting();
+    refresh();
   };
 
-  const complain = (error) => { trouble.textContent = error.message; trouble.hidden = false; };
+  const showError = (error) => { trouble.textContent = error.message; trouble.hidden = false; };
 
   // --- new replies -----------------------------------------------------------------------
   const rows = [];
@@ -44,12 +44,12 @@ export function mount(box, pane) {
     asking.replaceChildren();
     rows.length = 0;
     if (!box.data.can_ask) return;
-    const list = el("div", { class: "asked" });
+    const list = el("div", { class: "requests" });
     const add = button(`+ ${word("compare_add")}`, () => addRow(list), { class: "link" });
     const go = button(word("compare_go"), () => box.send("compare", { settings: rows.map((row) => row.read()) }), { class: "do" });
     const refresh = () => { add.hidden = rows.length >= known.most; go.disabled = rows.length < 2; };
     const addRow = (holder, preset = 0) => {
-      const row = new Row(box, knobs, known, preset, rows.length, () => {
+      const row = new Row(box, controls, known, preset, rows.length, () => {
         rows.splice(rows.indexOf(row), 1);
         row.root.remove();
         refresh();
@@ -65,35 +65,35 @@ export function mount(box, pane) {
     else addRow(list, Math.min(known.presets.length - 1, known.presets.findIndex((preset) => preset.values.temperature === 0.2)));
   };
 
-  // --- replies that are there --------------------------------------------------------------
-  const drawThere = () => {
-    there.replaceChildren();
+  // --- replies that exist already ---
+  const drawExisting = () => {
+    existing.replaceChildren();
     if (known.replies.length < 2) return;
-    there.append(el("span", { class: "soft" }, word("compare_there")), ...known.replies.map((reply, at) => {
+    existing.append(el("span", { class: "soft" }, word("compare_there")), ...known.replies.map((reply, at) => {
       const input = el("input", { type: "checkbox" });
       input.checked = chosen.includes(reply.turn);
       input.onchange = () => {
         const next = known.replies.map((other) => other.turn).filter((turn) => (turn === reply.turn ? input.checked : chosen.includes(turn)));
         if (next.length > known.most) { input.checked = false; return; }
         chosen = next;
-        look();
+        refresh();
       };
       return el("label", { title: reply.start }, input, ` ${at + 1}`);
     }));
   };
 
-  const look = async () => {
+  const refresh = async () => {
     clearTimeout(timer);
     if (closed) return;
-    if (chosen.length < 2) { columns.replaceChildren(el("p", { class: "hint" }, word("compare_choose"))); odds.replaceChildren(); return; }
+    if (chosen.length < 2) { columns.replaceChildren(el("p", { class: "hint" }, word("compare_choose"))); likelihoods.replaceChildren(); return; }
     const asked = chosen.join();
     try {
-      const found = await box.ask("compare", { turns: asked });
+      const found = await box.get("compare", { turns: asked });
       trouble.hidden = true;
       if (asked !== chosen.join() || closed) return;
       draw(found);
-      if (found.growing || isBeingRead(found)) timer = setTimeout(look, EVERY_MS);
-    } catch (error) { complain(error); }
+      if (found.growing || isScoring(found)) timer = setTimeout(refresh, EVERY_MS);
+    } catch (error) { showError(error); }
   };
 
   const draw = (found) => {
@@ -119,30 +119,30 @@ export function mount(box, pane) {
         el("p", { class: "soft" }, count + state),
         el("div", { class: "row actions" }, button(word("compare_keep"), () => box.send("select", { turn: reply.turn }), { class: "link" })));
     }));
-    odds.replaceChildren();
-    if (!found.odds) return;
-    odds.append(el("h3", {}, word("compare_odds")), el("p", { class: "soft" }, word("compare_odds_help")), table(found, names));
-    if (cells(found).some((cell) => cell.reading === null)) {
-      odds.append(el("div", { class: "row actions" }, button(word("compare_read"), readEachOther, { class: "do" })));
+    likelihoods.replaceChildren();
+    if (!found.likelihoods) return;
+    likelihoods.append(el("h3", {}, word("compare_likelihoods")), el("p", { class: "soft" }, word("compare_likelihoods_help")), table(found, names));
+    if (cells(found).some((cell) => cell.progress === null)) {
+      likelihoods.append(el("div", { class: "row actions" }, button(word("compare_read"), crossScore, { class: "do" })));
     }
-    for (const why of new Set(cells(found).map((cell) => cell.why).filter(Boolean))) odds.append(el("p", { class: "soft" }, `– ${why}`));
+    for (const why of new Set(cells(found).map((cell) => cell.why).filter(Boolean))) likelihoods.append(el("p", { class: "soft" }, `– ${why}`));
   };
 
-  const cells = (found) => (found.odds ?? []).flat();
-  const isBeingRead = (found) => cells(found).some((cell) => typeof cell.reading === "number");
+  const cells = (found) => (found.likelihoods ?? []).flat();
+  const isScoring = (found) => cells(found).some((cell) => typeof cell.progress === "number");
 
-  const readEachOther = async () => {
-    try { await box.tell("read", { turns: chosen.join() }); } catch (error) { complain(error); return; }
-    look();
+  const crossScore = async () => {
+    try { await box.post("cross-score", { turns: chosen.join() }); } catch (error) { showError(error); return; }
+    refresh();
   };
 
   const table = (found, names) => el("table", {},
     el("thead", {}, el("tr", {}, el("th", {}, ""), ...names.map((name) => el("th", { scope: "col" }, word("compare_under").replace("{n}", name))))),
-    el("tbody", {}, ...found.odds.map((row, at) => el("tr", {}, el("th", { scope: "row" }, word("compare_reply").replace("{n}", names[at])),
-      ...row.map((cell) => el("td", {}, ...odd(cell)))))));
+    el("tbody", {}, ...found.likelihoods.map((row, at) => el("tr", {}, el("th", { scope: "row" }, word("compare_reply").replace("{n}", names[at])),
+      ...row.map((cell) => el("td", {}, ...likelihoodCell(cell)))))));
 
-  const odd = (cell) => {
-    if (typeof cell.reading === "number") return [word("compare_reading").replace("{share}", format.share(cell.reading))];
+  const likelihoodCell = (cell) => {
+    if (typeof cell.progress === "number") return [word("compare_reading").replace("{share}", format.share(cell.progress))];
     if ((cell.bits ?? null) === null) return ["–"];
     const parts = [format.bits(cell.bits, word("bits_a_token"))];
     if (cell.impossible) parts.push(el("small", { class: "soft" }, ` ✕ ${format.count(cell.impossible)}`));
@@ -152,18 +152,18 @@ export function mount(box, pane) {
 
   load();
   box.onOpen("compare", load);
-  box.onKnown(() => { if (known) drawForm(); });
+  box.onUpdate(() => { if (known) drawForm(); });
 }
 
 // One reply to ask for: a preset, and what is to be otherwise.
 class Row {
-  constructor(box, knobs, { presets, models }, at, number, remove) {
-    this._knobs = knobs;
+  constructor(box, controls, { presets, models }, at, number, remove) {
+    this._controls = controls;
     this._model = models.length > 1 ? el("select", { "aria-label": box.word("model") }, ...models.map(({ name, label }) => el("option", { value: name }, label))) : null;
     if (this._model) this._model.value = models[number % models.length].name;
     const choose = el("select", { "aria-label": box.word("preset") }, ...presets.map((preset, number) => el("option", { value: number }, preset.name)));
-    this._inputs = new Map(knobs.map((knob) => [knob.name, el("input", {
-      type: "number", min: knob.low, max: knob.high, step: knob.step, "aria-label": knob.label,
+    this._inputs = new Map(controls.map((control) => [control.name, el("input", {
+      type: "number", min: control.low, max: control.high, step: control.step, "aria-label": control.label,
     })]));
     const put = (number) => {
       this._values = { ...presets[number].values };
@@ -172,17 +172,17 @@ class Row {
     choose.value = String(Math.max(0, at));
     choose.onchange = () => put(Number(choose.value));
     put(Math.max(0, at));
-    this.root = el("div", { class: "row asked-row" }, this._model ?? "", choose,
-      ...knobs.map((knob) => el("label", { class: "knob" }, el("span", {}, knob.label), this._inputs.get(knob.name))),
+    this.root = el("div", { class: "row request-row" }, this._model ?? "", choose,
+      ...controls.map((control) => el("label", { class: "knob" }, el("span", {}, control.label), this._inputs.get(control.name))),
       button("×", remove, { class: "plain", "aria-label": box.word("remove") }));
   }
 
   read() {
     const values = { ...this._values };
-    for (const knob of this._knobs) {
-      const text = this._inputs.get(knob.name).value;
-      const value = Number.isInteger(knob.step) && Number.isInteger(knob.value) ? parseInt(text, 10) : parseFloat(text);
-      if (Number.isFinite(value)) values[knob.name] = value;
+    for (const control of this._controls) {
+      const text = this._inputs.get(control.name).value;
+      const value = Number.isInteger(control.step) && Number.isInteger(control.value) ? parseInt(text, 10) : parseFloat(text);
+      if (Number.isFinite(value)) values[control.name] = value;
     }
     if (this._model) values.model = this._model.value;
     return values;

@@ -10,7 +10,7 @@ export async function mount(box, pane) {
   const { format } = box;
   let found;
   try {
-    found = await box.ask("prompt");
+    found = await box.get("prompt");
   } catch (error) {
     pane.append(el("p", { class: "trouble" }, error.message));
     return;

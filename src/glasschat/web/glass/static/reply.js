@@ -1,13 +1,13 @@
-// The reply under glass, as it grows: columns of its tokens' numbers.
+// The reply that the box is opened on, as it grows: columns of its tokens' numbers.
 
 const EVERY_MS = 300;
 const COLUMNS = ["tokens", "ids", "rank", "probability", "surprise", "entropy", "change", "drawn"];
 const MARKS = ["forced", "inexact", "ends"];
 
 export class Reply {
-  constructor(ask) {
-    this._ask = ask;
-    this._told = new Set();
+  constructor(get) {
+    this._get = get;
+    this._watchers = new Set();
     this._closed = false;
     this.state = "";
     this.note = "";
@@ -20,11 +20,11 @@ export class Reply {
   get count() { return this.ids.length; }
   get growing() { return this.state !== "finished"; }
 
-  // `tell(start)` is called with the first new place, at once and whenever more has come.
-  watch(tell) {
-    this._told.add(tell);
-    tell(0);
-    return () => this._told.delete(tell);
+  // Call `watcher(start)` with the first new place, at once and whenever tokens were added.
+  watch(watcher) {
+    this._watchers.add(watcher);
+    watcher(0);
+    return () => this._watchers.delete(watcher);
   }
 
   close() {
@@ -32,8 +32,8 @@ export class Reply {
     clearTimeout(this._timer);
   }
 
-  // What was asked of the engine shows sooner than by waiting.
-  hurry() {
+  // Poll at once: after a signal the next poll would show its effect late.
+  pollNow() {
     clearTimeout(this._timer);
     this._poll();
   }
@@ -44,7 +44,7 @@ export class Reply {
     const start = this.count;
     const before = this.state;
     try {
-      const found = await this._ask("tokens", { from: start });
+      const found = await this._get("tokens", { from: start });
       if (this._closed) return;
       for (const name of COLUMNS) this[name].push(...found[name]);
       for (const name of MARKS) found[name].forEach((place) => this[name].add(place));
@@ -57,7 +57,7 @@ export class Reply {
     this._busy = false;
     if (this._closed) return;
     if (this.count > start || this.state !== before || this.error || start === 0) {
-      this._told.forEach((tell) => tell(start));
+      this._watchers.forEach((watcher) => watcher(start));
     }
     if (this._again) { this._again = false; this._poll(); return; }
     if (this.growing) this._timer = setTimeout(() => this._poll(), EVERY_MS);

@@ -3,7 +3,7 @@
 import { Chart } from "./chart.js";
 import { choice, el } from "./dom.js";
 import { running, visible } from "./text.js";
-import { Fall } from "./waterfall.js";
+import { WaterfallView } from "./waterfall.js";
 
 const LEVELS = 8;
 const AT_ONCE = 500;
@@ -30,13 +30,13 @@ export function mount(box, pane) {
   const text = el("div", {
     class: "heat", tabindex: 0, role: "group", "aria-label": box.word("tab_tokens"), dir: "auto",
   });
-  const fall = new Fall(box);
+  const waterfall = new WaterfallView(box);
   const tints = choice(
     Object.keys(TINTS).map((name) => [name, box.word(`tint_${name}`)]), tint, box.word("tint"),
     (chosen) => { tint = chosen; paint(0); explain(); },
   );
   pane.append(
-    el("div", { class: "row" }, tints, legend), chart.root, text, line, fall.root,
+    el("div", { class: "row" }, tints, legend), chart.root, text, line, waterfall.root,
   );
 
   const explain = () => {
@@ -143,10 +143,10 @@ export function mount(box, pane) {
     }
     read(at);
     chart.select(at);
-    fall.show(at);
+    waterfall.show(at);
   });
 
-  box.onKnown(() => { if (box.place !== null) fall.show(box.place); });
+  box.onUpdate(() => { if (box.place !== null) waterfall.show(box.place); });
   explain();
   read(-1);
   reply.watch((start) => {
@@ -154,6 +154,6 @@ export function mount(box, pane) {
     add();
     paint(start);
     if (reply.growing && atEnd) text.scrollTop = text.scrollHeight;
-    if (box.place === null) fall.hint();
+    if (box.place === null) waterfall.hint();
   });
 }

@@ -1,7 +1,7 @@
 // One token: its candidates down, the stages across, and the draw.
 
 import { button, choice, el } from "./dom.js";
-import { drawBar } from "./draw.js";
+import { drawBar } from "./draw_bar.js";
 import { visible } from "./text.js";
 
 const FEW = 10;
@@ -10,23 +10,23 @@ const SCORE = 0, RANK = 1, PROBABILITY = 2, CUMULATIVE = 3, CERTAIN = 4;
 export const UNKNOWN = "unknown";
 const SHOWN = { probability: PROBABILITY, cumulative: CUMULATIVE, rank: RANK, score: SCORE };
 
-export class Fall {
-  constructor(box, where = "waterfall") {
+export class WaterfallView {
+  constructor(box, route = "waterfall") {
     this._box = box;
-    this._where = where;
+    this._route = route;
     this._shown = "probability";
     this._all = false;
-    this.root = el("section", { class: "fall", "aria-live": "polite" });
+    this.root = el("section", { class: "waterfall", "aria-live": "polite" });
   }
 
   hint() {
     if (!this.root.childElementCount) this.root.append(el("p", { class: "hint" }, this._box.word("click_a_token")));
   }
 
-  async show(place, more = {}) {
+  async show(place, query = {}) {
     this._place = place;
     try {
-      const found = await this._box.ask(this._where, { place, ...more });
+      const found = await this._box.get(this._route, { place, ...query });
       if (this._place === place) this.draw(found);
     } catch (error) {
       this.root.replaceChildren(el("p", { class: "trouble" }, error.message));
@@ -55,7 +55,7 @@ export class Fall {
     const parts = [title, story, el("div", { class: "row" }, kinds), this._holder, this._why, this._lesson];
     if (!found.exact) parts.push(el("p", { class: "soft" }, word("not_exact")));
     // Of another server's reply there is no more than this.
-    if (!found.elsewhere) parts.push(drawBar(this._box, found), this._actions(found), this._before(found.before));
+    if (!found.remote) parts.push(drawBar(this._box, found), this._actions(found), this._context(found.before));
     this.root.replaceChildren(...parts);
     this._table();
   }
@@ -64,7 +64,7 @@ export class Fall {
     const found = this._found;
     const word = (name) => this._box.word(name);
     const head = el("tr", {}, el("th", { scope: "col" }, word("candidate")),
-      ...found.columns.map((column) => this._head(column)), found.elsewhere ? null : this._softmaxHead(found));
+      ...found.columns.map((column) => this._head(column)), found.remote ? null : this._softmaxHead(found));
     const rows = this._all ? found.candidates : found.candidates.filter((row, at) => at < FEW || row.chosen);
     const body = el("tbody", {}, ...rows.map((row) => this._row(row)));
     const hidden = found.candidates.length - rows.length;
@@ -82,24 +82,24 @@ export class Fall {
     const value = column.value === null ? "" : ` ${column.value}`;
     const kept = column.name === "raw" ? "" : ` · ${format.share(column.mass)}`;
     return el("th", { scope: "col" },
-      button(`${this._named(column.name).replaceAll("_", " ")}${value}`, () => this._teach(column.name, column.lesson), { class: "link stage" }),
+      button(`${this._stageName(column.name).replaceAll("_", " ")}${value}`, () => this._showLesson(column.name, column.lesson), { class: "link stage" }),
       el("span", { class: "soft", title: this._box.word("kept") }, column.kept === null ? "?" : `${column.certain || column.unknown ? "" : "≈ "}${format.count(column.kept)}${kept}`));
   }
 
   _softmaxHead(found) {
     return el("th", { scope: "col" },
-      button("softmax", () => this._teach("softmax", found.softmax), { class: "link stage" }),
+      button("softmax", () => this._showLesson("softmax", found.softmax), { class: "link stage" }),
       el("span", { class: "soft" }, this._box.word("draw_from")));
   }
 
-  _named(stage) { return stage === "raw" ? this._box.word("raw") : stage; }
+  _stageName(stage) { return stage === "raw" ? this._box.word("raw") : stage; }
 
-  _teach(name, [what, formula, source]) {
+  _showLesson(name, [what, formula, source]) {
     const same = !this._lesson.hidden && this._lesson.dataset.stage === name;
     this._lesson.hidden = same;
     this._lesson.dataset.stage = name;
     this._lesson.replaceChildren(
-      el("strong", {}, this._named(name)), el("p", {}, what),
+      el("strong", {}, this._stageName(name)), el("p", {}, what),
       formula ? el("code", { class: "formula" }, formula) : "",
       source ? el("p", { class: "soft" }, source) : "");
   }
@@ -109,20 +109,20 @@ export class Fall {
     const cells = row.cells.map((cell, at) => {
       if (cell === UNKNOWN) return el("td", { class: "unknown", title: this._box.word("unknown") }, "?");
       if (cell) return this._cell(cell, row);
-      const here = row.cells.findIndex((other) => !other) === at;
-      return el("td", { class: "gone", title: here ? row.reason : null }, here ? "✕" : "");
+      const isFirst = row.cells.findIndex((other) => !other) === at;
+      return el("td", { class: "gone", title: isFirst ? row.reason : null }, isFirst ? "✕" : "");
     });
     const last = row.cells.at(-1);
-    const final = this._found.elsewhere ? null : el("td", { class: "final" }, this._finalProbability(row, last));
+    const final = this._found.remote ? null : el("td", { class: "final" }, this._finalProbability(row, last));
     const name = el("div", {}, el("code", {}, visible(row.token)));
-    const own = Boolean(this.take);
-    if (row.id !== null && (own || (this._box.data.can_branch && !row.chosen))) {
+    const canForce = Boolean(this.take);
+    if (row.id !== null && (canForce || (this._box.data.can_branch && !row.chosen))) {
       name.append(button(this._box.word("take"), () => this._take(row.id), {
         class: "take", "aria-label": `${this._box.word("take")} ${visible(row.token)}`,
       }));
     }
     const made = el("tr", { class: row.chosen ? "chosen" : "" }, el("th", { scope: "row" }, name), ...cells, final ?? "");
-    made.onmouseenter = made.onclick = () => this._explain(row);
+    made.onmouseenter = made.onclick = () => this._showReason(row);
     return made;
   }
 
@@ -133,7 +133,7 @@ export class Fall {
     return row.chosen && columns.at(-1).recorded ? this._box.format.share(drawn) : "?";
   }
 
-  _explain(row) {
+  _showReason(row) {
     const { format } = this._box;
     const raw = row.cells[0];
     const parts = [visible(row.token), ...(row.id === null ? [] : [`id ${row.id}`]), `${this._box.word("score")} ${format.score(raw[SCORE])}`];
@@ -159,7 +159,7 @@ export class Fall {
   }
 
   _actions(found) {
-    if (this.plain || !this._box.data.can_branch) return "";
+    if (this.isPreview || !this._box.data.can_branch) return "";
     return el("div", { class: "row actions" },
       button(this._box.word("anew"), () => this._box.send("branch", { place: found.place }), {
         title: this._box.word("anew_help"),
@@ -171,7 +171,7 @@ export class Fall {
     else this._box.send("branch", { place: this._found.place, token: id });
   }
 
-  _before(before) {
+  _context(before) {
     if (!before) return "";
     const { format } = this._box;
     const strip = (tokens, length, name) => el("p", {},

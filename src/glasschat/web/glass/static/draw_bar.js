@@ -7,11 +7,11 @@ const NARROW = 0.06;
 const SHADES = 4;
 
 export function drawBar(box, found) {
-  const left = found.candidates.filter((row) => row.interval).sort((a, b) => a.interval[0] - b.interval[0]);
+  const remaining = found.candidates.filter((row) => row.interval).sort((a, b) => a.interval[0] - b.interval[0]);
   const percent = (share) => `${(100 * share).toFixed(3)}%`;
   const bar = el("div", { class: "draw", role: "img", "aria-label": found.story.at(-1) });
   let end = 0;
-  left.forEach((row, at) => {
+  remaining.forEach((row, at) => {
     const [low, high] = row.interval;
     bar.append(el("span", {
       class: `part s${at % SHADES}${row.chosen ? " chosen" : ""}`,

@@ -1,7 +1,7 @@
 // How it works: one step of generation, from words to the drawn token, with this very reply.
 
 import { button, el } from "./dom.js";
-import { drawBar } from "./draw.js";
+import { drawBar } from "./draw_bar.js";
 import { visible } from "./text.js";
 import { UNKNOWN } from "./waterfall.js";
 
@@ -24,10 +24,10 @@ export function mount(box, pane) {
     if (at() < reply.count - 1) { box.select(at() + 1); return; }
     if (reply.state !== "paused") return;
     try {
-      await box.tell("steer", { action: "step", count: 1 });
+      await box.post("debugger-signal", { action: "step", count: 1 });
       const count = reply.count;
       const done = reply.watch(() => { if (reply.count > count) { done(); box.select(reply.count - 1); } });
-      reply.hurry();
+      reply.pollNow();
     } catch (error) {
       story.prepend(el("p", { class: "trouble" }, error.message));
     }
@@ -47,27 +47,27 @@ export function mount(box, pane) {
   })));
 
   const section = (number, title, ...parts) => el("section", {}, el("h3", {}, el("span", { class: "step" }, number), title), ...parts);
-  const said = (text) => el("p", {}, text);
+  const paragraph = (text) => el("p", {}, text);
 
   const stage = (found, number) => {
     const column = found.columns[number];
     const value = column.value === null ? "" : ` ${column.value}`;
-    return el("div", { class: "lesson" }, el("strong", {}, `${column.name}${value}`), said(column.lesson[0]),
+    return el("div", { class: "lesson" }, el("strong", {}, `${column.name}${value}`), paragraph(column.lesson[0]),
       column.lesson[1] ? el("code", { class: "formula" }, column.lesson[1]) : "",
       el("p", { class: "soft" }, column.kept === null ? word("unknown")
         : word("walk_left", { n: format.count(column.kept), share: format.share(column.mass) })));
   };
 
   const draw = (found, prompt) => {
-    if (found.elsewhere) {
-      story.replaceChildren(...found.story.map(said));
+    if (found.remote) {
+      story.replaceChildren(...found.story.map(paragraph));
       return;
     }
     const numbers = found.columns.map((_, number) => number).slice(1);
     const kind = (name) => numbers.filter((number) => found.columns[number].kind === name);
     const stages = (name) => {
       const those = kind(name);
-      if (!those.length) return [said(word("walk_none"))];
+      if (!those.length) return [paragraph(word("walk_none"))];
       return those.map((number) => stage(found, number));
     };
     const rows = found.candidates.slice(0, FEW);
@@ -76,15 +76,15 @@ export function mount(box, pane) {
     const asked = users ? prompt.tokens.slice(users[0], users[1]).map((name) => (Array.isArray(name) ? "\ufffd" : name)).join("") : "";
     const tail = (tokens) => tokens.slice(-TAIL);
     story.replaceChildren(
-      section(1, word("walk_1"), said(word("walk_1_says", { n: format.count(prompt.ids.length) })),
+      section(1, word("walk_1"), paragraph(word("walk_1_says", { n: format.count(prompt.ids.length) })),
         asked ? el("blockquote", {}, asked.length > 300 ? `${asked.slice(0, 300)}…` : asked) : "",
         pieces(tail(found.before.prompt))),
-      section(2, word("walk_2"), said(word("walk_2_says", { n: format.count(found.length) })), pieces(tail(found.before.reply))),
-      section(3, word("walk_3"), said(word("walk_3_says", { n: format.count(found.columns[0].kept) })), list(0, rows)),
-      section(4, word("walk_4"), said(word("walk_4_says")), ...stages("processor")),
-      section(5, word("walk_5"), said(word("walk_5_says")), ...stages("warper")),
-      section(6, word("walk_6"), said(found.story.at(-1)), list(found.columns.length - 1, rows), drawBar(box, found)),
-      section(7, word("walk_7"), said(word("walk_7_says")), pieces([...tail(found.before.reply), [found.id, found.token]])));
+      section(2, word("walk_2"), paragraph(word("walk_2_says", { n: format.count(found.length) })), pieces(tail(found.before.reply))),
+      section(3, word("walk_3"), paragraph(word("walk_3_says", { n: format.count(found.columns[0].kept) })), list(0, rows)),
+      section(4, word("walk_4"), paragraph(word("walk_4_says")), ...stages("processor")),
+      section(5, word("walk_5"), paragraph(word("walk_5_says")), ...stages("warper")),
+      section(6, word("walk_6"), paragraph(found.story.at(-1)), list(found.columns.length - 1, rows), drawBar(box, found)),
+      section(7, word("walk_7"), paragraph(word("walk_7_says")), pieces([...tail(found.before.reply), [found.id, found.token]])));
   };
 
   let prompt = null;
@@ -94,14 +94,14 @@ export function mount(box, pane) {
     on.disabled = at() >= reply.count - 1 && reply.state !== "paused";
     if (!reply.count) { story.replaceChildren(el("p", { class: "hint" }, word("nothing_recorded"))); return; }
     try {
-      prompt ??= await box.ask("prompt");
-      draw(await box.ask("waterfall", { place: at() }), prompt);
+      prompt ??= await box.get("prompt");
+      draw(await box.get("waterfall", { place: at() }), prompt);
     } catch (error) {
       story.replaceChildren(el("p", { class: "trouble" }, error.message));
     }
   };
   box.onSelect(() => { if (!pane.hidden) show(); });
-  box.onOpen("steps", show);
+  box.onOpen("walkthrough", show);
   let shown = false;
   reply.watch(() => {
     if (!shown || !reply.growing || reply.state === "paused") { shown = reply.count > 0; show(); }
