@@ -1,6 +1,6 @@
 """Bodies that the glass box's page sends, as strict models: debugger signals and start options."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -102,24 +102,26 @@ def parse_body(model: type[B], body: Any) -> B:
         found = model.model_validate(body)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        raise InvalidMessage(_problem(first["loc"], first["input"], body)) from None
+        _refuse(first["loc"], first["input"], body)
     if isinstance(found, DebuggerSignal) and found.action == "force" and found.token < 0:
-        raise InvalidMessage(_problem(("token",), None, body))
+        _refuse(("token",), None, body)
     return found
 
 
-def _problem(location: tuple[int | str, ...], value: object, body: Any) -> str:
-    """Return what is wrong with the value at `location` of a body."""
+def _refuse(location: tuple[int | str, ...], value: object, body: Any) -> NoReturn:
+    """Raise InvalidMessage for the value at `location` of a body."""
     match location:
         case ("breakpoints",):
-            return f"breakpoints are a list of at most {MOST_BREAKPOINTS}"
+            raise InvalidMessage(f"breakpoints are a list of at most {MOST_BREAKPOINTS}") from None
         case ("breakpoints", *_):
-            return "a breakpoint has a kind that is not known, or no value"
+            raise InvalidMessage("a breakpoint has a kind that is not known, or no value") from None
         case ("action",):
             action = body.get("action") if isinstance(body, dict) else None
-            return f"the debugger has no signal {str(action)[:20]!r}"
+            raise InvalidMessage(f"the debugger has no signal {str(action)[:20]!r}") from None
         case ("count" | "token" as name,):
             most = MOST_STEPS if name == "count" else LARGEST_TOKEN
-            return f"a whole number up to {most:,} is wanted, not {str(value)[:20]!r}"
+            raise InvalidMessage(
+                f"a whole number up to {most:,} is wanted, not {str(value)[:20]!r}"
+            ) from None
         case _:
-            return "the signal is no JSON object"
+            raise InvalidMessage("the signal is no JSON object") from None

@@ -127,7 +127,7 @@ def story(found: Waterfall, names: TokenNames, *, preview: bool = False) -> list
 def _model_choice(found: Waterfall, names: TokenNames) -> str:
     best = found.candidates[0]
     cell = best.cells[0]
-    assert isinstance(cell, Cell), "the raw candidates are on record"
+    assert isinstance(cell, Cell)  # raw candidates are always on record
     if best.chosen:
         return _(
             "The model wanted {token} most, with {share:.1%}.",
