@@ -1,6 +1,7 @@
 """What the glass box's page is answered, without a browser: by the program's own routes."""
 
 import json
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -192,6 +193,10 @@ def test_a_reply_is_led_by_hand(site: Site, page: TestClient) -> None:
         return found
 
     first = steer(action="pause")
+    end = time.monotonic() + 60
+    while first["state"] != "paused" and time.monotonic() < end:
+        # As the page does: an answer waits two seconds at most, and a prompt may take longer.
+        first = answer(page, f"/glass/box/{key}/debugger-state")
     assert first["state"] == "paused"
     other = first["preview"]["candidates"][1]["id"]
     second = steer(action="force", token=other)

@@ -76,6 +76,6 @@ def test_a_value_out_of_range_is_refused_by_the_breakpoint() -> None:
 
 @pytest.mark.parametrize("text", ["[]", "{", "3", "null"])
 def test_a_patch_is_a_json_object(text: str) -> None:
-    with pytest.raises(InvalidMessage, match="^the settings to ask about are no JSON object$"):
+    with pytest.raises(InvalidMessage, match=r"^the settings to ask about are no JSON object$"):
         parse_patch(text)
     assert parse_patch(None) == parse_patch("{}") == {}
