@@ -208,7 +208,7 @@ def _bandwidth(plan: Plan) -> float:
 def _memory_may_end() -> Iterator[None]:
     """A cell for which there is not enough memory stays empty."""
     from glasschat.errors import ReplyFailed
-    from glasschat.models.hf.failures import is_out_of_memory
+    from glasschat.models.hf.errors import is_out_of_memory
 
     try:
         yield

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glasschat.models.base import Logits
-from glasschat.models.scripted import says, scripted_model
+from glasschat.models.scripted import reply_script, scripted_model
 from tests.api.conftest import SAYING
 from tests.api.serving import CHAT, HELLO, Served, babble, served
 
@@ -69,7 +69,7 @@ def test_usage_in_every_chunk_for_who_wants_it(talker: Served) -> None:
 
 
 def test_a_character_of_four_tokens_comes_whole() -> None:
-    saying = says(SAYING)
+    saying = reply_script(SAYING)
 
     def slowly(ids: Sequence[int]) -> int | Logits:
         time.sleep(0.003)

@@ -19,7 +19,7 @@ import pytest
 from glasschat.api import ApiOptions
 from glasschat.errors import InvalidModel
 from glasschat.models.base import Model
-from glasschat.models.scripted import says, scripted_model
+from glasschat.models.scripted import reply_script, scripted_model
 from tests.api.serving import CHAT, HELLO, Served, endless, events_in, served, wait_until
 from tests.api.test_refusals import error_of
 from tests.support.browser import free_port
@@ -205,7 +205,7 @@ def test_who_does_not_read_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_quiet_stream_is_kept_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glasschat.api.sse.KEEP_ALIVE_S", 0.05)
     gate = threading.Semaphore(0)
-    with served(scripted_model(says("Hi"), gate=gate)) as server:
+    with served(scripted_model(reply_script("Hi"), gate=gate)) as server:
         with server.client.stream("POST", CHAT, json={**LONG, "stream": True}) as answer:
             text = ""
             for part in answer.iter_text():

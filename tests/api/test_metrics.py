@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from glasschat.models.scripted import says, scripted_model
+from glasschat.models.scripted import reply_script, scripted_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 from tests.api.serving import Served, endless, served, wait_until
@@ -143,7 +143,7 @@ def test_cancelled_and_failed_ones() -> None:
     def breaks(ids: list[int]) -> object:
         if ids[-1] == ord("e"):
             raise RuntimeError("the script says so")
-        return says("Hello")(ids)
+        return reply_script("Hello")(ids)
 
     with served(scripted_model(breaks)) as server:  # type: ignore[arg-type]
         server.chat()

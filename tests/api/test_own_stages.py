@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from glasschat.models.scripted import says, scripted_model
+from glasschat.models.scripted import reply_script, scripted_model
 from glasschat.sampling import DEFAULT_ORDER, StageClasses
 from tests.api.serving import Served, served
 from tests.support.own_stages import Half, Letters, Wrong
@@ -16,7 +16,7 @@ PLAIN: dict[str, Any] = {"temperature": 0, "glass": True}
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Served]:
-    with served(scripted_model(says("abc")), stage_classes=CLASSES) as server:
+    with served(scripted_model(reply_script("abc")), stage_classes=CLASSES) as server:
         yield server
 
 

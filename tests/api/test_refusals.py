@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from glasschat.models.scripted import says, scripted_model
+from glasschat.models.scripted import reply_script, scripted_model
 from tests.api.serving import (
     CHAT,
     COMPLETIONS,
@@ -195,7 +195,7 @@ def test_a_request_id_is_kept_or_made(talker: Served) -> None:
 def breaks(ids: Sequence[int]) -> Any:
     if ids[-1] == ord("l"):
         raise RuntimeError("the script says so")
-    return says("Hello")(ids)
+    return reply_script("Hello")(ids)
 
 
 def test_a_reply_that_goes_wrong_says_so_in_its_stream() -> None:

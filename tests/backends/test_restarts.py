@@ -17,7 +17,7 @@ from glasschat.engine import FinishReason, Generation
 from glasschat.errors import EngineStopped, InvalidModel, ReplyFailed
 from glasschat.models.base import ForwardRow, Logits, Model
 from glasschat.models.load import load_model, plan_model
-from glasschat.models.scripted import ScriptedRunner, says, scripted_model
+from glasschat.models.scripted import ScriptedRunner, reply_script, scripted_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 
@@ -30,7 +30,7 @@ class Breakable(ScriptedRunner):
     """Says SAYING, until it is broken: then nothing can be computed on it any more."""
 
     def __init__(self, gate: threading.Semaphore | None = None) -> None:
-        super().__init__(says(SAYING), slots=2, gate=gate)
+        super().__init__(reply_script(SAYING), slots=2, gate=gate)
         self.broken = False
 
     def forward(self, rows: Sequence[ForwardRow]) -> Logits:
@@ -103,7 +103,7 @@ def test_a_fault_of_one_reply_is_not_the_engine_s() -> None:
     def script(ids: Sequence[int]) -> int:
         if b"poison" in bytes(i for i in ids if i < 256):
             raise ReplyFailed("this prompt cannot be computed")
-        return says(SAYING)(ids)  # type: ignore[return-value]
+        return reply_script(SAYING)(ids)  # type: ignore[return-value]
 
     with LocalBackend(lambda _: scripted_model(script, slots=2), name="a model") as backend:
         backend.load()

@@ -21,7 +21,7 @@ PROGRAM = Path(sys.executable).with_name("glasschat")
 @pytest.fixture
 def no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trial costs a process each time; tests/doctor/test_trial.py has it."""
-    monkeypatch.setattr("glasschat.doctor.reading.try_gguf", untried)
+    monkeypatch.setattr("glasschat.doctor.reading.open_in_subprocess", untried)
 
 
 def test_the_built_in_model_passes() -> None:

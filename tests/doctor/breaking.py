@@ -5,15 +5,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from glasschat.doctor import Finding, Mark
-from glasschat.models.llama_cpp.preflight import Trial
+from glasschat.models.llama_cpp.preflight import PreflightResult
 
 # All metadata of the built-in model lies in front of this.
 HEADER = 1_785_664
 
 
-def untried(path: Path, *, weights: bool) -> Trial:
+def untried(path: Path, *, weights: bool) -> PreflightResult:
     """In the place of a trial, which costs a process each time; test_trial.py has it."""
-    return Trial()
+    return PreflightResult()
 
 
 def found(findings: Sequence[Finding], check: str) -> Finding:

@@ -25,7 +25,7 @@ EOS = "tokenizer.ggml.eos_token_id"
 def without_trial() -> Iterator[None]:
     """The trial costs a process each time; tests/doctor/test_trial.py has it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glasschat.doctor.reading.try_gguf", untried)
+        patch.setattr("glasschat.doctor.reading.open_in_subprocess", untried)
         yield
 
 

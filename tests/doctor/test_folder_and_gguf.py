@@ -19,7 +19,7 @@ def shorter() -> Iterator[None]:
         patch.setattr(measuring, "QUESTIONS", measuring.QUESTIONS[:1])
         patch.setattr(measuring, "FOLLOWED", 20)
         patch.setattr(measuring, "REPLY", 12)
-        patch.setattr("glasschat.doctor.reading.try_gguf", untried)
+        patch.setattr("glasschat.doctor.reading.open_in_subprocess", untried)
         # One thread waits for no other, whatever else the machine does.
         patch.setattr("glasschat.models.llama_cpp.load.usable_cores", lambda: 1)
         patch.setattr("glasschat.models.hf.load.usable_cores", lambda: 1)

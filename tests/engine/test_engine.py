@@ -25,7 +25,7 @@ from glasschat.models.scripted import (
     HEADER_END,
     Script,
     ScriptedRunner,
-    says,
+    reply_script,
     scripted_model,
 )
 from glasschat.sampling import SamplingParams
@@ -374,7 +374,7 @@ def test_a_cache_that_went_wrong_is_not_used_again() -> None:
             return super().truncate(slot, length)
 
     model = scripted_model("abc")
-    model = replace(model, runner=Spoiling(says("abc"), slots=2))
+    model = replace(model, runner=Spoiling(reply_script("abc"), slots=2))
     with engine_for(model) as engine:
         with pytest.raises(ReplyFailed, match="NaN"):
             engine.submit(PROMPT, GREEDY).result(TIMEOUT_S)

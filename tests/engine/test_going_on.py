@@ -81,7 +81,7 @@ def test_cut_and_continued_is_uncut(
             break
         assert message.ids is not None
         so_far = [*prompt.ids[len(PROMPT.ids) :], *message.ids]
-        prompt = PROMPT.going_on(1, so_far, text)
+        prompt = PROMPT.with_open_reply(1, so_far, text)
     assert tokens == chosen(whole)
     assert part.snapshot().finish_reason is whole.snapshot().finish_reason
     # What was shown at a cut and then proved to be the beginning of a stop string stays.
@@ -110,7 +110,7 @@ def test_a_stop_string_that_began_before_the_cut_ends_the_reply(
         params = SamplingParams(
             temperature=0.0, stop=("<ab<",), min_new_tokens=min_new_tokens, max_new_tokens=4
         )
-        generation = written(engine, PROMPT.going_on(1, b"x<a", shown), params)
+        generation = written(engine, PROMPT.with_open_reply(1, b"x<a", shown), params)
         result = generation.snapshot()
         assert (result.text, result.finish_reason) == (new, reason)
 
@@ -119,7 +119,7 @@ def test_what_was_written_is_read_from_the_cache(engine: Engine) -> None:
     params = SamplingParams(seed=3, ignore_eos=True, max_new_tokens=10)
     ids = written(engine, PROMPT, params).message().ids
     assert ids is not None
-    usage = written(engine, PROMPT.going_on(1, ids, "…"), params).snapshot().usage
+    usage = written(engine, PROMPT.with_open_reply(1, ids, "…"), params).snapshot().usage
     assert (usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens) == (13, 12, 10)
 
 
@@ -147,7 +147,7 @@ def test_the_new_text_is_that_of_all_ids_without_what_was_shown(
     start = len(PROMPT.ids) + len(ids)
     with Engine(scripted_model(lambda seen: said[len(seen) - start])) as engine:
         params = SamplingParams(temperature=0.0, repetition_penalty=1.0)
-        generation = engine.submit(PROMPT.going_on(1, ids, shown), params)
+        generation = engine.submit(PROMPT.with_open_reply(1, ids, shown), params)
         assert "".join(generation.deltas()) == new
         assert generation.message() == ChatMessage("assistant", new, tuple(then))
 
@@ -170,7 +170,7 @@ def test_a_reply_that_ended_by_itself_shows_what_never_became_a_character() -> N
 def test_a_limit_of_new_tokens_is_for_what_comes_now(engine: Engine) -> None:
     """Else a reply that was cut by it could never go on."""
     params = SamplingParams(seed=3, ignore_eos=True, max_new_tokens=5)
-    prompt = PROMPT.going_on(1, [97] * 5, "aaaaa")
+    prompt = PROMPT.with_open_reply(1, [97] * 5, "aaaaa")
     usage = written(engine, prompt, params).snapshot().usage
     assert usage.completion_tokens == 5
 

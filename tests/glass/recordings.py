@@ -100,7 +100,7 @@ def record(
         choice = sampler.force(row, size - 1) if place == forced else sampler.sample(row)
         steps.append(Step(choice.token_id, f"{choice.token_id} ", choice.record))
     span = (Span(0, len(PROMPT_IDS), "user", 0),)
-    prompt = PromptEncoding(PROMPT_IDS, span).going_on(1, earlier, "earlier")
+    prompt = PromptEncoding(PROMPT_IDS, span).with_open_reply(1, earlier, "earlier")
     assert prompt.open_reply is None or isinstance(prompt.open_reply, OpenReply)
     trace = Trace(
         prompt=prompt,

@@ -24,7 +24,7 @@ __all__ = ["engine"]  # a fixture
 def test_a_part_answers_as_the_whole(
     engine: Engine, own: dict[str, Any], other: dict[str, Any], earlier: int, data: st.DataObject
 ) -> None:
-    prompt = PROMPT.going_on(1, [97, 98, 97, 99][:earlier], "abac"[:earlier])
+    prompt = PROMPT.with_open_reply(1, [97, 98, 97, 99][:earlier], "abac"[:earlier])
     trace, _ = written(engine, SamplingParams(**own, max_new_tokens=20), prompt)
     if trace is None:
         return

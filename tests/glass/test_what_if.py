@@ -58,7 +58,7 @@ def first_difference(one: Sequence[int], two: Sequence[int]) -> int | None:
 def test_the_first_divergence_is_that_of_a_true_reply(
     engine: Engine, own: dict[str, Any], other: dict[str, Any], earlier: int
 ) -> None:
-    prompt = PROMPT.going_on(1, [97, 98, 97, 99][:earlier], "abac"[:earlier])
+    prompt = PROMPT.with_open_reply(1, [97, 98, 97, 99][:earlier], "abac"[:earlier])
     params = SamplingParams(**own, max_new_tokens=30)
     trace, ids = written(engine, params, prompt)
     if trace is None:

@@ -20,8 +20,8 @@ from glasschat.prompt import (
     decode,
     user,
 )
-from glasschat.prompt.fitting import first_kept
-from glasschat.prompt.sizes import TurnSize
+from glasschat.prompt.fitting import choose_first_kept
+from glasschat.prompt.token_counts import TurnTokens
 from glasschat.sampling import SamplingParams
 from tests.prompt.families import Family
 
@@ -127,7 +127,7 @@ def test_the_other_policy_leaves_nothing_out() -> None:
 
 SIZES = st.lists(
     st.builds(
-        lambda last, more: TurnSize(last, last + more), st.integers(1, 40), st.integers(1, 90)
+        lambda last, more: TurnTokens(last, last + more), st.integers(1, 40), st.integers(1, 90)
     ),
     min_size=1,
     max_size=40,
@@ -136,12 +136,12 @@ SIZES = st.lists(
 
 @given(turns=SIZES, frame=st.integers(0, 20), most=st.integers(60, 300), share=st.floats(0.2, 1))
 def test_what_is_left_out_stays_so_until_it_must_be_more(
-    turns: list[TurnSize], frame: int, most: int, share: float
+    turns: list[TurnTokens], frame: int, most: int, share: float
 ) -> None:
     """The law that keeps the cache of use: between two cuts a conversation only grows."""
     target = int(most * share)
     cuts = [
-        first_kept(frame, turns[: number + 1], most=most, target=target)
+        choose_first_kept(frame, turns[: number + 1], most=most, target=target)
         for number in range(len(turns))
     ]
     assert cuts == sorted(cuts)
@@ -173,13 +173,13 @@ def test_a_long_chat_is_mostly_read_from_the_cache() -> None:
 def renders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many messages each render was given."""
     counts: list[int] = []
-    lay_out = ChatTemplate._lay_out
+    locate_contents = ChatTemplate._locate_contents
 
     def counted(self: ChatTemplate, turns: Sequence[ChatMessage], open_reply: bool) -> object:
         counts.append(len(turns))
-        return lay_out(self, turns, open_reply)
+        return locate_contents(self, turns, open_reply)
 
-    monkeypatch.setattr(ChatTemplate, "_lay_out", counted)
+    monkeypatch.setattr(ChatTemplate, "_locate_contents", counted)
     yield counts
 
 

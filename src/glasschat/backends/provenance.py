@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from glasschat import __version__
-from glasschat.models.gguf.files import files_of
+from glasschat.models.gguf.files import split_files
 from glasschat.models.hf.shards import SINGLE
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def fingerprint(path: Path) -> str:
 
 def _files(path: Path) -> list[Path]:
     if path.is_file():
-        return files_of(path)
+        return split_files(path)
     weights = path / SINGLE
     shards = [weights] if weights.exists() else sorted(path.glob("*-of-*.safetensors"))
     return [*(file for name in _FOLDER_FILES if (file := path / name).exists()), *shards]

@@ -10,7 +10,7 @@ from glasschat.backends.grammars import Grammars
 from glasschat.engine import IncrementalDetokenizer
 from glasschat.errors import EngineStopped, InvalidMessage, ParameterError
 from glasschat.models.base import Tokenizer
-from glasschat.prompt import encode_text
+from glasschat.prompt import encode_raw_text
 from glasschat.sampling import Grammar
 
 Guard = Callable[[], AbstractContextManager[object]]
@@ -36,9 +36,9 @@ class Vocabulary:
             self._closed = True
 
     def encode(self, text: str, *, control: bool, opened: bool) -> list[int]:
-        """See `prompt.encode_text`. Raises InvalidMessage, EngineStopped."""
+        """See `prompt.encode_raw_text`. Raises InvalidMessage, EngineStopped."""
         with self._guard():
-            return encode_text(self._tokenizer, text, control=control, opened=opened)
+            return encode_raw_text(self._tokenizer, text, control=control, opened=opened)
 
     def token_bytes(self, token_id: int) -> bytes:
         """What the token stands for.

@@ -24,7 +24,7 @@ from glasschat.doctor.reading import open_tokenizer, read_facts, tried
 from glasschat.doctor.report import Report
 from glasschat.doctor.words import parted
 from glasschat.errors import ModelError
-from glasschat.models.llama_cpp.preflight import Trial
+from glasschat.models.llama_cpp.preflight import PreflightResult
 
 Say = Callable[[str], None]
 Subject = TypeVar("Subject")
@@ -117,7 +117,7 @@ class _Chart:
             except Exception as error:
                 self.findings.append(_broken(name, error))
 
-    def open(self, stack: ExitStack, facts: Facts, trial: Trial) -> Case | None:
+    def open(self, stack: ExitStack, facts: Facts, trial: PreflightResult) -> Case | None:
         """The model with its vocabulary, until `stack` ends; None, and a finding, without."""
         try:
             return Case(facts, stack.enter_context(open_tokenizer(facts, trial)))

@@ -11,10 +11,10 @@ from glasschat.doctor.gguf_facts import bits_of
 from glasschat.errors import ModelError
 from glasschat.models.hf import config_json
 from glasschat.models.hf.bounded_json import TOKENIZER_BYTES, entries, read_object
+from glasschat.models.hf.families import check_supported, is_tested
 from glasschat.models.hf.folder import CONFIG, GENERATION_CONFIG, TOKENIZER_CONFIG, HfFolder
 from glasschat.models.hf.safetensors import HEADER_BYTES, TYPES
 from glasschat.models.hf.shards import embedding_of
-from glasschat.models.hf.support import check_supported, is_tested
 from glasschat.sampling import SETTINGS
 
 # What generation_config.json recommends: the settings that glasschat has too, and those it has not.

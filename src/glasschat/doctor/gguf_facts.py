@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glasschat.doctor.facts import Claim, Facts, Rope, TensorPlace
 from glasschat.doctor.gguf_table import read_table
-from glasschat.models.gguf.files import display_name, files_of
+from glasschat.models.gguf.files import display_name, split_files
 from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.gguf.reader import Value
 
@@ -31,7 +31,7 @@ _SAMPLING = "general.sampling."
 def gguf_facts(path: Path) -> Facts:
     """The facts of the file at `path`, and of its other parts; of a damaged one what is left."""
     tables = [read_table(path, [_TYPES])]
-    tables += [read_table(part) for part in files_of(path)[1:] if part.is_file()]
+    tables += [read_table(part) for part in split_files(path)[1:] if part.is_file()]
     metadata = tables[0].metadata
     tensors = tuple(tensor for table in tables for tensor in table.tensors)
     header = GgufHeader(path, 3, metadata, 0, 0, _bytes_by_type(tensors), 0, 0)

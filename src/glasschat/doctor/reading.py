@@ -14,7 +14,7 @@ from glasschat.models.base import Tokenizer
 from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.hf.folder import read_folder
 from glasschat.models.hf.tokenizer import HfTokenizer
-from glasschat.models.llama_cpp.preflight import Trial, try_gguf
+from glasschat.models.llama_cpp.preflight import PreflightResult, open_in_subprocess
 from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 
 _AGAIN = "get it again, and compare sizes and checksums with the publisher's"
@@ -34,16 +34,16 @@ def read_facts(path: Path) -> tuple[Facts, Finding]:
         raise ModelNotFound(f"{str(path)!r} cannot be read: {error}") from None
 
 
-def tried(facts: Facts) -> Trial:
+def tried(facts: Facts) -> PreflightResult:
     """Whether the libraries that would load the model can be let near it."""
     if facts.kind == "folder":
         # tokenizers and transformers raise where something is wrong.
-        return Trial()
-    return try_gguf(facts.path, weights=bool(facts.tensors))
+        return PreflightResult()
+    return open_in_subprocess(facts.path, weights=bool(facts.tensors))
 
 
 @contextmanager
-def open_tokenizer(facts: Facts, trial: Trial) -> Iterator[Tokenizer]:
+def open_tokenizer(facts: Facts, trial: PreflightResult) -> Iterator[Tokenizer]:
     """The model's tokenizer, without its weights. Raises ModelError."""
     if facts.kind == "folder":
         yield HfTokenizer(facts.path, vocab_size=facts.embedding_rows or None)

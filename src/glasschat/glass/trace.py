@@ -109,7 +109,7 @@ class Trace:
         text = (open_reply.text if open_reply else "") + "".join(self.texts[:place])
         # The reply is no message of the prompt's yet, so it stands behind them all.
         message = 1 + max((span.message or 0 for span in question.spans), default=0)
-        return question.going_on(message, ids, text)
+        return question.with_open_reply(message, ids, text)
 
     def record(self, place: int) -> StepRecord:
         """Return how the token at `place` was chosen, 0 the first of this run."""

@@ -18,7 +18,7 @@ MICRO_BATCH = 512
 CGROUP = Path("/sys/fs/cgroup")
 
 
-class Sizes(Protocol):
+class ModelSizes(Protocol):
     """What a model file says of its sizes; see GgufHeader."""
 
     @property
@@ -73,7 +73,7 @@ class MemoryNeed:
         return max(0, room // self.per_token) if self.per_token else 0
 
 
-def memory_need(sizes: Sizes, context: int, slots: int, available: int) -> MemoryNeed:
+def memory_need(sizes: ModelSizes, context: int, slots: int, available: int) -> MemoryNeed:
     """What llama.cpp needs of a model of these sizes for `slots` caches of `context` positions."""
     return MemoryNeed(
         weights=sizes.file_bytes,
@@ -152,7 +152,7 @@ def _gib(size: int) -> str:
 SMALLEST_CONTEXT = 512
 
 
-def settle_sizes(
+def choose_sizes(
     options: ModelOptions,
     name: str,
     train_context: int,

@@ -159,7 +159,7 @@ def scripted_model(
 ) -> Model:
     """A model that follows `script`; a text is said to everyone, then the reply ends."""
     runner = ScriptedRunner(
-        says(script) if isinstance(script, str) else script,
+        reply_script(script) if isinstance(script, str) else script,
         slots=slots,
         context=context,
         gate=gate,
@@ -177,7 +177,7 @@ def scripted_model(
     return Model(info, ScriptedTokenizer(), runner)
 
 
-def says(text: str) -> Script:
+def reply_script(text: str) -> Script:
     """A script that answers `text` after the last open header, then ends."""
     reply: list[int] = [*text.encode(), END]
 

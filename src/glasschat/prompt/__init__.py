@@ -1,7 +1,6 @@
 """Messages to ids. Knows no model and no backend."""
 
-from glasschat.prompt.completion import encode_text
-from glasschat.prompt.content import encode_content
+from glasschat.prompt.content import encode_content, encode_raw_text
 from glasschat.prompt.encoding import (
     OpenReply,
     Origin,
@@ -11,12 +10,11 @@ from glasschat.prompt.encoding import (
     decode,
     describe,
 )
-from glasschat.prompt.fitting import ContextPolicy, PromptFitter
+from glasschat.prompt.end_of_turn import find_turn_end, with_turn_end
+from glasschat.prompt.fitting import ContextPolicy, PromptFitter, room_for_reply
 from glasschat.prompt.messages import ROLES, ChatMessage, Role, conversation, user
 from glasschat.prompt.plain_text import PlainText
-from glasschat.prompt.policy import room_for_reply
 from glasschat.prompt.template import ChatTemplate
-from glasschat.prompt.turn_end import turn_end, with_turn_end
 
 __all__ = [
     "ROLES",
@@ -35,9 +33,9 @@ __all__ = [
     "decode",
     "describe",
     "encode_content",
-    "encode_text",
+    "encode_raw_text",
+    "find_turn_end",
     "room_for_reply",
-    "turn_end",
     "user",
     "with_turn_end",
 ]

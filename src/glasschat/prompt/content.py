@@ -72,6 +72,21 @@ def encode_content(tokenizer: Tokenizer, text: str) -> list[int]:
     return ids
 
 
+def encode_raw_text(
+    tokenizer: Tokenizer, text: str, *, control: bool, opened: bool = True
+) -> list[int]:
+    """Ids of `text`, with begin-of-text in front, once, if `opened` and the model asks for it.
+
+    With `control`, pieces such as `<|im_end|>` become their tokens; without, the text holds no
+    control id, whatever it says. Raises InvalidMessage for what the vocabulary cannot write.
+    """
+    ids = tokenizer.encode(text, control=True) if control else encode_content(tokenizer, text)
+    bos = tokenizer.bos_id
+    if opened and tokenizer.adds_bos and bos is not None and ids[:1] != [bos]:
+        ids.insert(0, bos)
+    return ids
+
+
 def _cuts(tokenizer: Tokenizer, text: str, ids: list[int]) -> list[int]:
     """Where to cut `text`, in characters, so that its control ids go away."""
     pieces = [tokenizer.token_bytes(token_id) for token_id in ids]

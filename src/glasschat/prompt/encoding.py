@@ -55,7 +55,7 @@ class PromptEncoding:
         """Always: ids are no estimate."""
         return True
 
-    def going_on(self, message: int, ids: Sequence[int], text: str) -> "PromptEncoding":
+    def with_open_reply(self, message: int, ids: Sequence[int], text: str) -> "PromptEncoding":
         """The prompt with the reply that it opens begun by `ids`, message number `message`."""
         if not ids:
             return self

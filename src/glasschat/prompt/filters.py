@@ -14,7 +14,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, Undefined
 from jinja2.utils import pass_context
 
-from glasschat.prompt.bounds import Exhausted, Meter
+from glasschat.prompt.render_limits import LimitExceeded, Meter
 
 meter: ContextVar[Meter] = ContextVar("meter")
 
@@ -28,13 +28,13 @@ unique upper
 """
 
 
-def as_text(value: object) -> str:
+def print_value(value: object) -> str:
     """`value` as a template prints it, if it is of a kind that has a place in a prompt."""
     if isinstance(value, str):
         return value
     if not isinstance(value, _PLAIN):
         raise SecurityError(f"a {type(value).__name__} cannot be written into a prompt")
-    meter.get().charge(value)
+    meter.get().count_value(value)
     return str(value)
 
 
@@ -44,7 +44,7 @@ def finalize(context: Context, value: object) -> str:
 
     It takes the context only so that Jinja does not evaluate constants while it compiles.
     """
-    return as_text(value)
+    return print_value(value)
 
 
 def tojson(
@@ -66,7 +66,7 @@ def tojson(
 
 def replace(value: object, old: object, new: object, count: int | None = None) -> str:
     """Jinja's `replace`, refused where it would make too much."""
-    text, before, after = as_text(value), as_text(old), as_text(new)
+    text, before, after = print_value(value), print_value(old), print_value(new)
     meter.get().replace(text, before, after)
     return text.replace(before, after, -1 if count is None else count)
 
@@ -74,7 +74,7 @@ def replace(value: object, old: object, new: object, count: int | None = None) -
 def indent(value: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
     """Jinja's `indent`, by at most 100 characters."""
     if (width if isinstance(width, int) else len(width)) > 100:
-        raise Exhausted("indents by more than 100 characters")
+        raise LimitExceeded("indents by more than 100 characters")
     meter.get().spend(len(value) + 101 * (1 + len(value.splitlines())))
     return filters.do_indent(value, width, first, blank)
 
@@ -83,47 +83,47 @@ def join(values: Iterable[Any], separator: object = "", attribute: str | None = 
     """Jinja's `join`, of what fits."""
     if attribute is not None:
         raise SecurityError("join takes no attribute here: map it first")
-    return as_text(separator).join(joinable(as_text(separator), values))
+    return print_value(separator).join(to_texts(print_value(separator), values))
 
 
-def joinable(separator: str, values: Iterable[Any]) -> list[str]:
+def to_texts(separator: str, values: Iterable[Any]) -> list[str]:
     """`values` as texts, if joining them with `separator` makes no more than may be."""
-    gathered = [as_text(value) for value in meter.get().gather(values)]
+    gathered = [print_value(value) for value in meter.get().collect(values)]
     meter.get().spend(len(separator) * len(gathered))
     return gathered
 
 
-def listed(values: Iterable[Any]) -> list[Any]:
+def to_list(values: Iterable[Any]) -> list[Any]:
     """Jinja's `list`, of what fits."""
-    return meter.get().gather(values)
+    return meter.get().collect(values)
 
 
 def percent_format(pattern: str, *values: object, **named: object) -> str:
     """Jinja's `format`, without wide padding."""
-    meter.get().percent(as_text(pattern), [as_text(v) for v in (*values, *named.values())])
+    meter.get().percent(print_value(pattern), [print_value(v) for v in (*values, *named.values())])
     return str(pattern) % (named or values)
 
 
-def charged(value: object) -> object:
+def count_value(value: object) -> object:
     """`value`, once it is counted."""
-    meter.get().charge(value)
+    meter.get().count_value(value)
     return value
 
 
 def concat(values: Iterable[object]) -> str:
     """The texts of `values` joined, if that is no more than may be."""
-    parts = [as_text(value) for value in values]
+    parts = [print_value(value) for value in values]
     meter.get().spend(sum(map(len, parts)))
     return "".join(parts)
 
 
-def metered(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_result_counted(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` with its result counted."""
 
     # Keeps the mark by which Jinja knows whether to pass its context.
     @wraps(function)
     def measured(*arguments: Any, **named: Any) -> Any:
-        return charged(function(*arguments, **named))
+        return count_value(function(*arguments, **named))
 
     return measured
 
@@ -132,8 +132,8 @@ def allowed_filters() -> dict[str, Callable[..., Any]]:
     """Every filter by its name in a template; two more serve `~`, slices and displays."""
     chosen: dict[str, Callable[..., Any]] = {name: filters.FILTERS[name] for name in _STOCK.split()}
     chosen |= {"tojson": tojson, "replace": replace, "indent": indent, "join": join}
-    chosen |= {"list": listed, "string": as_text, "format": percent_format}
-    return {name: metered(function) for name, function in chosen.items()} | {
+    chosen |= {"list": to_list, "string": print_value, "format": percent_format}
+    return {name: with_result_counted(function) for name, function in chosen.items()} | {
         "_concat": concat,
-        "_charged": charged,
+        "_charged": count_value,
     }

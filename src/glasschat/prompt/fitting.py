@@ -6,12 +6,12 @@ from dataclasses import replace
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
+from typing import Protocol
 
 from glasschat.errors import PromptTooLong
 from glasschat.prompt.encoding import PromptEncoding
 from glasschat.prompt.messages import ChatMessage, conversation, user
-from glasschat.prompt.policy import LengthLimits, room_for_reply
-from glasschat.prompt.sizes import PromptMaker, PromptSizes, TurnSize
+from glasschat.prompt.token_counts import PromptMaker, PromptTokenCounts, TurnTokens
 
 # Shares of the length limit: what is kept for a reply of unknown length, and how much is left of a
 # conversation once something has to go.
@@ -28,12 +28,36 @@ class ContextPolicy(StrEnum):
     LEAVE_OUT_OLDEST = "leave_out_oldest"
 
 
+class LengthLimits(Protocol):
+    """The part of the sampling settings that bounds lengths, in tokens."""
+
+    @property
+    def max_length(self) -> int:
+        """Prompt and reply together."""
+
+    @property
+    def max_new_tokens(self) -> int | None:
+        """The reply alone; None leaves it to `max_length`."""
+
+
+def room_for_reply(prompt_tokens: int, limits: LengthLimits, context: int) -> int:
+    """How many tokens may be generated after a prompt of `prompt_tokens`: at least one.
+
+    Nothing is ever dropped to make room: a prompt that leaves none raises PromptTooLong.
+    """
+    limit = min(limits.max_length, context)
+    room = limit - prompt_tokens
+    if room < 1:
+        raise PromptTooLong(prompt_tokens, limit, context)
+    return room if limits.max_new_tokens is None else min(room, limits.max_new_tokens)
+
+
 class PromptFitter:
     """Makes prompts that fit, by one policy or the other. Safe to use from any thread."""
 
     def __init__(self, maker: PromptMaker) -> None:
         self.maker = maker
-        self._sizes = PromptSizes(maker)
+        self._sizes = PromptTokenCounts(maker)
         self._measured = lru_cache(16)(self._measure)
 
     def fit(
@@ -53,7 +77,7 @@ class PromptFitter:
         messages = conversation(messages)
         limit = min(limits.max_length, context)
         if policy is ContextPolicy.LEAVE_OUT_OLDEST:
-            encoding = self._shortened(messages, limits, limit)
+            encoding = self._leave_out_oldest(messages, limits, limit)
         elif (counted := self._count(messages)) > HOPELESS * limit:
             raise PromptTooLong(counted, limit, context)
         else:
@@ -77,20 +101,22 @@ class PromptFitter:
         return counted if counted > HOPELESS * context else len(self.maker.prompt_for(messages).ids)
 
     def _count(self, messages: Sequence[ChatMessage]) -> int:
-        frame, turns = self._sized(messages)
+        frame, turns = self._count_turns(messages)
         return frame + sum(turn.followed for turn in turns[:-1]) + turns[-1].last
 
-    def _shortened(
+    def _leave_out_oldest(
         self, messages: Sequence[ChatMessage], limits: LengthLimits, limit: int
     ) -> PromptEncoding:
         spare = int(limit * REPLY_SHARE)
         if limits.max_new_tokens is not None:
             spare = min(spare, limits.max_new_tokens)
         most = limit - spare
-        frame, sizes = self._sized(messages)
+        frame, sizes = self._count_turns(messages)
         starts = turn_starts(messages)
-        first = first_kept(frame, sizes, most=most, target=min(most, int(limit * KEPT_SHARE)))
-        encoding = self._without(messages, starts[0], starts[first])
+        first = choose_first_kept(
+            frame, sizes, most=most, target=min(most, int(limit * KEPT_SHARE))
+        )
+        encoding = self._encode_without(messages, starts[0], starts[first])
         if len(encoding.ids) <= most:
             return encoding
         # The template writes more than was added up: leave out what that takes.
@@ -98,12 +124,14 @@ class PromptFitter:
         more = bisect_left(
             later,
             True,
-            key=lambda n: len(self._without(messages, starts[0], starts[n]).ids) <= most,
+            key=lambda n: len(self._encode_without(messages, starts[0], starts[n]).ids) <= most,
         )
         last = min(first + 1 + more, len(starts) - 1)
-        return encoding if last == first else self._without(messages, starts[0], starts[last])
+        return (
+            encoding if last == first else self._encode_without(messages, starts[0], starts[last])
+        )
 
-    def _sized(self, messages: Sequence[ChatMessage]) -> tuple[int, list[TurnSize]]:
+    def _count_turns(self, messages: Sequence[ChatMessage]) -> tuple[int, list[TurnTokens]]:
         """The tokens of the prompt without its turns, and those of each turn."""
         starts = turn_starts(messages)
         turns = [
@@ -112,7 +140,9 @@ class PromptFitter:
         ]
         return self._sizes.frame(messages[0] if starts[0] else None), turns
 
-    def _without(self, messages: Sequence[ChatMessage], start: int, end: int) -> PromptEncoding:
+    def _encode_without(
+        self, messages: Sequence[ChatMessage], start: int, end: int
+    ) -> PromptEncoding:
         """The prompt without the messages from `start` up to `end`."""
         if start == end:
             return self.maker.prompt_for(messages)
@@ -127,7 +157,7 @@ class PromptFitter:
         return replace(encoding, spans=spans, left_out=tuple(range(start, end)))
 
 
-def first_kept(frame: int, turns: Sequence[TurnSize], *, most: int, target: int) -> int:
+def choose_first_kept(frame: int, turns: Sequence[TurnTokens], *, most: int, target: int) -> int:
     """The number of the first turn that stays in a prompt for the last question.
 
     It goes through the questions as they were asked, so that what it leaves out at one question

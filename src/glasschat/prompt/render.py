@@ -8,8 +8,8 @@ import jinja2
 from jinja2.exceptions import SecurityError
 
 from glasschat.errors import TemplateError
-from glasschat.prompt.bounds import OUTPUT_SIZE, Exhausted, Meter, watched
 from glasschat.prompt.filters import meter
+from glasschat.prompt.render_limits import OUTPUT_SIZE, LimitExceeded, Meter, enforce_deadline
 from glasschat.prompt.sandbox import FILENAME, Refused, Sandbox
 
 SOURCE_SIZE = 256 * 1024
@@ -39,7 +39,7 @@ class Renderer:
                 f"the model's chat template is {len(source):,} characters long, and at most "
                 f"{SOURCE_SIZE:,} are taken: {_WAY_OUT}"
             )
-        with _explained(Meter(seconds=COMPILE_SECONDS)):
+        with _translate_errors(Meter(seconds=COMPILE_SECONDS)):
             self._template = Sandbox().from_string(source)
 
     def render(
@@ -60,7 +60,7 @@ class Renderer:
         bounds = Meter(extra=extra)
         output: list[str] = []
         length = 0
-        with _explained(bounds):
+        with _translate_errors(bounds):
             for piece in self._template.generate(
                 messages=[dict(message) for message in messages],
                 add_generation_prompt=open_reply,
@@ -71,22 +71,22 @@ class Renderer:
             ):
                 length += len(piece)
                 if length > OUTPUT_SIZE + extra:
-                    raise Exhausted(f"writes more than {OUTPUT_SIZE:,} characters")
+                    raise LimitExceeded(f"writes more than {OUTPUT_SIZE:,} characters")
                 output.append(piece)
         return "".join(output)
 
 
 @contextmanager
-def _explained(bounds: Meter) -> Iterator[None]:
+def _translate_errors(bounds: Meter) -> Iterator[None]:
     """Run what is inside within `bounds`; whatever it raises becomes one clear line."""
     tracing = sys.gettrace()
     token = meter.set(bounds)
     try:
-        with watched(bounds, FILENAME):
+        with enforce_deadline(bounds, FILENAME):
             yield
     except Refused as error:
         raise TemplateRefusal(_line(error)) from None
-    except Exhausted as error:
+    except LimitExceeded as error:
         raise _failure(str(error)) from None
     except SecurityError as error:
         raise _failure(f"does what it may not: {_line(error)}") from None

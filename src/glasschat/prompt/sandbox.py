@@ -19,16 +19,16 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
-from glasschat.prompt.bounds import RANGE_LENGTH, Exhausted
 from glasschat.prompt.filters import (
     allowed_filters,
-    as_text,
-    charged,
     concat,
+    count_value,
     finalize,
-    joinable,
     meter,
+    print_value,
+    to_texts,
 )
+from glasschat.prompt.render_limits import RANGE_LENGTH, LimitExceeded
 
 FILENAME = "<template>"
 _METHODS = """
@@ -57,7 +57,7 @@ def _range(*arguments: int) -> range:
     numbers = range(*arguments)
     # Not len(): it overflows for the largest ranges.
     if numbers and abs(numbers[-1] - numbers[0]) // abs(numbers.step) >= RANGE_LENGTH:
-        raise Exhausted(f"counts further than {RANGE_LENGTH:,} in a range")
+        raise LimitExceeded(f"counts further than {RANGE_LENGTH:,} in a range")
     return numbers
 
 
@@ -157,10 +157,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Call what a template calls, with its arguments and its result measured."""
         owner = getattr(obj, "__self__", None)
         if isinstance(owner, str) and obj.__name__ == "replace" and len(args) > 1:
-            meter.get().replace(owner, as_text(args[0]), as_text(args[1]))
+            meter.get().replace(owner, print_value(args[0]), print_value(args[1]))
         elif isinstance(owner, str) and obj.__name__ == "join" and args:
-            args = (joinable(owner, args[0]),)
-        return charged(super().call(context, obj, *args, **kwargs))
+            args = (to_texts(owner, args[0]),)
+        return count_value(super().call(context, obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Compute `left operator right`, if what comes out is not too large."""
@@ -171,5 +171,5 @@ class Sandbox(ImmutableSandboxedEnvironment):
         elif operator == "%" and isinstance(left, str):
             values = right.values() if isinstance(right, Mapping) else right
             listed = values if isinstance(values, tuple) else (values,)
-            meter.get().percent(left, [as_text(value) for value in listed])
-        return charged(super().call_binop(context, operator, left, right))
+            meter.get().percent(left, [print_value(value) for value in listed])
+        return count_value(super().call_binop(context, operator, left, right))

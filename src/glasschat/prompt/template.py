@@ -7,8 +7,8 @@ from glasschat.errors import InvalidMessage, TemplateError
 from glasschat.models.base import Tokenizer
 from glasschat.prompt.content import ContentEncoder
 from glasschat.prompt.encoding import Origin, PromptEncoding, Span
-from glasschat.prompt.layout import Layout, lay_out
 from glasschat.prompt.messages import ChatMessage, Role, conversation
+from glasschat.prompt.placeholders import RenderedLayout, locate_contents
 from glasschat.prompt.render import Renderer, TemplateRefusal
 
 _CACHED = 1024
@@ -54,9 +54,9 @@ class ChatTemplate:
         turns = conversation(messages)
         self._check_ids(turns)
         try:
-            layout = self._lay_out(turns, open_reply)
+            layout = self._locate_contents(turns, open_reply)
         except TemplateRefusal as refusal:
-            if turns[0].role == "system" and self._accepts(turns[1:], open_reply):
+            if turns[0].role == "system" and self._takes_messages(turns[1:], open_reply):
                 raise InvalidMessage(
                     f"the model's chat template takes no system prompt (it says: "
                     f"{refusal.words}): clear it, or put it in front of the first message"
@@ -87,42 +87,44 @@ class ChatTemplate:
         if last.role != "assistant":
             return self.encode(turns)
         self._check_ids(turns)
-        ids = self._begun(last.text) if last.ids is None else last.ids
-        return self.encode(turns[:-1]).going_on(len(turns) - 1, ids, last.text)
+        ids = self._reply_ids(last.text) if last.ids is None else last.ids
+        return self.encode(turns[:-1]).with_open_reply(len(turns) - 1, ids, last.text)
 
     def content_tokens(self, message: ChatMessage) -> int:
         """How many ids a message's content has in a longer prompt, if nothing is trimmed off it.
 
         A space that is written before it counts. Raises InvalidMessage.
         """
-        content, space = self._content(self._before.get(message.role, ""), message, message.text)
+        content, space = self._encode_turn(
+            self._texts_before.get(message.role, ""), message, message.text
+        )
         return len(content) + len(space or ())
 
     @cached_property
-    def _before(self) -> Mapping[Role, str]:
+    def _texts_before(self) -> Mapping[Role, str]:
         """What the template writes before a turn of each role that is not the first."""
         turns = [ChatMessage(role, "x") for role in ("user", "assistant", "user")]
         try:
-            layout = self._lay_out(turns, True)
+            layout = self._locate_contents(turns, True)
         except (TemplateError, InvalidMessage):
             return {}
         return {turns[i].role: layout.texts[place] for place, i in enumerate(layout.order)}
 
-    def _begun(self, text: str) -> list[int]:
+    def _reply_ids(self, text: str) -> list[int]:
         """Ids of a reply's text, as they follow where a reply begins."""
-        before = "" if text.startswith(" ") else self._before_reply
-        content, space = self._content(before, ChatMessage("assistant", text), text)
+        before = "" if text.startswith(" ") else self._text_before_reply
+        content, space = self._encode_turn(before, ChatMessage("assistant", text), text)
         return [*(space or []), *content]
 
     @cached_property
-    def _before_reply(self) -> str:
+    def _text_before_reply(self) -> str:
         """What the template writes before a finished reply, if it is a space more than before an
         open one; empty if not.
         """
         question, answer = ChatMessage("user", "x"), ChatMessage("assistant", "x")
         try:
-            opened = self._lay_out((question,), True).texts[-1]
-            before = self._lay_out((question, answer), False).texts[1]
+            opened = self._locate_contents((question,), True).texts[-1]
+            before = self._locate_contents((question, answer), False).texts[1]
         except (TemplateError, InvalidMessage):
             return ""
         return before if before == opened + " " else ""
@@ -137,7 +139,7 @@ class ChatTemplate:
                     f"tokens: the reply is another model's, so give its text without ids"
                 )
 
-    def _lay_out(self, turns: Sequence[ChatMessage], open_reply: bool) -> Layout:
+    def _locate_contents(self, turns: Sequence[ChatMessage], open_reply: bool) -> RenderedLayout:
         def render(contents: list[str]) -> str:
             return self._renderer.render(
                 [
@@ -150,29 +152,29 @@ class ChatTemplate:
                 extra=sum(map(len, contents)),
             )
 
-        return lay_out(render, turns, self.source + self._bos_text + self._eos_text)
+        return locate_contents(render, turns, self.source + self._bos_text + self._eos_text)
 
-    def _accepts(self, turns: Sequence[ChatMessage], open_reply: bool) -> bool:
+    def _takes_messages(self, turns: Sequence[ChatMessage], open_reply: bool) -> bool:
         try:
-            self._lay_out(conversation(turns), open_reply)
+            self._locate_contents(conversation(turns), open_reply)
         except (TemplateError, InvalidMessage):
             return False
         return True
 
-    def _parts(self, turns: Sequence[ChatMessage], layout: Layout) -> Iterator[_Part]:
+    def _parts(self, turns: Sequence[ChatMessage], layout: RenderedLayout) -> Iterator[_Part]:
         """The prompt's ids in order, template and content in turn."""
         for place, text in enumerate(layout.texts):
-            encode = self._control if place else self._opening
+            encode = self._encode_control if place else self._encode_first_text
             if place == len(layout.order):
                 yield "template", None, encode(text)
                 return
             index = layout.order[place]
             turn = turns[index]
-            content, space = self._content(text, turn, layout.shown[index])
+            content, space = self._encode_turn(text, turn, layout.shown[index])
             yield "template", None, encode(text) if space is None else encode(text[:-1]) + space
             yield turn.role, index, content
 
-    def _content(
+    def _encode_turn(
         self, before: str, turn: ChatMessage, shown: str
     ) -> tuple[list[int], list[int] | None]:
         """Ids of a content, and of the space that `before` ends with: None if it ends with none.
@@ -180,7 +182,9 @@ class ChatTemplate:
         Vocabularies hold words with their leading space, so in "[INST] Hello" the space is part
         of " Hello" for every model that was trained on it, and has no ids of its own.
         """
-        spaced = before.endswith(" ") and self._control_ids.isdisjoint(self._control(before)[-1:])
+        spaced = before.endswith(" ") and self._control_ids.isdisjoint(
+            self._encode_control(before)[-1:]
+        )
         if turn.ids is not None:
             # A reply began where the open prompt ended, before any such space.
             if not spaced:
@@ -197,10 +201,10 @@ class ChatTemplate:
         known = bool(ids) and 0 <= ids[0] < self._tokenizer.vocab_size
         return known and self._tokenizer.token_bytes(ids[0]).startswith(b" ")
 
-    def _opening(self, text: str) -> list[int]:
+    def _encode_first_text(self, text: str) -> list[int]:
         """Ids of the template's first text, with begin-of-text in front once if it is due."""
         bos = self._tokenizer.bos_id
-        ids = self._control(text)
+        ids = self._encode_control(text)
         if bos is None:
             return ids
         while ids[:2] == [bos, bos]:
@@ -208,10 +212,10 @@ class ChatTemplate:
         if bos in ids or not self._tokenizer.adds_bos:
             return ids
         # Encoded as if the template had written it: some vocabularies put a space after it.
-        written = self._control(self._bos_text + text)
+        written = self._encode_control(self._bos_text + text)
         return written if written[:1] == [bos] and written.count(bos) == 1 else [bos, *ids]
 
-    def _control(self, text: str) -> list[int]:
+    def _encode_control(self, text: str) -> list[int]:
         """Ids of text that the template wrote."""
         ids = self._encoded.get(text)
         if ids is None:

@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from glasschat.errors import InvalidModel
 from glasschat.models.base import ForwardRow
 from glasschat.models.hf import attention
-from glasschat.models.hf.attention import Rules
+from glasschat.models.hf.attention import AttentionRules
 from glasschat.models.hf.checks import layer_windows
 from glasschat.models.hf.runner import HfRunner
 from tests.support.hf_families import (
@@ -93,12 +93,12 @@ def test_the_proof_accepts_a_family_that_is_right(kind: str) -> None:
 
 
 def test_the_proof_finds_attention_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = attention.dense
+    right = attention.dense_attention
 
-    def wrong(query: Any, keys: Any, values: Any, mask: Any, rules: Rules) -> Any:
+    def wrong(query: Any, keys: Any, values: Any, mask: Any, rules: AttentionRules) -> Any:
         return right(query, keys, values, mask, rules._replace(scale=1.1 * 8**-0.5))
 
-    monkeypatch.setattr(attention, "dense", wrong)
+    monkeypatch.setattr(attention, "dense_attention", wrong)
     model = stock("llama")
     start(model)
     with pytest.raises(InvalidModel, match=r"not among the families .* differ"):

@@ -35,7 +35,7 @@ def test_batches_on_a_gpu_equal_each_sequence_on_the_cpu(kind: str, graphs: bool
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("width", [64, 128])
 def test_flash_attention_equals_the_portable_one(dtype: torch.dtype, width: int) -> None:
-    assert flash.try_out(dtype, torch.device("cuda"), width) < 0.05
+    assert flash.measure_difference(dtype, torch.device("cuda"), width) < 0.05
 
 
 def test_flash_attention_in_graphs_equals_a_plain_forward() -> None:

@@ -7,7 +7,7 @@ one, so the windows here are shorter than the sequences.
 
 import pytest
 
-from glasschat.models.hf.support import TESTED
+from glasschat.models.hf.families import TESTED
 from tests.support.hf_families import FAMILIES, TOLERANCE, Conversations, converse, ours, stock
 
 

@@ -12,7 +12,7 @@ from torch.nn.attention import varlen
 
 from glasschat.models.base import ForwardRow
 from glasschat.models.hf import flash
-from glasschat.models.hf.attention import Rules, Seen
+from glasschat.models.hf.attention import AttentionRules, LayerAttention
 from glasschat.models.hf.graphs import recompute
 from tests.support.hf_families import TOLERANCE, Conversations, converse, ours, stock
 
@@ -66,33 +66,33 @@ def test_rows_in_one_call_equal_each_sequence_alone(kind: str) -> None:
 @pytest.mark.usefixtures("documented")
 def test_a_kernel_is_tried_out_before_it_is_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    assert flash.try_out(torch.float32, cpu, 16) < 1e-5
+    assert flash.measure_difference(torch.float32, cpu, 16) < 1e-5
     right = varlen.varlen_attn
 
     def wrong(*args: Any, **options: Any) -> Any:
         return right(*args, **{**options, "window_size": (-1, -1)})
 
     monkeypatch.setattr(varlen, "varlen_attn", wrong)
-    assert flash.try_out(torch.float32, cpu, 16) > 0.05
+    assert flash.measure_difference(torch.float32, cpu, 16) > 0.05
 
 
 @pytest.mark.parametrize(
     ("rules", "width", "value_width", "dtype"),
     [
-        (Rules(None, None, 50.0), 64, 64, torch.bfloat16),
-        (Rules(None, None, None), 192, 128, torch.bfloat16),
-        (Rules(None, None, None), 512, 512, torch.bfloat16),
-        (Rules(None, None, None), 64, 64, torch.float32),
+        (AttentionRules(None, None, 50.0), 64, 64, torch.bfloat16),
+        (AttentionRules(None, None, None), 192, 128, torch.bfloat16),
+        (AttentionRules(None, None, None), 512, 512, torch.bfloat16),
+        (AttentionRules(None, None, None), 64, 64, torch.float32),
     ],
 )
 def test_what_flash_attention_cannot_do_goes_the_portable_way(
-    rules: Rules, width: int, value_width: int, dtype: torch.dtype
+    rules: AttentionRules, width: int, value_width: int, dtype: torch.dtype
 ) -> None:
-    layers = [Seen(rules, 8, width, value_width)]
-    assert not flash.usable(layers, dtype, torch.device("cuda"))
+    layers = [LayerAttention(rules, 8, width, value_width)]
+    assert not flash.flash_usable(layers, dtype, torch.device("cuda"))
 
 
 def test_without_cuda_nothing_is_tried() -> None:
-    layers = [Seen(Rules(None, None, None), 8, 64, 64)]
-    assert not flash.usable(layers, torch.bfloat16, torch.device("cpu"))
+    layers = [LayerAttention(AttentionRules(None, None, None), 8, 64, 64)]
+    assert not flash.flash_usable(layers, torch.bfloat16, torch.device("cpu"))
     assert ours(stock("llama")).forward([ForwardRow(0, 0, [3], True)]).shape[0] == 1

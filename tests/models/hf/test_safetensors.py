@@ -22,8 +22,8 @@ def file_of(header: Any, data: int, length: int | None = None) -> bytes:
     return struct.pack("<Q", len(text) if length is None else length) + text + bytes(data)
 
 
-def entry(dtype: Any, shape: Any, begin: Any, end: Any) -> dict[str, Any]:
-    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+def entry(dtype: Any, shape: Any, set_slot_mapping: Any, end: Any) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [set_slot_mapping, end]}
 
 
 GOOD = {

@@ -413,17 +413,17 @@ def test_template_may_be_in_any_of_four_places(spm: Path) -> None:
     change(spm, "tokenizer_config", lambda d: d.pop("chat_template"))
     tokenizer = HfTokenizer(spm)
     assert (tokenizer.template_source, tokenizer.template_origin) == (None, None)
-    places = []
+    slot_mapping = []
     change(spm, "chat_template", lambda d: d.update(chat_template="a"))
-    places.append(HfTokenizer(spm))
+    slot_mapping.append(HfTokenizer(spm))
     change(spm, "tokenizer_config", lambda d: d.update(chat_template="b"))
-    places.append(HfTokenizer(spm))
+    slot_mapping.append(HfTokenizer(spm))
     several = [{"name": "tool_use", "template": "x"}, {"name": "default", "template": "c"}]
     change(spm, "tokenizer_config", lambda d: d.update(chat_template=several))
-    places.append(HfTokenizer(spm))
+    slot_mapping.append(HfTokenizer(spm))
     (spm / "chat_template.jinja").write_text("d")
-    places.append(HfTokenizer(spm))
-    assert [(t.template_source, t.template_origin) for t in places] == [
+    slot_mapping.append(HfTokenizer(spm))
+    assert [(t.template_source, t.template_origin) for t in slot_mapping] == [
         ("a", "chat_template.json"),
         ("b", "tokenizer_config.json"),
         ("c", "tokenizer_config.json (default)"),

@@ -14,8 +14,8 @@ from glasschat.backends.remote.discovery import Found
 from glasschat.backends.remote.reply import RemotePrompt
 from glasschat.backends.remote.request import wire_messages
 from glasschat.prompt import ChatMessage, ContextPolicy, conversation, room_for_reply
-from glasschat.prompt.fitting import KEPT_SHARE, REPLY_SHARE, first_kept, turn_starts
-from glasschat.prompt.sizes import TurnSize
+from glasschat.prompt.fitting import KEPT_SHARE, REPLY_SHARE, choose_first_kept, turn_starts
+from glasschat.prompt.token_counts import TurnTokens
 from glasschat.sampling import SamplingParams
 
 Key = tuple[tuple[str, str], ...]
@@ -164,9 +164,9 @@ class RemoteFitter:
         for first, end in pairwise([*starts, len(messages)]):
             question, all_of_it = sizes[first] * scale, sum(sizes[first:end]) * scale
             is_last = end == len(messages)
-            turns.append(TurnSize(int(all_of_it if is_last else question), int(all_of_it)))
+            turns.append(TurnTokens(int(all_of_it if is_last else question), int(all_of_it)))
         frame = int(sum(sizes[:start]) * scale)
-        kept = first_kept(frame, turns, most=most, target=min(most, int(limit * KEPT_SHARE)))
+        kept = choose_first_kept(frame, turns, most=most, target=min(most, int(limit * KEPT_SHARE)))
         # What was added up was estimated: the rest is counted, and more left out if need be.
         while True:
             rest = self._counts.of([*messages[:start], *messages[starts[kept] :]])

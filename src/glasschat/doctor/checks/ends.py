@@ -97,7 +97,7 @@ def ends(case: Case) -> Iterator[Finding]:
     facts, tokenizer = case.facts, case.tokenizer
     found = sorted(tokenizer.end_ids)
     named = {i: [c.source for c in case.ends if c.token_id == i] for i in found}
-    closing = prompt.turn_end(tokenizer, case.template) if case.template else None
+    closing = prompt.find_turn_end(tokenizer, case.template) if case.template else None
     for sources in named.values():
         if not sources:
             sources.append(facts.spelled_ends or "the tokenizer")
@@ -134,7 +134,7 @@ def turn_end(case: Case) -> Iterator[Finding]:
     """Whether what the template writes after a reply is known to end one."""
     if case.template is None:
         return
-    token_id = prompt.turn_end(case.tokenizer, case.template)
+    token_id = prompt.find_turn_end(case.tokenizer, case.template)
     if token_id is None:
         yield warned(
             "turn-end",

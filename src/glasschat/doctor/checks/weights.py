@@ -11,7 +11,7 @@ from glasschat.doctor.facts import Facts, TensorPlace
 from glasschat.doctor.finding import Finding, failed, passed, warned
 from glasschat.doctor.words import parted, plural, size, some
 from glasschat.models.gguf.types import TENSOR_TYPES
-from glasschat.models.llama_cpp.preflight import Trial
+from glasschat.models.llama_cpp.preflight import PreflightResult
 
 # Of each tensor so many places are read, each of so many bytes: a quarter of a megabyte in all.
 PLACES = 16
@@ -135,7 +135,7 @@ def _numbers(kind: str, data: bytes) -> NDArray[np.floating]:
     return np.concatenate(scales) if scales else np.empty(0, dtype=np.float16)
 
 
-def loading(trial: Trial) -> Iterator[Finding]:
+def loading(trial: PreflightResult) -> Iterator[Finding]:
     """What llama.cpp says of figures and shapes, before it reads a weight."""
     if trial.model:
         yield failed(

@@ -23,7 +23,7 @@ def display_name(path: Path) -> str:
     return _QUANTIZATION.sub("", stem) or stem
 
 
-def files_of(path: Path) -> list[Path]:
+def split_files(path: Path) -> list[Path]:
     """The files of the model of which `path` is the first, by their names: there or not."""
     part = _PART.fullmatch(path.name)
     if not part or int(part[2]) != 1:
@@ -56,7 +56,7 @@ def read_model(path: Path | str) -> GgufHeader:
             f"name the first, {part[1]}-00001-of-{part[3]}.gguf"
         )
     parts = [header]
-    for other in files_of(header.path)[1:]:
+    for other in split_files(header.path)[1:]:
         if not other.is_file():
             raise InvalidModel(
                 f"{other.name} is missing: {name} is the first of {count:,} files of a split "

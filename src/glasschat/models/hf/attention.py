@@ -20,7 +20,7 @@ IMPLEMENTATION = "glasschat_slots"
 _NOT_HANDLED = ("s_aux", "position_bias")
 
 
-class Rules(NamedTuple):
+class AttentionRules(NamedTuple):
     """How a layer attends. `window` counts the keys that a query sees, itself among them."""
 
     scale: float | None
@@ -28,7 +28,7 @@ class Rules(NamedTuple):
     softcap: float | None
 
 
-class Group(Protocol):
+class AttentionGroup(Protocol):
     """Neighbouring tokens of a forward that attend together.
 
     `tokens` says which. `attend` takes their queries [tokens, heads, width] and one layer's cache
@@ -39,12 +39,12 @@ class Group(Protocol):
     def tokens(self) -> slice:
         """Which tokens of the forward they are."""
 
-    def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: Rules) -> Tensor:
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: AttentionRules) -> Tensor:
         """Attend, each token to what its slot holds up to itself."""
 
 
 @dataclass(slots=True)
-class Run:
+class DecodeGroup:
     """One token each for neighbouring slots from `slot` on; `lengths` includes that token."""
 
     tokens: slice
@@ -52,7 +52,7 @@ class Run:
     lengths: Sequence[int]
     _masks: dict[int | None, Tensor | None] = field(default_factory=dict)
 
-    def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: Rules) -> Tensor:
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: AttentionRules) -> Tensor:
         """See Group."""
         rows = slice(self.slot, self.slot + len(self.lengths))
         first = max(0, min(self.lengths) - rules.window) if rules.window else 0
@@ -60,7 +60,7 @@ class Run:
         if rules.window not in self._masks:
             self._masks[rules.window] = self._mask(seen, query, rules.window)
         mask = self._masks[rules.window]
-        attended = dense(
+        attended = dense_attention(
             query.unsqueeze(2), keys[rows, :, seen], values[rows, :, seen], mask, rules
         )
         return attended.squeeze(2)
@@ -70,11 +70,11 @@ class Run:
             return None
         lengths = torch.tensor(self.lengths, device=query.device).view(-1, 1, 1, 1)
         keys = torch.arange(seen.start, seen.stop, device=query.device)
-        return additive(visible(keys, lengths - 1, window), query.dtype)
+        return additive_mask(causal_mask(keys, lengths - 1, window), query.dtype)
 
 
 @dataclass(slots=True)
-class Chunk:
+class PrefillGroup:
     """Several tokens of one slot, the first of them at position `start`."""
 
     tokens: slice
@@ -82,34 +82,40 @@ class Chunk:
     start: int
     _masks: dict[int | None, Tensor] = field(default_factory=dict)
 
-    def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: Rules) -> Tensor:
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: AttentionRules) -> Tensor:
         """See Group."""
         end = self.start + len(query)
         first = max(0, self.start + 1 - rules.window) if rules.window else 0
         if rules.window not in self._masks:
             at = torch.arange(self.start, end, device=query.device).view(1, 1, -1, 1)
             positions = torch.arange(first, end, device=query.device)
-            self._masks[rules.window] = additive(visible(positions, at, rules.window), query.dtype)
+            self._masks[rules.window] = additive_mask(
+                causal_mask(positions, at, rules.window), query.dtype
+            )
         held = (slice(self.slot, self.slot + 1), slice(None), slice(first, end))
         queries = query.transpose(0, 1).unsqueeze(0)
-        attended = dense(queries, keys[held], values[held], self._masks[rules.window], rules)
+        attended = dense_attention(
+            queries, keys[held], values[held], self._masks[rules.window], rules
+        )
         return attended.squeeze(0).transpose(0, 1)
 
 
-def visible(keys: Tensor, queries: Tensor, window: int | None) -> Tensor:
+def causal_mask(keys: Tensor, queries: Tensor, window: int | None) -> Tensor:
     """Which key positions a query at each position sees; the two are broadcast."""
     seen = keys <= queries
     return seen if window is None else seen & (keys > queries - window)
 
 
-def additive(seen: Tensor, dtype: Any) -> Tensor:
+def additive_mask(seen: Tensor, dtype: Any) -> Tensor:
     """Zero where something is seen, minus infinity elsewhere."""
     return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(
         ~seen, float("-inf")
     )
 
 
-def dense(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, rules: Rules) -> Tensor:
+def dense_attention(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, rules: AttentionRules
+) -> Tensor:
     """Attention of query [rows, heads, n, width] over keys [rows, kv_heads, length, width].
 
     `mask` is added to the scores; its shape is broadcast to [rows, 1, n, length].
@@ -142,25 +148,27 @@ def dense(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, rule
     return attended.reshape(rows, heads, count, -1)
 
 
-class Seen(NamedTuple):
+class LayerAttention(NamedTuple):
     """What a layer asked for in a forward: its rules, its heads of keys, the widths of a head."""
 
-    rules: Rules
+    rules: AttentionRules
     kv_heads: int
     width: int
     value_width: int
 
 
 class _Forward(NamedTuple):
-    groups: Sequence[Group]
-    seen: dict[int, Seen] | None
+    groups: Sequence[AttentionGroup]
+    seen: dict[int, LayerAttention] | None
 
 
 _forward: ContextVar[_Forward] = ContextVar("the forward that is running")
 
 
 @contextmanager
-def attending(groups: Sequence[Group], seen: dict[int, Seen] | None = None) -> Iterator[None]:
+def attention_groups(
+    groups: Sequence[AttentionGroup], seen: dict[int, LayerAttention] | None = None
+) -> Iterator[None]:
     """Whatever model runs inside attends by these groups, which tile its tokens.
 
     `seen`, when given, is told by layer what the model asked for.
@@ -195,11 +203,13 @@ def attend(
             f"{type(module).__name__} attends with {what}, which glasschat cannot do: "
             "choose another model"
         )
-    rules = Rules(scaling, sliding_window, softcap)
+    rules = AttentionRules(scaling, sliding_window, softcap)
     queries = query.squeeze(0).transpose(0, 1)
     forward = _forward.get()
     if forward.seen is not None:
-        forward.seen[module.layer_idx] = Seen(rules, key.shape[1], key.shape[3], value.shape[3])
+        forward.seen[module.layer_idx] = LayerAttention(
+            rules, key.shape[1], key.shape[3], value.shape[3]
+        )
     parts = [group.attend(queries[group.tokens], key, value, rules) for group in forward.groups]
     attended = parts[0] if len(parts) == 1 else torch.cat(parts)
     return attended.unsqueeze(0), None

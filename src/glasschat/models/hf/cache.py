@@ -11,7 +11,7 @@ from glasschat.models.hf.library import Tensor, torch
 
 
 @dataclass(frozen=True, slots=True)
-class _Store:
+class _LayerTensor:
     """One tensor of one layer: as it lies, and as [slots, kv_heads, context, width]."""
 
     lines: Tensor
@@ -31,7 +31,7 @@ class SavedSlot:
         return sum(part.nbytes for pair in self.layers.values() for part in pair)
 
 
-class Places:
+class SlotMapping:
     """Where the tokens of one forward go: `slots` and `positions`, both int64 [tokens].
 
     `extent` is how many slots and how many positions, counted from the first, the forward has to
@@ -79,8 +79,8 @@ class SlotCache:
         self.by_token = by_token
         self.lengths = [0] * slots
         self.padding = padding
-        self._stores: dict[int, tuple[_Store, _Store]] = {}
-        self._places: Places | None = None
+        self._stores: dict[int, tuple[_LayerTensor, _LayerTensor]] = {}
+        self._places: SlotMapping | None = None
 
     @property
     def layers(self) -> frozenset[int]:
@@ -97,9 +97,9 @@ class SlotCache:
         """Memory that the tensors take."""
         return sum(s.lines.nbytes for pair in self._stores.values() for s in pair)
 
-    def begin(self, places: Places) -> None:
+    def set_slot_mapping(self, slot_mapping: SlotMapping) -> None:
         """The next forward writes to these places."""
-        self._places = places
+        self._places = slot_mapping
 
     def update(
         self, keys: Tensor, values: Tensor, layer_idx: int, *_: object, **__: object
@@ -134,7 +134,7 @@ class SlotCache:
         with torch.inference_mode():
             length = self.lengths[slot]
 
-            def part(store: _Store) -> Tensor:
+            def part(store: _LayerTensor) -> Tensor:
                 return store.view[slot, :, :length].to("cpu", copy=True)
 
             layers = {layer: (part(k), part(v)) for layer, (k, v) in self._stores.items()}
@@ -167,7 +167,7 @@ class SlotCache:
             # One answer for all layers: each that comes from a GPU is waited for.
             return bool(torch.stack([torch.isfinite(part).all() for part in held]).all())
 
-    def _store(self, new: Tensor) -> _Store:
+    def _store(self, new: Tensor) -> _LayerTensor:
         _, heads, _, width = new.shape
         tokens = self.slots * self.context
         lines = torch.zeros(
@@ -178,7 +178,7 @@ class SlotCache:
             view = held.view(self.slots, self.context, heads, width).transpose(1, 2)
         else:
             view = held.view(self.slots, heads, self.context, width)
-        return _Store(lines, view)
+        return _LayerTensor(lines, view)
 
     def drop(self) -> None:
         """Forget the tensors."""

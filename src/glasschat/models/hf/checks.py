@@ -7,7 +7,7 @@ import numpy as np
 
 from glasschat.errors import InvalidModel
 from glasschat.models.base import Logits
-from glasschat.models.hf.attention import IMPLEMENTATION, Seen
+from glasschat.models.hf.attention import IMPLEMENTATION, LayerAttention
 from glasschat.models.hf.library import torch
 
 # How far logits may lie apart, as a share of their spread, both as root mean squares. SmolLM2 on
@@ -30,7 +30,7 @@ def layer_windows(config: Any) -> list[int | None]:
 
 
 def check_layers(
-    config: Any, seen: Mapping[int, Seen], cached: Collection[int], context: int
+    config: Any, seen: Mapping[int, LayerAttention], cached: Collection[int], context: int
 ) -> None:
     """Compare what each layer asked of attention with what `config` says it should.
 
@@ -54,7 +54,7 @@ def check_layers(
             )
 
 
-def settle_rope(module: Any, context: int) -> None:
+def fix_rope_frequencies(module: Any, context: int) -> None:
     """Fix rotary frequencies that transformers would change with the longest of all sequences.
 
     With "longrope" (Phi-3 of 128k) it takes one set of frequencies up to a length and another
@@ -82,7 +82,7 @@ def settle_rope(module: Any, context: int) -> None:
                 part.long_inv_freq = part.original_inv_freq.clone()
 
 
-def own_logits(module: Any, ids: list[int]) -> torch.Tensor:
+def reference_logits(module: Any, ids: list[int]) -> torch.Tensor:
     """What transformers itself computes for `ids`, without a cache: [tokens, vocabulary]."""
     module.set_attn_implementation("eager")
     try:

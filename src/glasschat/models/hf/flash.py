@@ -9,10 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from glasschat.models.hf.attention import Chunk, Group, Rules, Run, Seen
-from glasschat.models.hf.cache import Places
-from glasschat.models.hf.layout import Layout
+from glasschat.models.hf.attention import (
+    AttentionGroup,
+    AttentionRules,
+    DecodeGroup,
+    LayerAttention,
+    PrefillGroup,
+)
+from glasschat.models.hf.cache import SlotMapping
 from glasschat.models.hf.library import torch
+from glasschat.models.hf.packing import PackedBatch
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +26,7 @@ WIDEST_HEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
-class FlashRows:
+class FlashGroup:
     """Rows that attend in one call; see Group.
 
     `query_starts` and `key_starts` are int32 [rows + 1], in tokens of the query and of the whole
@@ -35,7 +41,7 @@ class FlashRows:
     longest_key: int
 
     def attend(
-        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rules: Rules
+        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rules: AttentionRules
     ) -> torch.Tensor:
         """See Group."""
         from torch.nn.attention.varlen import varlen_attn
@@ -58,18 +64,20 @@ class FlashRows:
         )
 
 
-def by_flash(layout: Layout, context: int) -> Layout:
+def use_flash(layout: PackedBatch, context: int) -> PackedBatch:
     """The same layout, attending by flash attention, to which a slot is a place in the whole."""
-    places = Places(layout.places.slots, layout.places.positions)
+    slot_mapping = SlotMapping(layout.slot_mapping.slots, layout.slot_mapping.positions)
     groups = flash_groups(layout.groups, context, layout.ids.device)
-    return replace(layout, places=places, groups=groups)
+    return replace(layout, slot_mapping=slot_mapping, groups=groups)
 
 
-def flash_groups(groups: Sequence[Group], context: int, device: Any) -> list[Group]:
+def flash_groups(
+    groups: Sequence[AttentionGroup], context: int, device: Any
+) -> list[AttentionGroup]:
     """The same rows as `groups` of runs and chunks, in one call for each kind."""
-    runs = [group for group in groups if isinstance(group, Run)]
-    chunks = [group for group in groups if isinstance(group, Chunk)]
-    found: list[Group] = []
+    runs = [group for group in groups if isinstance(group, DecodeGroup)]
+    chunks = [group for group in groups if isinstance(group, PrefillGroup)]
+    found: list[AttentionGroup] = []
     if runs:
         slots = [run.slot + i for run in runs for i in range(len(run.lengths))]
         lengths = [length for run in runs for length in run.lengths]
@@ -83,19 +91,19 @@ def flash_groups(groups: Sequence[Group], context: int, device: Any) -> list[Gro
 
 
 def _rows(
-    groups: Sequence[Group],
+    groups: Sequence[AttentionGroup],
     slots: Sequence[int],
     counts: Sequence[int],
     lengths: Sequence[int],
     context: int,
     device: Any,
-) -> FlashRows:
+) -> FlashGroup:
     starts = [0]
     for count in counts:
         starts.append(starts[-1] + count)
     firsts = [slot * context for slot in slots]
     table = torch.tensor([starts, [*firsts, 0], [*lengths, 0]], dtype=torch.int32).to(device)
-    return FlashRows(
+    return FlashGroup(
         tokens=slice(groups[0].tokens.start, groups[-1].tokens.stop),
         query_starts=table[0],
         key_starts=table[1],
@@ -105,7 +113,7 @@ def _rows(
     )
 
 
-def usable(seen: Iterable[Seen], dtype: torch.dtype, device: torch.device) -> bool:
+def flash_usable(seen: Iterable[LayerAttention], dtype: torch.dtype, device: torch.device) -> bool:
     """Whether every layer can attend so; a try on the device itself has the last word."""
     if device.type != "cuda" or dtype not in (torch.float16, torch.bfloat16):
         return False
@@ -119,7 +127,7 @@ def usable(seen: Iterable[Seen], dtype: torch.dtype, device: torch.device) -> bo
     if not fit:
         return False
     try:
-        worst = try_out(dtype, device, layers[0].width)
+        worst = measure_difference(dtype, device, layers[0].width)
     except Exception as error:
         # A build without it says so in several ways; the portable attention is always there.
         log.warning("decoding goes on without flash attention, and is slower: %s", error)
@@ -129,7 +137,7 @@ def usable(seen: Iterable[Seen], dtype: torch.dtype, device: torch.device) -> bo
     return worst <= 0.05
 
 
-def try_out(dtype: torch.dtype, device: torch.device, width: int) -> float:
+def measure_difference(dtype: torch.dtype, device: torch.device, width: int) -> float:
     """The largest difference to the portable attention, over a few rows and rules."""
     generator = torch.Generator(device="cpu").manual_seed(0)
 
@@ -138,11 +146,14 @@ def try_out(dtype: torch.dtype, device: torch.device, width: int) -> float:
 
     context = 32
     keys, values = (random(3, context, 2, width).transpose(1, 2) for _ in range(2))
-    groups: list[Group] = [Run(slice(0, 2), 1, [7, 29]), Chunk(slice(2, 11), 0, 14)]
+    groups: list[AttentionGroup] = [
+        DecodeGroup(slice(0, 2), 1, [7, 29]),
+        PrefillGroup(slice(2, 11), 0, 14),
+    ]
     query = random(11, 4, width)
     worst = 0.0
     for window in (None, 5):
-        rules = Rules(None, window, None)
+        rules = AttentionRules(None, window, None)
         for group in flash_groups(groups, context, device):
             ours = group.attend(query[group.tokens], keys, values, rules)
             theirs = torch.cat(

@@ -11,18 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from glasschat.models.base import ForwardRow
-from glasschat.models.hf.attention import Rules, additive, dense, visible
-from glasschat.models.hf.cache import Places, SlotCache
-from glasschat.models.hf.flash import FlashRows
-from glasschat.models.hf.layout import Layout
+from glasschat.models.hf.attention import (
+    AttentionRules,
+    additive_mask,
+    causal_mask,
+    dense_attention,
+)
+from glasschat.models.hf.cache import SlotCache, SlotMapping
+from glasschat.models.hf.flash import FlashGroup
 from glasschat.models.hf.library import torch
+from glasschat.models.hf.packing import PackedBatch
 
 log = logging.getLogger(__name__)
 
 SHORTEST_BUCKET = 512
 _WARM_UPS = 2
 
-Compute = Callable[[Layout], torch.Tensor]
+Compute = Callable[[PackedBatch], torch.Tensor]
 Replay = Callable[[], torch.Tensor]
 Capture = Callable[[Replay], Replay]
 
@@ -36,7 +41,7 @@ def bucket(wanted: int, smallest: int, most: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class GatheredRows:
+class GatheredGroup:
     """Single tokens of any slots, by copies of their caches up to `length`; see Group.
 
     For models and devices that flash attention does not serve. `slots` and `positions` are
@@ -49,15 +54,17 @@ class GatheredRows:
     length: int
 
     def attend(
-        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rules: Rules
+        self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rules: AttentionRules
     ) -> torch.Tensor:
         """See Group."""
         rows = self.slots.clamp(max=keys.shape[0] - 1)
         keys = keys[:, :, : self.length].index_select(0, rows)
         values = values[:, :, : self.length].index_select(0, rows)
         at = torch.arange(self.length, device=query.device)
-        seen = visible(at, self.positions.view(-1, 1, 1, 1), rules.window)
-        attended = dense(query.unsqueeze(2), keys, values, additive(seen, query.dtype), rules)
+        seen = causal_mask(at, self.positions.view(-1, 1, 1, 1), rules.window)
+        attended = dense_attention(
+            query.unsqueeze(2), keys, values, additive_mask(seen, query.dtype), rules
+        )
         return attended.squeeze(2)
 
 
@@ -136,28 +143,28 @@ class GraphDecoder:
         graph = self._graphs[size, length] = _Graph(table, replay)
         return graph
 
-    def _layout(self, table: torch.Tensor, length: int) -> Layout:
+    def _layout(self, table: torch.Tensor, length: int) -> PackedBatch:
         # Made anew for each run: what it works out from the table must be in the graph.
         ids, positions, slots = table[0], table[1], table[2]
         count = table.shape[1]
-        return Layout(
+        return PackedBatch(
             ids=table[0:1],
             positions=table[1:2],
-            places=Places(slots, positions),
+            slot_mapping=SlotMapping(slots, positions),
             groups=[self._rows(slots, positions, length, count)],
             wanted=torch.arange(len(ids), device=table.device),
         )
 
     def _rows(
         self, slots: torch.Tensor, positions: torch.Tensor, length: int, count: int
-    ) -> FlashRows | GatheredRows:
+    ) -> FlashGroup | GatheredGroup:
         tokens = slice(0, count)
         if not self._flash:
-            return GatheredRows(tokens, slots, positions, length)
+            return GatheredGroup(tokens, slots, positions, length)
         # What fills the bucket up reads one position that is there.
         real = slots < self._cache.slots
         firsts = torch.where(real, slots * self._cache.context, 0).to(torch.int32)
-        return FlashRows(
+        return FlashGroup(
             tokens=tokens,
             query_starts=torch.arange(count + 1, dtype=torch.int32, device=slots.device),
             key_starts=torch.nn.functional.pad(firsts, (0, 1)),

@@ -9,9 +9,9 @@ from typing import Any
 from glasschat.config import ModelOptions
 from glasschat.errors import MissingExtra, ParameterError
 from glasschat.models.base import Model, ModelInfo
+from glasschat.models.hf.families import check_supported, is_tested
 from glasschat.models.hf.folder import HfFolder, read_folder
-from glasschat.models.hf.support import check_supported, is_tested
-from glasschat.models.memory import settle_sizes, usable_cores
+from glasschat.models.memory import choose_sizes, usable_cores
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
 
@@ -68,7 +68,7 @@ def plan_folder(options: ModelOptions, path: Path) -> HfPlan:
 
     device = choose_device(options.device)
     dtype = choose_dtype(options.dtype, device, folder.dtype)
-    context, slots, memory = settle_sizes(
+    context, slots, memory = choose_sizes(
         options,
         folder.name,
         folder.train_context,

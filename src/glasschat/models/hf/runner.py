@@ -10,13 +10,13 @@ import numpy as np
 from glasschat.errors import GlasschatError, ReplyFailed
 from glasschat.models.base import ForwardRow, Logits, SavedCache
 from glasschat.models.hf import attention, checks, flash
-from glasschat.models.hf.attention import Seen
+from glasschat.models.hf.attention import LayerAttention
 from glasschat.models.hf.cache import SavedSlot, SlotCache
-from glasschat.models.hf.failures import release_memory, reply_failure, start_failure
+from glasschat.models.hf.errors import release_memory, reply_failure, start_failure
 from glasschat.models.hf.graphs import Capture, CudaCapture, GraphDecoder
-from glasschat.models.hf.layout import Layout, check_row, lay_out
 from glasschat.models.hf.library import Tensor, torch
-from glasschat.models.threads import ThreadTuner
+from glasschat.models.hf.packing import PackedBatch, check_row, pack_rows
+from glasschat.models.thread_tuner import ThreadTuner
 
 
 class HostRows:
@@ -148,7 +148,7 @@ class HfRunner:
             raise failure
         if self._tuner is not None:
             tokens = sum(len(row.ids) for row in rows)
-            self._tuner.measured(tokens, time.perf_counter() - started)
+            self._tuner.record_step(tokens, time.perf_counter() - started)
         peaks = iter(logits.max(axis=1, initial=-np.inf))
         for row in rows:
             self._cache.lengths[row.slot] = row.start + len(row.ids)
@@ -209,16 +209,18 @@ class HfRunner:
     def _run(self, rows: Sequence[ForwardRow]) -> Logits:
         decoded = self._graphs.decode(rows) if self._graphs is not None else None
         if decoded is None:
-            layout = lay_out(rows, self._device)
+            layout = pack_rows(rows, self._device)
             if self._flash:
-                layout = flash.by_flash(layout, self.context)
+                layout = flash.use_flash(layout, self.context)
             decoded = self._compute(layout)
         return self._to_host(decoded)
 
-    def _compute(self, layout: Layout, seen: dict[int, Seen] | None = None) -> torch.Tensor:
+    def _compute(
+        self, layout: PackedBatch, seen: dict[int, LayerAttention] | None = None
+    ) -> torch.Tensor:
         """Run the model: logits [wanted, width] on the device."""
-        self._cache.begin(layout.places)
-        with attention.attending(layout.groups, seen):
+        self._cache.set_slot_mapping(layout.slot_mapping)
+        with attention.attention_groups(layout.groups, seen):
             output = self._module(
                 input_ids=layout.ids,
                 position_ids=layout.positions,
@@ -257,20 +259,20 @@ class HfRunner:
         config = self._module.config.get_text_config()
         ids = checks.probe_ids(self._known_ids)[: self.context]
         self._module.set_attn_implementation(attention.IMPLEMENTATION)
-        seen: dict[int, Seen] = {}
+        seen: dict[int, LayerAttention] = {}
         with torch.inference_mode():
-            self._compute(lay_out([ForwardRow(0, 0, ids, True)], self._device), seen)
+            self._compute(pack_rows([ForwardRow(0, 0, ids, True)], self._device), seen)
         checks.check_layers(config, seen, self._cache.layers, self.context)
-        checks.settle_rope(self._module, self.context)
+        checks.fix_rope_frequencies(self._module, self.context)
         # Where a model unpacks its cache before it attends, a part of it at a time is enough.
         self._unpacks = any(
             self._cache.head_shape(layer) != (asked.kv_heads, asked.width)
             for layer, asked in seen.items()
         )
         if not self._unpacks:
-            self._flash = flash.usable(seen.values(), self._module.dtype, self._device)
+            self._flash = flash.flash_usable(seen.values(), self._module.dtype, self._device)
         if check:
-            theirs = checks.own_logits(self._module, ids)
+            theirs = checks.reference_logits(self._module, ids)
             for start, end in ((0, 9), (9, 10), (10, len(ids))):
                 last = self.slots - 1
                 ours = self.forward([ForwardRow(last, start, ids[start:end], True)])

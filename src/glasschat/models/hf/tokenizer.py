@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import InvalidModel
-from glasschat.models.hf.backend import explained, open_backend
-from glasschat.models.hf.settings import TOKENIZER_CONFIG, TokenizerSettings, read_settings
+from glasschat.models.hf.fast_tokenizer import open_fast_tokenizer, translate_errors
+from glasschat.models.hf.tokenizer_config import (
+    TOKENIZER_CONFIG,
+    TokenizerConfig,
+    read_tokenizer_config,
+)
 from glasschat.models.hf.vocab import SPACE_MARK, HfVocab
 
 # Put in front of a text that must get no space there; see LlamaTokenizer.
@@ -28,8 +32,8 @@ class HfTokenizer:
     def __init__(self, path: Path | str, *, vocab_size: int | None = None) -> None:
         """`vocab_size` is the length of a row of logits; by default what config.json says."""
         path = Path(path)
-        settings = read_settings(path)
-        self._backend, named = open_backend(path, settings)
+        settings = read_tokenizer_config(path)
+        self._backend, named = open_fast_tokenizer(path, settings)
         self._vocab = HfVocab(self._backend, vocab_size or settings.vocab_size)
         self._template_source = settings.template
         self._template_origin = settings.template_origin
@@ -81,7 +85,7 @@ class HfTokenizer:
     def end_ids(self) -> frozenset[int]:
         """The tokens that end a reply, by any of the folder's files.
 
-        What the template writes after a turn is not among them: see `glasschat.prompt.turn_end`.
+        What the template writes after a turn is not among them: see `glasschat.prompt.end_of_turn`.
         """
         return frozenset(self._end_sources)
 
@@ -141,15 +145,15 @@ class HfTokenizer:
         token_id = self._backend.token_to_id(piece) if piece else None
         return token_id if token_id is not None and token_id < self.vocab_size else None
 
-    def _find_adds_bos(self, settings: TokenizerSettings) -> tuple[bool, str]:
+    def _find_adds_bos(self, settings: TokenizerConfig) -> tuple[bool, str]:
         if settings.adds_bos is not None:
             adds, origin = settings.adds_bos, TOKENIZER_CONFIG
         else:
-            with explained("the tokenizer fails"):
+            with translate_errors("the tokenizer fails"):
                 adds, origin = self._bos_id in self._backend.encode("").ids, "tokenizer.json"
         return adds and self._bos_id is not None, origin
 
-    def _find_ends(self, settings: TokenizerSettings) -> dict[int, tuple[str, ...]]:
+    def _find_ends(self, settings: TokenizerConfig) -> dict[int, tuple[str, ...]]:
         found: dict[int, tuple[str, ...]] = {}
         files = {name for name, _ in settings.end_ids}
         for name, token_id in settings.end_ids:
@@ -214,7 +218,7 @@ class HfTokenizer:
     def _tokenize(self, text: str, *, control: bool) -> list[int]:
         # The switch is the object's. A batch of one: only for batches does the library let other
         # threads run meanwhile, and a megabyte takes half a second.
-        with self._lock, explained("the tokenizer fails on this text"):
+        with self._lock, translate_errors("the tokenizer fails on this text"):
             self._backend.encode_special_tokens = not control
             found: Any = self._backend.encode_batch_fast([text], add_special_tokens=False)
             return list(found[0].ids)

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from glasschat.errors import InvalidModel
-from glasschat.models.hf.backend import parts
 from glasschat.models.hf.config_json import MOST_TOKENS
+from glasschat.models.hf.fast_tokenizer import component_parts
 
 SPACE_MARK = "\u2581"
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
@@ -46,8 +46,8 @@ class HfVocab:
         for token_id, token in self.added.items():
             self._pieces[token_id] = token.content
         self._bytes: list[bytes | None] = [None] * self.size
-        kinds = {part["type"] for part in parts(backend.decoder)}
-        before = {part["type"] for part in parts(backend.pre_tokenizer)}
+        kinds = {part["type"] for part in component_parts(backend.decoder)}
+        before = {part["type"] for part in component_parts(backend.pre_tokenizer)}
         self.byte_level = "ByteLevel" in kinds | before
         self.sentencepiece = not self.byte_level and bool(kinds & {"ByteFallback", "Metaspace"})
         if not self.byte_level and not self.sentencepiece:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from glasschat.errors import GlasschatError, InvalidModel, NotEnoughMemory
-from glasschat.models.hf.failures import in_one_line, is_out_of_memory, release_memory
+from glasschat.models.hf.errors import is_out_of_memory, one_line_error, release_memory
 from glasschat.models.hf.folder import HfFolder
 from glasschat.models.hf.library import torch, transformers
 
@@ -80,7 +80,7 @@ def _config(folder: HfFolder) -> Any:
     except Exception as error:
         raise InvalidModel(
             f"{folder.name} has a config.json that transformers does not take "
-            f"({in_one_line(error)}): correct that entry, or download config.json again"
+            f"({one_line_error(error)}): correct that entry, or download config.json again"
         ) from None
 
 
@@ -141,7 +141,7 @@ def _explained(error: Exception, folder: HfFolder, device: str) -> GlasschatErro
             f"{folder.name}: free memory, or choose a smaller model, dtype or device"
         )
     return InvalidModel(
-        f"transformers cannot load {folder.name} ({in_one_line(error)}): look that up in its "
+        f"transformers cannot load {folder.name} ({one_line_error(error)}): look that up in its "
         "config.json, download the folder again, or choose another model"
     )
 

@@ -1,5 +1,5 @@
 """Models by name from the hub."""
 
-from glasschat.models.hub.finding import fetch, is_reference
+from glasschat.models.hub.fetch import fetch, is_reference
 
 __all__ = ["fetch", "is_reference"]

@@ -13,7 +13,7 @@ _LOGIN = "run `hf auth login`, or set HF_TOKEN"
 
 
 @contextmanager
-def explained(reference: Reference, cache: Path) -> Iterator[None]:
+def translate_errors(reference: Reference, cache: Path) -> Iterator[None]:
     """Turn what huggingface_hub raises into a ModelError about `reference`."""
     from huggingface_hub import errors
 

@@ -9,7 +9,7 @@ from glasschat.errors import InvalidModel, ModelNotFound
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 # Nothing else is fetched: no pickles, no code, no copies in other formats or in subfolders.
-SETTINGS = (
+CONFIG_FILES = (
     "config.json",
     "generation_config.json",
     "tokenizer_config.json",
@@ -24,7 +24,7 @@ SETTINGS = (
     "merges.txt",
 )
 # Those without which a model may be another than it is; whether they exist has to be known.
-TELLING = ("generation_config.json", "tokenizer_config.json", "chat_template.jinja")
+DECISIVE = ("generation_config.json", "tokenizer_config.json", "chat_template.jinja")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "tekken.json", "vocab.json")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
@@ -42,7 +42,7 @@ class HubFile:
     sha256: str
 
 
-def settings_of(files: Mapping[str, HubFile], repo: str) -> list[HubFile]:
+def config_files(files: Mapping[str, HubFile], repo: str) -> list[HubFile]:
     """All that is needed of a model folder but its weights, and the index of those."""
     ggufs = [name for name in files if name.endswith(".gguf")]
     if SINGLE not in files and INDEX not in files:
@@ -60,16 +60,16 @@ def settings_of(files: Mapping[str, HubFile], repo: str) -> list[HubFile]:
         raise ModelNotFound(f"{repo} holds no weights: it is not a repository of a model")
     if "config.json" not in files:
         raise ModelNotFound(f"{repo} holds no config.json: it is not a model's repository")
-    wanted = [files[name] for name in SETTINGS if name in files]
+    wanted = [files[name] for name in CONFIG_FILES if name in files]
     return wanted if SINGLE in files else [*wanted, files[INDEX]]
 
 
-def shards_in(files: Mapping[str, HubFile]) -> list[str]:
+def likely_shards(files: Mapping[str, HubFile]) -> list[str]:
     """What look like the files of weights, before the index is known."""
     return [name for name in files if _SHARD.fullmatch(name)]
 
 
-def weights_of(files: Mapping[str, HubFile], shards: Collection[str], repo: str) -> list[HubFile]:
+def weight_files(files: Mapping[str, HubFile], shards: Collection[str], repo: str) -> list[HubFile]:
     """The files of weights: those that the index names, or the only one."""
     names = [SINGLE] if SINGLE in files else sorted(shards)
     missing = [name for name in names if name not in files]
@@ -81,7 +81,7 @@ def weights_of(files: Mapping[str, HubFile], shards: Collection[str], repo: str)
     return [files[name] for name in names]
 
 
-def parts_of(name: str) -> list[str]:
+def split_parts(name: str) -> list[str]:
     """The files of the GGUF called `name`, in order: several for one that is split."""
     part = _PART.fullmatch(name)
     count = int(part[3]) if part else 1
@@ -90,18 +90,18 @@ def parts_of(name: str) -> list[str]:
     return [f"{part[1]}-{number:05}-of-{part[3]}.gguf" for number in range(1, count + 1)]
 
 
-def gguf_of(files: Mapping[str, HubFile], name: str, repo: str) -> list[HubFile]:
+def gguf_files(files: Mapping[str, HubFile], name: str, repo: str) -> list[HubFile]:
     """The files of the GGUF called `name`. Raises ModelNotFound, which says what there is."""
     ggufs = [known for known in files if known.endswith(".gguf")]
-    for part in parts_of(name):
+    for part in split_parts(name):
         if part not in files:
             there = f"name one of these: {_named(repo, ggufs)}" if ggufs else "it has no GGUF"
             raise ModelNotFound(f"{repo} has no file {part}: {there}")
-    return [files[part] for part in parts_of(name)]
+    return [files[part] for part in split_parts(name)]
 
 
 def _named(repo: str, ggufs: Sequence[str]) -> str:
-    firsts = sorted({parts_of(name)[0] for name in ggufs})
+    firsts = sorted({split_parts(name)[0] for name in ggufs})
     shown = [f"hf:{repo}/{name[:120]}" for name in firsts[:_MOST_NAMED] if name.isprintable()]
     more = len(firsts) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")

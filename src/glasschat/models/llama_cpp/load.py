@@ -20,8 +20,8 @@ from glasschat.models.llama_cpp.tokenizer import LlamaTokenizer
 from glasschat.models.memory import (
     MemoryNeed,
     available_bytes,
+    choose_sizes,
     memory_need,
-    settle_sizes,
     usable_cores,
 )
 
@@ -74,7 +74,7 @@ def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
     def need(context: int, slots: int) -> MemoryNeed | None:
         return None if available is None else memory_need(header, context, slots, available)
 
-    context, slots, memory = settle_sizes(options, path.name, header.train_context, need)
+    context, slots, memory = choose_sizes(options, path.name, header.train_context, need)
     check_in_subprocess(header)
     return GgufPlan(
         path=path,
@@ -113,7 +113,7 @@ def load_gguf(plan: GgufPlan, progress: Callable[[float], None]) -> Model:
 def _load_weights(plan: GgufPlan, progress: Callable[[float], None]) -> Any:
     """A llama.cpp model pointer, which the caller owns."""
     log.silence()
-    log.forget_errors()
+    log.clear_errors()
     llama_cpp.llama_backend_init()
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = plan.gpu_layers
@@ -135,7 +135,7 @@ def _load_weights(plan: GgufPlan, progress: Callable[[float], None]) -> Any:
             llama_cpp.llama_model_free(model)
         raise raised[0]
     if not model:
-        raise log.refusal(f"load {plan.path.name}")
+        raise log.load_error(f"load {plan.path.name}")
     return model
 
 

@@ -22,12 +22,12 @@ def silence() -> None:
     llama_cpp.llama_log_set(_keep, ctypes.c_void_p(0))
 
 
-def forget_errors() -> None:
+def clear_errors() -> None:
     """Start anew: what comes after belongs to the next call."""
     _errors.clear()
 
 
-def refusal(what: str) -> InvalidModel:
+def load_error(what: str) -> InvalidModel:
     """That llama.cpp cannot do `what`, with the reasons that it gave since."""
     reason = " ".join("; ".join(_errors).split()) or "it gave no reason"
     return InvalidModel(

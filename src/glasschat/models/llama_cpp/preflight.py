@@ -18,7 +18,7 @@ from pathlib import Path
 
 from glasschat.errors import GlasschatError, InvalidModel
 from glasschat.folders import cache_folder
-from glasschat.models.gguf.files import files_of
+from glasschat.models.gguf.files import split_files
 from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.llama_cpp.library import llama_cpp
 
@@ -29,14 +29,14 @@ _DAMAGED = "it is damaged, or was converted badly: get another conversion"
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class PreflightResult:
     """Why the vocabulary, and why the model itself, could not be opened; empty where they could."""
 
     vocabulary: str = ""
     model: str = ""
 
 
-def try_gguf(path: Path, *, weights: bool) -> Trial:
+def open_in_subprocess(path: Path, *, weights: bool) -> PreflightResult:
     """Open the GGUF at `path` elsewhere; its vocabulary only, unless it has `weights`."""
     # Without -P a module in the folder that one happens to be in would be imported.
     command = [sys.executable, "-P", "-m", "glasschat.models.llama_cpp.preflight", str(path)]
@@ -51,22 +51,22 @@ def try_gguf(path: Path, *, weights: bool) -> Trial:
         )
     except subprocess.TimeoutExpired as late:
         reason = f"llama.cpp was not done with {path.name} after {SECONDS:.0f} s: {_DAMAGED}"
-        return _trial(reason, late.stdout)
+        return _failure(reason, late.stdout)
     if done.returncode == 0:
-        return Trial()
+        return PreflightResult()
     lines = done.stderr.decode(errors="replace").splitlines()
     if done.returncode == 1 and lines:
-        return _trial(lines[-1], done.stdout)
+        return _failure(lines[-1], done.stdout)
     said = next((match[0] for line in lines if (match := _ASSERTION.search(line))), "")
     reason = f"llama.cpp breaks down over {path.name}{said and f' ({said[:200]})'}: {_DAMAGED}"
-    return _trial(reason, done.stdout)
+    return _failure(reason, done.stdout)
 
 
-def _trial(reason: str, output: bytes | None) -> Trial:
+def _failure(reason: str, output: bytes | None) -> PreflightResult:
     """What failed is the first thing of which it was not said that it is fine."""
     if _VOCABULARY_IS_FINE.encode() in (output or b""):
-        return Trial(model=reason)
-    return Trial(vocabulary=reason)
+        return PreflightResult(model=reason)
+    return PreflightResult(vocabulary=reason)
 
 
 def main() -> int:
@@ -97,10 +97,10 @@ def _load_without_weights(path: Path) -> None:
     params.no_alloc = True
     params.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
     params.n_gpu_layers = 0
-    log.forget_errors()
+    log.clear_errors()
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
-        raise log.refusal(f"load {path.name}")
+        raise log.load_error(f"load {path.name}")
     llama_cpp.llama_model_free(model)
 
 
@@ -121,7 +121,7 @@ def check_in_subprocess(header: GgufHeader, *, weights: bool = True) -> None:
     whole, part = f"{fingerprint}-model", f"{fingerprint}-vocabulary"
     if _is_remembered(whole) or (not weights and _is_remembered(part)):
         return
-    trial = try_gguf(header.path, weights=weights)
+    trial = open_in_subprocess(header.path, weights=weights)
     if reason := trial.vocabulary or trial.model:
         raise InvalidModel(reason)
     _remember(whole if weights else part)
@@ -141,7 +141,7 @@ def _check_epsilons(header: GgufHeader) -> None:
 
 def _fingerprint(header: GgufHeader) -> str:
     said = [llama_cpp.__version__]
-    for path in files_of(header.path.absolute()):
+    for path in split_files(header.path.absolute()):
         status = path.stat()
         said += [str(path), str(status.st_size), str(status.st_mtime_ns)]
     return sha256("\0".join(said).encode(errors="surrogateescape")).hexdigest()[:32]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from glasschat.errors import NotEnoughMemory, ReplyFailed
 from glasschat.models.base import ForwardRow, Logits, SavedCache
 from glasschat.models.llama_cpp.library import llama_cpp
-from glasschat.models.threads import ThreadTuner
+from glasschat.models.thread_tuner import ThreadTuner
 
 # llama.cpp works through a batch in pieces of this many tokens.
 MICRO_BATCH = 512
@@ -108,7 +108,7 @@ class LlamaCppRunner:
         # Waits for a GPU. Outputs lie one after the other, in the order of the batch.
         pointer = llama_cpp.llama_get_logits(self._context)
         if self._tuner is not None:
-            self._tuner.measured(filled, time.perf_counter() - started)
+            self._tuner.record_step(filled, time.perf_counter() - started)
         if outputs == 0:
             return np.empty((0, self.vocab_size), dtype=np.float32)
         return self._logits(pointer, outputs)

@@ -163,10 +163,10 @@ def open_vocabulary(path: Path | str) -> Iterator[LlamaTokenizer]:
     parameters.vocab_only = True
     llama_cpp.llama_backend_init()
     log.silence()
-    log.forget_errors()
+    log.clear_errors()
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
     if not model:
-        raise log.refusal(f"read the vocabulary of {path}")
+        raise log.load_error(f"read the vocabulary of {path}")
     try:
         yield LlamaTokenizer(model)
     finally:

@@ -99,7 +99,7 @@ def _preview_trace(generation: Generation, preview: StepRecord) -> Trace:
         request.prompt, ids=request.prompt_ids[: request.reply_start], open_reply=None
     )
     return Trace(
-        prompt=question.going_on(-1, written, ""),
+        prompt=question.with_open_reply(-1, written, ""),
         params=request.params,
         seed=generation.snapshot().seed or 0,
         end_ids=request.end_ids,

@@ -31,12 +31,12 @@ def release_memory(device: Any) -> None:
         torch.cuda.empty_cache()
 
 
-def first_line(error: BaseException) -> str:
+def first_error_line(error: BaseException) -> str:
     """The kind of the error and the first line of what it says; torch adds pages."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
-def in_one_line(error: BaseException) -> str:
+def one_line_error(error: BaseException) -> str:
     """The kind of the error and the beginning of what it says, where later lines tell more."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
@@ -50,7 +50,7 @@ def reply_failure(error: Exception, device: torch.device) -> ReplyFailed:
         )
     if isinstance(error, GlasschatError):
         return ReplyFailed(str(error))
-    return ReplyFailed(f"the model failed ({first_line(error)}): ask again")
+    return ReplyFailed(f"the model failed ({first_error_line(error)}): ask again")
 
 
 def start_failure(
@@ -65,5 +65,6 @@ def start_failure(
     if isinstance(error, GlasschatError):
         return error
     return InvalidModel(
-        f"{kind} does not run in slots of glasschat ({first_line(error)}): choose another model"
+        f"{kind} does not run in slots of glasschat ({first_error_line(error)}): "
+        "choose another model"
     )

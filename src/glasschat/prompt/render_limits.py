@@ -26,7 +26,7 @@ ENTRY = 16
 _WIDE_FORMAT = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{4,})")
 
 
-class Exhausted(BaseException):
+class LimitExceeded(BaseException):
     """The template went over a bound.
 
     Not an Exception: Jinja catches those in places, and would go on.
@@ -53,17 +53,17 @@ class Meter:
         """The largest value, in characters, that an expression may have."""
         return VALUE_SIZE + self.extra
 
-    def charge(self, value: object) -> None:
+    def count_value(self, value: object) -> None:
         """Count a value that an expression has just made."""
         self.spend(self.size(value))
 
     def spend(self, size: int) -> None:
         """Count `size` characters; call it first where an operation would make many."""
         if size > self.value_size:
-            raise Exhausted(f"makes a value of more than {self.value_size:,} characters")
+            raise LimitExceeded(f"makes a value of more than {self.value_size:,} characters")
         self.spent += size
         if self.spent > TOTAL_SIZE + 64 * self.extra:
-            raise Exhausted(f"makes more than {TOTAL_SIZE:,} characters on its way")
+            raise LimitExceeded(f"makes more than {TOTAL_SIZE:,} characters on its way")
 
     def size(self, value: object) -> int:
         """About how many characters `value` has when written out, with all that it holds.
@@ -92,10 +92,10 @@ class Meter:
             elif isinstance(item, int):
                 size += item.bit_length() // 3
             if size > self.value_size:
-                raise Exhausted(f"makes a value of more than {self.value_size:,} characters")
+                raise LimitExceeded(f"makes a value of more than {self.value_size:,} characters")
         return size
 
-    def gather(self, values: Iterable[Any]) -> list[Any]:
+    def collect(self, values: Iterable[Any]) -> list[Any]:
         """A list of `values`, given up as soon as it is too large."""
         gathered: list[Any] = []
         size = 0
@@ -127,16 +127,16 @@ class Meter:
     def percent(self, pattern: str, values: object) -> None:
         """Refuse `pattern % values` if it could pad a value far."""
         if _WIDE_FORMAT.search(pattern):
-            raise Exhausted("pads a value to more than 999 characters")
+            raise LimitExceeded("pads a value to more than 999 characters")
         self.spend(len(pattern) + pattern.count("%") * (1000 + self.size(values)))
 
     def _integer(self, bits: int) -> None:
         if bits > INTEGER_BITS:
-            raise Exhausted(f"makes a number of more than {INTEGER_BITS:,} bits")
+            raise LimitExceeded(f"makes a number of more than {INTEGER_BITS:,} bits")
 
 
 @contextmanager
-def watched(meter: Meter, filename: str) -> Iterator[None]:
+def enforce_deadline(meter: Meter, filename: str) -> Iterator[None]:
     """Stop what this thread runs at `meter.deadline`.
 
     The check happens at every call of a Python function, and at every line of code that comes
@@ -146,7 +146,7 @@ def watched(meter: Meter, filename: str) -> Iterator[None]:
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
         if monotonic() > meter.deadline:
-            raise Exhausted(f"runs longer than {meter.seconds:g} s")
+            raise LimitExceeded(f"runs longer than {meter.seconds:g} s")
         return trace if frame.f_code.co_filename == filename else None
 
     before = sys.gettrace()

@@ -15,7 +15,7 @@ from glasschat.prompt.template import ChatTemplate
 _TURNS = (ChatMessage("user", "Hello"), ChatMessage("assistant", "Hello"))
 
 
-def turn_end(tokenizer: Tokenizer, template: ChatTemplate) -> int | None:
+def find_turn_end(tokenizer: Tokenizer, template: ChatTemplate) -> int | None:
     """The control token that `template` writes right after what the assistant has said.
 
     None where it writes text there, such as "### User:", or takes no finished turn.
@@ -35,18 +35,18 @@ def turn_end(tokenizer: Tokenizer, template: ChatTemplate) -> int | None:
 
 def with_turn_end(tokenizer: Tokenizer, template: ChatTemplate) -> Tokenizer:
     """`tokenizer`, whose replies also end where `template` ends a turn."""
-    found = turn_end(tokenizer, template)
+    found = find_turn_end(tokenizer, template)
     if found is None or found in tokenizer.end_ids:
         return tokenizer
-    return EndingTokenizer(tokenizer, found)
+    return TurnEndTokenizer(tokenizer, found)
 
 
 @dataclass(frozen=True, slots=True)
-class EndingTokenizer:
+class TurnEndTokenizer:
     """A tokenizer with one end token more than its files name."""
 
     inner: Tokenizer
-    turn_end: int
+    turn_end_id: int
 
     @property
     def vocab_size(self) -> int:
@@ -71,7 +71,7 @@ class EndingTokenizer:
     @property
     def end_ids(self) -> frozenset[int]:
         """Those of the files, and the template's."""
-        return self.inner.end_ids | {self.turn_end}
+        return self.inner.end_ids | {self.turn_end_id}
 
     @property
     def control_ids(self) -> frozenset[int]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from glasschat.errors import MissingExtra, ModelError
 from glasschat.models.hf.shards import find_shards
-from glasschat.models.hub.errors import explained
-from glasschat.models.hub.fetching import Fetching, Progress, in_cache
-from glasschat.models.hub.files import TELLING, TOKENIZERS, parts_of
+from glasschat.models.hub.errors import translate_errors
+from glasschat.models.hub.files import DECISIVE, TOKENIZERS, split_parts
 from glasschat.models.hub.reference import Reference, is_reference, parse
+from glasschat.models.hub.snapshot import Progress, SnapshotDownload, in_cache
 
 __all__ = ["fetch", "is_reference"]
 
@@ -43,8 +43,8 @@ def fetch(text: str, progress: Progress = lambda done, total: None) -> Path:
             raise _Ended(error) from None
 
     try:
-        with explained(reference, Path(constants.HF_HUB_CACHE)):
-            return Fetching(reference, tell).run()
+        with translate_errors(reference, Path(constants.HF_HUB_CACHE)):
+            return SnapshotDownload(reference, tell).run()
     except _Ended as ended:
         raise ended.reason from None
     except ModelError:
@@ -57,7 +57,7 @@ def fetch(text: str, progress: Progress = lambda done, total: None) -> Path:
 def _cached(reference: Reference) -> Path | None:
     """What is in the cache already, if it is whole."""
     if reference.file:
-        found = [in_cache(reference, part) for part in parts_of(reference.file)]
+        found = [in_cache(reference, part) for part in split_parts(reference.file)]
         return found[0] if all(found) else None
     config = in_cache(reference, "config.json")
     if config is None:
@@ -76,7 +76,7 @@ def _is_known(reference: Reference) -> bool:
 
     return all(
         try_to_load_from_cache(reference.repo, name, revision=reference.revision) is not None
-        for name in TELLING
+        for name in DECISIVE
     )
 
 

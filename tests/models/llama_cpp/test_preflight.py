@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from glasschat.models.llama_cpp import preflight
-from glasschat.models.llama_cpp.preflight import Trial, try_gguf
+from glasschat.models.llama_cpp.preflight import PreflightResult, open_in_subprocess
 from tests.doctor.breaking import altered, number
 from tests.support import ggufs
 
 
 def test_a_sound_model(builtin_model_path: Path) -> None:
     """Its weights are not read: that a file of 40 GB is sound is known in a moment."""
-    assert try_gguf(builtin_model_path, weights=True) == Trial()
+    assert open_in_subprocess(builtin_model_path, weights=True) == PreflightResult()
 
 
 def test_a_sound_vocabulary_without_weights(tmp_path: Path) -> None:
     path = ggufs.sentencepiece(tmp_path / "x.gguf", {"<s>": 3, "</s>": 3}, None)
-    assert try_gguf(path, weights=False) == Trial()
-    assert "token_embd" in try_gguf(path, weights=True).model
+    assert open_in_subprocess(path, weights=False) == PreflightResult()
+    assert "token_embd" in open_in_subprocess(path, weights=True).model
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def test_figures_that_llama_cpp_does_not_take(
 ) -> None:
     """The first of them ends its process. Without a trial they show when somebody chats."""
     file = altered(tiny_gguf, tmp_path / "x.gguf", number(key, value))
-    tried = try_gguf(file, weights=True)
+    tried = open_in_subprocess(file, weights=True)
     assert not tried.vocabulary and says in tried.model
 
 
 def test_what_llama_cpp_refuses_in_its_own_words(tmp_path: Path) -> None:
     (tmp_path / "x.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
-    said = try_gguf(tmp_path / "x.gguf", weights=True).vocabulary
+    said = open_in_subprocess(tmp_path / "x.gguf", weights=True).vocabulary
     assert said.startswith("llama.cpp cannot read the vocabulary of ")
 
 
@@ -54,4 +54,4 @@ def test_a_vocabulary_that_does_not_come_to_an_end(
     sleeping.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(sleeping))
     monkeypatch.setattr(preflight, "SECONDS", 0.1)
-    assert "was not done" in try_gguf(tmp_path / "x.gguf", weights=True).vocabulary
+    assert "was not done" in open_in_subprocess(tmp_path / "x.gguf", weights=True).vocabulary

@@ -20,7 +20,7 @@ Render = Callable[[list[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class RenderedLayout:
     """`texts[0]`, content of `order[0]`, `texts[1]`, …: one text more than contents.
 
     `shown[i]` is what the template leaves of message i.
@@ -32,7 +32,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class _Edges:
+class _ContentEdges:
     """A content in three parts. An all-blank one is its own lead and its own trail."""
 
     lead: str
@@ -40,7 +40,7 @@ class _Edges:
     trail: str
 
     @classmethod
-    def of(cls, message: ChatMessage) -> "_Edges":
+    def of(cls, message: ChatMessage) -> "_ContentEdges":
         text = message.text
         if message.ids is not None:
             return cls("", text, "")
@@ -50,20 +50,20 @@ class _Edges:
         start = len(text) - len(text.lstrip())
         return cls(text[:start], core, text[start + len(core) :])
 
-    def survived(self, lead: str, trail: str) -> str:
+    def rejoin(self, lead: str, trail: str) -> str:
         if self.core:
             return lead + self.core + trail
         return self.lead[len(self.lead) - len(lead) : len(trail)]
 
 
-def lay_out(render: Render, messages: Sequence[ChatMessage], source: str) -> Layout:
+def locate_contents(render: Render, messages: Sequence[ChatMessage], source: str) -> RenderedLayout:
     """Find the place and the shown text of every message.
 
     `render` takes one content for each message. Raises TemplateError when a message is left
     out, shown twice, or changed in another way than by trimming.
     """
     marks = placeholders(len(messages), [source, *(message.text for message in messages)])
-    edges = [_Edges.of(message) for message in messages]
+    edges = [_ContentEdges.of(message) for message in messages]
     order, texts = _split(render(list(marks)), marks, messages)
 
     def excess(contents: list[str], leading: bool) -> list[str]:
@@ -88,9 +88,9 @@ def lay_out(render: Render, messages: Sequence[ChatMessage], source: str) -> Lay
     if any(edge.trail for edge in edges):
         trails = excess([mark + e.trail for e, mark in zip(edges, marks, strict=True)], False)
     shown = [
-        edge.survived(lead, trail) for edge, lead, trail in zip(edges, leads, trails, strict=True)
+        edge.rejoin(lead, trail) for edge, lead, trail in zip(edges, leads, trails, strict=True)
     ]
-    return Layout(tuple(texts), tuple(order), tuple(shown))
+    return RenderedLayout(tuple(texts), tuple(order), tuple(shown))
 
 
 def placeholders(count: int, texts: Sequence[str]) -> str:

@@ -32,9 +32,9 @@ class ThreadTuner:
         """Threads for a step of so many tokens."""
         return self._size(tokens).count
 
-    def measured(self, tokens: int, seconds: float) -> None:
+    def record_step(self, tokens: int, seconds: float) -> None:
         """Learn from a step that ran with what `choose` said."""
-        self._size(tokens).measured(seconds / tokens)
+        self._size(tokens).record_step(seconds / tokens)
 
     def _size(self, tokens: int) -> "_Size":
         # Steps of like size cost alike per token; large ones are all chunks of prompts.
@@ -59,7 +59,7 @@ class _Size:
         """Threads for the next step."""
         return self.counts[self.favourite if self.trial is None else self.trial]
 
-    def measured(self, cost: float) -> None:
+    def record_step(self, cost: float) -> None:
         """Take the cost per token of one step."""
         if self.trial is None:
             self._of_favourite(cost)

@@ -14,18 +14,18 @@ from typing import Any
 from glasschat.errors import InvalidModel, MissingExtra, ModelError
 from glasschat.models.hf.bounded_json import TOKENIZER_BYTES, read_bytes
 from glasschat.models.hf.sentencepiece import build, read_pieces
-from glasschat.models.hf.settings import TokenizerSettings
+from glasschat.models.hf.tokenizer_config import TokenizerConfig
 
 TOKENIZER = "tokenizer.json"
 PIECES = "tokenizer.model"
 # Files of which transformers can make a tokenizer.
-_OTHERS = (PIECES, "tekken.json", "vocab.json", "tiktoken.model")
+_CONVERTIBLE = (PIECES, "tekken.json", "vocab.json", "tiktoken.model")
 # A message keeps its bytes, so it is not brought into another form of the same characters.
-_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+_NORMALIZATION_FORMS = ("NFC", "NFD", "NFKC", "NFKD")
 _LISTS = ("decoders", "pretokenizers", "normalizers")
 
 
-def open_backend(path: Path, settings: TokenizerSettings) -> tuple[Any, Mapping[str, str]]:
+def open_fast_tokenizer(path: Path, settings: TokenizerConfig) -> tuple[Any, Mapping[str, str]]:
     """A `tokenizers.Tokenizer` for the folder at `path`, and the pieces of bos_token and its like.
 
     It has no truncation, padding or dropout, and what `settings` declare is added. Raises
@@ -41,7 +41,7 @@ def open_backend(path: Path, settings: TokenizerSettings) -> tuple[Any, Mapping[
         ) from None
     data = read_bytes(path / TOKENIZER, TOKENIZER_BYTES)
     named = settings.named
-    with explained(f"{TOKENIZER} of {path.name} cannot be read"):
+    with translate_errors(f"{TOKENIZER} of {path.name} cannot be read"):
         if data is None:
             backend, assumed = _from_pieces(path, settings.legacy) or _converted(path)
             named = {**assumed, **named}
@@ -51,14 +51,18 @@ def open_backend(path: Path, settings: TokenizerSettings) -> tuple[Any, Mapping[
         backend.no_padding()
         if getattr(backend.model, "dropout", None):
             backend.model.dropout = None
-        kept = [n for n in _leaves(backend.normalizer) if parts(n)[0]["type"] not in _FORMS]
+        kept = [
+            n
+            for n in _leaves(backend.normalizer)
+            if component_parts(n)[0]["type"] not in _NORMALIZATION_FORMS
+        ]
         backend.normalizer = tokenizers.normalizers.Sequence(kept) if kept else None
         _add(backend, settings, named, tokenizers.AddedToken)
     return backend, named
 
 
 def _add(
-    backend: Any, settings: TokenizerSettings, named: Mapping[str, str], added_token: Any
+    backend: Any, settings: TokenizerConfig, named: Mapping[str, str], added_token: Any
 ) -> None:
     """Make tokens of their own of what tokenizer_config.json declares, as transformers does."""
     for token in settings.declared:
@@ -83,7 +87,7 @@ def _add(
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Turn whatever the library raises into an InvalidModel of one line, its panics too."""
     try:
         yield
@@ -97,7 +101,7 @@ def explained(what: str) -> Iterator[None]:
         raise InvalidModel(f"{what} ({words}): download the folder again") from None
 
 
-def parts(component: Any) -> list[dict[str, Any]]:
+def component_parts(component: Any) -> list[dict[str, Any]]:
     """What a normalizer, pre-tokenizer or decoder consists of, in order."""
     if component is None:
         return []
@@ -133,7 +137,7 @@ def _from_pieces(path: Path, legacy: bool) -> tuple[Any, dict[str, str]] | None:
 
 def _converted(path: Path) -> tuple[Any, dict[str, str]]:
     """The tokenizer that transformers makes of the folder's other files."""
-    there = [name for name in _OTHERS if (path / name).exists()]
+    there = [name for name in _CONVERTIBLE if (path / name).exists()]
     if not there:
         raise InvalidModel(
             f"{path.name} holds no tokenizer (no {TOKENIZER} and no tokenizer.model): download "

@@ -28,7 +28,7 @@ class DeclaredToken:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenizerSettings:
+class TokenizerConfig:
     """The settings of a folder's tokenizer.
 
     `named` has the pieces of bos_token, eos_token and unk_token; `special` are more pieces that
@@ -49,7 +49,7 @@ class TokenizerSettings:
     template_origin: str | None
 
 
-def read_settings(path: Path) -> TokenizerSettings:
+def read_tokenizer_config(path: Path) -> TokenizerConfig:
     """Read them from the folder at `path`; files that are not there say nothing.
 
     Raises InvalidModel for what is damaged, or asks for code of its own.
@@ -67,7 +67,7 @@ def read_settings(path: Path) -> TokenizerSettings:
     nameless = found[TOKENIZER_CONFIG] is None and not legacy
     part = config_json.text_config(config)
     begins = _ids(generation.get("bos_token_id"), config.get("bos_token_id"))
-    return TokenizerSettings(
+    return TokenizerConfig(
         named={
             name: piece
             for name in _NAMED

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasschat.models.base import ForwardRow
-from glasschat.models.hf.attention import Chunk, Rules, Run
-from glasschat.models.hf.layout import MOST_UNEVEN, SHORTEST_UNEVEN, lay_out, runs
+from glasschat.models.hf.attention import AttentionRules, DecodeGroup, PrefillGroup
+from glasschat.models.hf.packing import MOST_UNEVEN, SHORTEST_UNEVEN, group_decodes, pack_rows
 
 CPU = torch.device("cpu")
 
@@ -28,10 +28,10 @@ def rows(draw: st.DrawFn) -> list[ForwardRow]:
 
 @given(rows())
 def test_every_token_of_every_row_has_its_place(given_rows: list[ForwardRow]) -> None:
-    layout = lay_out(given_rows, CPU)
+    layout = pack_rows(given_rows, CPU)
     tokens = list(
         zip(
-            layout.places.slots.tolist(),
+            layout.slot_mapping.slots.tolist(),
             layout.positions[0].tolist(),
             layout.ids[0].tolist(),
             strict=True,
@@ -46,20 +46,20 @@ def test_every_token_of_every_row_has_its_place(given_rows: list[ForwardRow]) ->
 
 @given(rows())
 def test_groups_tile_the_tokens(given_rows: list[ForwardRow]) -> None:
-    layout = lay_out(given_rows, CPU)
+    layout = pack_rows(given_rows, CPU)
     at = 0
     for group in layout.groups:
         assert group.tokens.start == at
         at = group.tokens.stop
-        slots = layout.places.slots[group.tokens].tolist()
+        slots = layout.slot_mapping.slots[group.tokens].tolist()
         positions = layout.positions[0, group.tokens].tolist()
-        if isinstance(group, Run):
+        if isinstance(group, DecodeGroup):
             assert slots == list(range(group.slot, group.slot + len(group.lengths)))
             assert [length - 1 for length in group.lengths] == positions
             most = max(SHORTEST_UNEVEN, MOST_UNEVEN * min(group.lengths))
             assert max(group.lengths) <= most
         else:
-            assert isinstance(group, Chunk)
+            assert isinstance(group, PrefillGroup)
             assert set(slots) == {group.slot}
             assert positions[0] == group.start
     assert at == layout.ids.shape[1]
@@ -68,7 +68,7 @@ def test_groups_tile_the_tokens(given_rows: list[ForwardRow]) -> None:
 def test_slots_that_are_apart_or_uneven_attend_apart() -> None:
     """One call for all would read idle slots, or read short ones as far as the longest."""
     lengths = {0: 10, 1: 12, 3: 11, 4: 2000, 5: 1500, 6: 9}
-    found = runs([ForwardRow(slot, length, [1], True) for slot, length in lengths.items()])
+    found = group_decodes([ForwardRow(slot, length, [1], True) for slot, length in lengths.items()])
     assert [(run.slot, len(run.lengths)) for run in found] == [(0, 2), (3, 1), (4, 2), (6, 1)]
 
 
@@ -80,11 +80,11 @@ def test_slots_of_several_lengths_in_one_call_equal_each_alone(
     torch.manual_seed(0)
     keys, values = torch.randn(2, 5, 2, 40, 8)
     query = torch.randn(4, 6, 8)
-    rules = Rules(0.3, window, softcap)
+    rules = AttentionRules(0.3, window, softcap)
     lengths = [3, 40, 1, 21]
-    together = Run(slice(0, 4), 1, lengths).attend(query, keys, values, rules)
+    together = DecodeGroup(slice(0, 4), 1, lengths).attend(query, keys, values, rules)
     for row, length in enumerate(lengths):
-        alone = Run(slice(0, 1), 1 + row, [length]).attend(
+        alone = DecodeGroup(slice(0, 1), 1 + row, [length]).attend(
             query[row : row + 1], keys, values, rules
         )
         assert torch.allclose(together[row], alone[0], atol=1e-6)

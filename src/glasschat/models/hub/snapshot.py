@@ -12,14 +12,14 @@ from glasschat.models.hf.bounded_json import INDEX_BYTES, read_object
 from glasschat.models.hub.download import download, part_of
 from glasschat.models.hub.errors import check_room
 from glasschat.models.hub.files import (
+    DECISIVE,
     INDEX,
     SINGLE,
-    TELLING,
     HubFile,
-    gguf_of,
-    settings_of,
-    shards_in,
-    weights_of,
+    config_files,
+    gguf_files,
+    likely_shards,
+    weight_files,
 )
 from glasschat.models.hub.reference import Reference
 
@@ -39,7 +39,7 @@ def in_cache(reference: Reference, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-class Fetching:
+class SnapshotDownload:
     """One call of `fetch` that needs the network."""
 
     def __init__(self, reference: Reference, progress: Progress) -> None:
@@ -59,14 +59,14 @@ class Fetching:
         files = self._list()
         reference = self._reference
         if reference.file:
-            wanted = gguf_of(files, reference.file, reference.repo)
+            wanted = gguf_files(files, reference.file, reference.repo)
             found = self._fetch_all(wanted, wanted)[0]
         else:
-            small = settings_of(files, reference.repo)
-            likely = weights_of(files, shards_in(files), reference.repo)
+            small = config_files(files, reference.repo)
+            likely = weight_files(files, likely_shards(files), reference.repo)
             folder = self._fetch_all(small, [*small, *likely])[0].parent
-            weights = weights_of(files, self._shards(folder, files), reference.repo)
-            for name in TELLING:
+            weights = weight_files(files, self._shards(folder, files), reference.repo)
+            for name in DECISIVE:
                 if name not in files:
                     self._note_absence(name)
             wanted = [*small, *weights]

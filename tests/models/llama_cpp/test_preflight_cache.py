@@ -11,7 +11,7 @@ from glasschat.config import ModelOptions
 from glasschat.errors import InvalidModel
 from glasschat.models.gguf.files import read_model
 from glasschat.models.llama_cpp import preflight
-from glasschat.models.llama_cpp.preflight import Trial
+from glasschat.models.llama_cpp.preflight import PreflightResult
 from glasschat.models.load import open_tokenizer, plan_model
 from tests.doctor.breaking import altered, number
 from tests.support import ggufs
@@ -24,11 +24,11 @@ def tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Trials:
     """Which files were tried, and whether whole; nothing is remembered yet."""
     trials: Trials = []
 
-    def record(path: Path, *, weights: bool) -> Trial:
+    def record(path: Path, *, weights: bool) -> PreflightResult:
         trials.append((path.name, weights))
-        return Trial()
+        return PreflightResult()
 
-    monkeypatch.setattr(preflight, "try_gguf", record)
+    monkeypatch.setattr(preflight, "open_in_subprocess", record)
     monkeypatch.setenv("GLASSCHAT_CACHE", str(tmp_path / "cache"))
     return trials
 

@@ -24,7 +24,7 @@ class PromptMaker(Protocol):
         """How many ids a message's content has."""
 
 
-class TurnSize(NamedTuple):
+class TurnTokens(NamedTuple):
     """The tokens of a turn as the last of a prompt, and as one that others follow.
 
     The last has no header of its own, which is in the frame, and no reply but one that goes on.
@@ -34,7 +34,7 @@ class TurnSize(NamedTuple):
     followed: int
 
 
-class PromptSizes:
+class PromptTokenCounts:
     """Adds up what the template writes around turns, learnt from three small prompts.
 
     Exact for a template that writes the same around every turn and trims nothing that is there;
@@ -50,13 +50,13 @@ class PromptSizes:
             return self._opening
         return self._system_opening + self._maker.content_tokens(system)
 
-    def turn(self, messages: Sequence[ChatMessage], *, followed: bool) -> TurnSize:
+    def turn(self, messages: Sequence[ChatMessage], *, followed: bool) -> TurnTokens:
         """The size of a question with what came after it.
 
         Where it is `followed` by others, it was once the last without a reply.
         """
         sizes = [self._maker.content_tokens(message) for message in messages]
-        return TurnSize(sizes[0] if followed else sum(sizes), sum(sizes) + self._exchange)
+        return TurnTokens(sizes[0] if followed else sum(sizes), sum(sizes) + self._exchange)
 
     @cached_property
     def _opening(self) -> int:

@@ -6,8 +6,8 @@ import pytest
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from glasschat.errors import InvalidModel
-from glasschat.models.hf import support
-from glasschat.models.hf.support import TESTED, check_supported, is_tested
+from glasschat.models.hf import families
+from glasschat.models.hf.families import TESTED, check_supported, is_tested
 
 LLAMA = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
 
@@ -66,5 +66,5 @@ def test_names_are_those_of_transformers() -> None:
     """A family that is written otherwise here than there would be refused or promised in vain."""
     known = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
     assert known >= TESTED
-    assert not TESTED & set(support._REFUSED)
-    assert known >= set(support._REFUSED)
+    assert not TESTED & set(families._REFUSED)
+    assert known >= set(families._REFUSED)

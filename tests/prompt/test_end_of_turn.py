@@ -4,7 +4,7 @@ import pytest
 
 from glasschat.models.base import Tokenizer
 from glasschat.models.scripted import END, ScriptedTokenizer
-from glasschat.prompt import ChatMessage, ChatTemplate, turn_end, with_turn_end
+from glasschat.prompt import ChatMessage, ChatTemplate, find_turn_end, with_turn_end
 from tests.prompt.families import Family
 
 ENDS = {
@@ -22,11 +22,11 @@ class Forgetful(ScriptedTokenizer):
 
 def end_of(source: str) -> int | None:
     tokenizer = ScriptedTokenizer()
-    return turn_end(tokenizer, ChatTemplate(tokenizer, source))
+    return find_turn_end(tokenizer, ChatTemplate(tokenizer, source))
 
 
 def test_every_family_ends_with_its_own_token(family: Family) -> None:
-    found = turn_end(family.tokenizer, family.template)
+    found = find_turn_end(family.tokenizer, family.template)
     assert found is not None
     assert family.tokenizer.token_bytes(found) == ENDS[family.name]
 

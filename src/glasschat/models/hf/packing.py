@@ -6,8 +6,8 @@ from typing import Any
 
 from glasschat.errors import ReplyFailed
 from glasschat.models.base import ForwardRow
-from glasschat.models.hf.attention import Chunk, Group, Run
-from glasschat.models.hf.cache import Places
+from glasschat.models.hf.attention import AttentionGroup, DecodeGroup, PrefillGroup
+from glasschat.models.hf.cache import SlotMapping
 from glasschat.models.hf.library import torch
 
 # Slots that decode in one call all read as far as the longest; beyond this factor two calls read
@@ -17,7 +17,7 @@ SHORTEST_UNEVEN = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PackedBatch:
     """The tokens of all rows, one row after the other.
 
     `ids` and `positions` are int64 [1, tokens]; `wanted` has the index of the last token of each
@@ -26,19 +26,19 @@ class Layout:
 
     ids: torch.Tensor
     positions: torch.Tensor
-    places: Places
-    groups: Sequence[Group]
+    slot_mapping: SlotMapping
+    groups: Sequence[AttentionGroup]
     wanted: torch.Tensor
 
 
-def lay_out(rows: Sequence[ForwardRow], device: Any) -> Layout:
+def pack_rows(rows: Sequence[ForwardRow], device: Any) -> PackedBatch:
     """Lay the rows out: those of one token by their slots first, then the longer ones."""
     order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ids) > 1, rows[i].slot))
     ids: list[int] = []
     positions: list[int] = []
     slots: list[int] = []
     last = [0] * len(rows)
-    groups: list[Group] = []
+    groups: list[AttentionGroup] = []
     single: list[ForwardRow] = []
     for index in order:
         row = rows[index]
@@ -46,7 +46,7 @@ def lay_out(rows: Sequence[ForwardRow], device: Any) -> Layout:
             single.append(row)
         else:
             tokens = slice(len(ids), len(ids) + len(row.ids))
-            groups.append(Chunk(tokens, row.slot, row.start))
+            groups.append(PrefillGroup(tokens, row.slot, row.start))
         ids.extend(row.ids)
         positions.extend(range(row.start, row.start + len(row.ids)))
         slots.extend([row.slot] * len(row.ids))
@@ -54,16 +54,16 @@ def lay_out(rows: Sequence[ForwardRow], device: Any) -> Layout:
     wanted = [last[index] for index, row in enumerate(rows) if row.wants_logits]
     # One transfer to the device for all that is of one length.
     table = torch.tensor([ids, positions, slots], dtype=torch.int64).to(device)
-    return Layout(
+    return PackedBatch(
         ids=table[0:1],
         positions=table[1:2],
-        places=Places(table[2], table[1], (max(slots) + 1, max(positions) + 1)),
-        groups=[*runs(single), *groups],
+        slot_mapping=SlotMapping(table[2], table[1], (max(slots) + 1, max(positions) + 1)),
+        groups=[*group_decodes(single), *groups],
         wanted=torch.tensor(wanted, dtype=torch.int64).to(device),
     )
 
 
-def runs(rows: Sequence[ForwardRow]) -> list[Run]:
+def group_decodes(rows: Sequence[ForwardRow]) -> list[DecodeGroup]:
     """Rows of one token, ordered by slot, in as few runs of neighbouring slots as is quick."""
     found: list[list[ForwardRow]] = []
     for row in rows:
@@ -75,7 +75,7 @@ def runs(rows: Sequence[ForwardRow]) -> list[Run]:
     result = []
     for run in found:
         lengths = [row.start + 1 for row in run]
-        result.append(Run(slice(at, at + len(run)), run[0].slot, lengths))
+        result.append(DecodeGroup(slice(at, at + len(run)), run[0].slot, lengths))
         at += len(run)
     return result
 

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from glasschat.models.threads import ThreadTuner
+from glasschat.models.thread_tuner import ThreadTuner
 
 
 def quiet(threads: int) -> float:
@@ -21,7 +21,7 @@ def run(tuner: ThreadTuner, cost: Callable[[int], float], steps: int, seed: int 
     total = 0.0
     for _ in range(steps):
         seconds = cost(tuner.choose(1)) * chance.uniform(0.95, 1.15)
-        tuner.measured(1, seconds)
+        tuner.record_step(1, seconds)
         total += seconds
     return total
 
