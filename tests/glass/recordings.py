@@ -136,6 +136,8 @@ SETTINGS = st.fixed_dictionaries(
         "min_p": st.sampled_from([0.0, 0.05, 0.5, 1.0]),
         "typical_p": st.sampled_from([1.0, 0.3, 0.9]),
         "top_n_sigma": st.sampled_from([0.0, 0.5, 1.0, 3.0]),
+        "xtc_probability": st.sampled_from([0.0, 0.5, 1.0]),
+        "xtc_threshold": st.sampled_from([0.001, 0.02, 0.1, 0.3, 0.6]),
         "repetition_penalty": st.sampled_from([1.0, 1.005, 1.3, 0.7]),
         "presence_penalty": st.sampled_from([0.0, 1.0, -0.5]),
         "frequency_penalty": st.sampled_from([0.0, 0.5, -0.3]),

@@ -86,6 +86,7 @@ def test_a_knob_is_told_with_its_name_and_value(name: str) -> None:
         "min_p": 0.4,
         "typical_p": 0.4,
         "top_n_sigma": 0.5,
+        "xtc_probability": 1.0,
     }
     off = {key: value for key, value in NEUTRAL.items() if key not in ("do_sample", "stages")}
     params = SamplingParams(**(off | {"seed": 1, name: strong[name]}))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasschat.sampling.top_n_sigma import apply_top_n_sigma
-from tests.sampling.rows import Row, rows
+from glasschat.sampling.xtc import apply_xtc
+from tests.sampling.rows import Row, rows, softmax
 
 llama_cpp = pytest.importorskip("llama_cpp")
 
@@ -41,3 +42,16 @@ def test_top_n_sigma(row: Row, n: float) -> None:
     least = present.max() - n * present.std()
     near = np.abs(row - least) < ROUNDING * (1 + np.abs(present).max())
     assert np.array_equal(ours[~near], theirs[~near])
+
+
+@given(rows(2500), st.sampled_from([0.0005, 0.01, 0.05, 0.1, 0.3, 0.5]))
+def test_xtc(row: Row, threshold: float) -> None:
+    theirs = apply_theirs(llama_cpp.llama_sampler_init_xtc(1.0, threshold, 0, 1), row)
+    ours = apply_xtc(row, threshold)
+    shares = softmax(row)
+    if np.any(np.abs(shares - threshold) < ROUNDING * threshold):
+        return
+    # Of equals it is theirs to choose which one stays.
+    assert np.array_equal(np.sort(ours), np.sort(theirs))
+    least = row[shares >= threshold].min() if np.any(shares >= threshold) else np.inf
+    assert np.array_equal(ours[row != least], theirs[row != least])

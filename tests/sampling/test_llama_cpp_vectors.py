@@ -29,3 +29,10 @@ def run(settings: dict[str, Any], before: list[float], ids: tuple[int, ...] = ()
 def test_top_n_sigma(vector: dict[str, Any]) -> None:
     found = run({"top_n_sigma": vector["n"]}, vector["before"])
     np.testing.assert_allclose(found, vector["after"], atol=1e-5)
+
+
+@pytest.mark.parametrize("vector", VECTORS["xtc"], ids=str)
+def test_xtc(vector: dict[str, Any]) -> None:
+    # Theirs are the probabilities before the cut, and are divided by their sum here.
+    settings = {"xtc_probability": 1.0, "xtc_threshold": vector["threshold"]}
+    np.testing.assert_allclose(run(settings, vector["before"]), vector["after"], atol=1e-5)

@@ -11,15 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.glass.candidates import CandidateSet, Mask
+from glasschat.glass.candidates import CandidateSet, Counts, Mask
 from glasschat.glass.tail_bounds import Wide
 from glasschat.sampling import MinP, TopK, TopP, TypicalP
 from glasschat.sampling.top_n_sigma import TopNSigma
+from glasschat.sampling.xtc import XTC
 
 WorstFirstCut = TopK | TopP | MinP | TopNSigma
 """The cuts that remove no token that scores higher than one that they leave."""
 
-Cut = WorstFirstCut | TypicalP
+Cut = WorstFirstCut | TypicalP | XTC
 
 # Closer than this the sampler itself may compare the other way round; many times what sums of
 # float32 differ by.
@@ -52,6 +53,9 @@ def apply_cut(
     `recorded` is what the sampler itself recorded of it, `second_draws` (float64 [n]) the second
     number of each place, for a cut that is left to chance.
     """
+    if isinstance(stage, XTC):
+        acts = second_draws <= stage.probability
+        return _xtc(candidates, stage.threshold, acts, recorded)
     if recorded is not None:
         if isinstance(stage, TypicalP):
             return _recorded_typical_p(candidates, recorded)
@@ -177,6 +181,46 @@ def _top_n_sigma(candidates: CandidateSet, n: float) -> CandidateSet:
     return candidates.after_cut(
         np.where(known, kept | doubtful, remaining), uncertain, candidates.tail.after_cut(nothing)
     )
+
+
+def _xtc(
+    candidates: CandidateSet, threshold: float, acts: Mask, recorded: RecordedStage | None
+) -> CandidateSet:
+    """Remove all that reach `threshold` but the least likely of them, in the rows where it `acts`.
+
+    How many go is counted from the shares, or where it is recorded from the best one behind it.
+    """
+    remaining = candidates.scores > -np.inf
+    least, most = _count_reaching(candidates, threshold)
+    fewest, greatest = np.maximum(least - 1, 0), np.maximum(most - 1, 0)
+    if recorded is not None:
+        is_best = (candidates.ids == recorded.best[:, None]) & remaining
+        listed = is_best.any(axis=1)
+        fewest = np.where(listed, np.argmax(is_best, axis=1), fewest)
+        greatest = np.where(listed, fewest, greatest)
+    places = np.arange(candidates.scores.shape[1])
+    # Those that may go have to be the best of all for certain.
+    ordered = np.all(candidates.above_tail | (places > greatest[:, None]), axis=1)
+    known = (candidates.certain & ordered & (most < candidates.possible_count))[:, None]
+    if recorded is not None:
+        known = (candidates.certain & ordered & listed)[:, None]
+    possible = np.where(known, places >= fewest[:, None], True) & remaining
+    certain_left = known & (places >= greatest[:, None]) & remaining
+    rows = acts[:, None]
+    return candidates.after_cut(
+        np.where(rows, possible, remaining),
+        rows & ~certain_left & remaining,
+        candidates.tail.after_cut(candidates.tail.count, ~acts | known[:, 0]),
+    )
+
+
+def _count_reaching(candidates: CandidateSet, threshold: float) -> tuple[Counts, Counts]:
+    """Return how many listed candidates have a share of `threshold` at least and at most, [n]."""
+    low, high = (np.maximum(total, 1e-300)[:, None] for total in candidates.total_bounds)
+    remaining = candidates.scores > -np.inf
+    least = remaining & (candidates.weights / high >= threshold * (1 + _TOLERANCE))
+    most = remaining & (candidates.weights / low >= threshold * (1 - _TOLERANCE))
+    return np.count_nonzero(least, axis=1), np.count_nonzero(most, axis=1)
 
 
 def _typical_p(candidates: CandidateSet, mass: float) -> CandidateSet:

@@ -33,6 +33,7 @@ from glasschat.sampling.stages import Stage
 from glasschat.sampling.top_n_sigma import TopNSigma
 from glasschat.sampling.typical import TypicalP
 from glasschat.sampling.warpers import MinP, Temperature, TopK, TopP
+from glasschat.sampling.xtc import HIGHEST_THRESHOLD, XTC
 
 _MOST = 2**31 - 1
 
@@ -52,6 +53,12 @@ def _build_min_new_tokens(params: "SamplingParams") -> Stage | None:
     if not params.min_new_tokens and not params.ignore_eos:
         return None
     return MinNewTokens(params.min_new_tokens, params.ignore_eos, frozenset(params.stop_token_ids))
+
+
+def _build_xtc(params: "SamplingParams") -> Stage | None:
+    if not params.xtc_probability or params.xtc_threshold > HIGHEST_THRESHOLD:
+        return None
+    return XTC(params.xtc_probability, params.xtc_threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +145,31 @@ class SamplingParams:
             N_("Top n sigma"),
             N_("Keeps tokens within n standard deviations of the best one's score; 0 is off."),
             0.1,
+        ),
+    )
+    xtc_probability: float = sampling(
+        0.0,
+        "How often the top choices are removed (XTC); 0 is off.",
+        range=(0.0, 1.0),
+        stage=StageSlot("xtc", "warper", 250, _build_xtc, optional=True),
+        wire=wire("glasschat llama-server"),
+        sampler="xtc",
+        widget=(
+            N_("XTC probability"),
+            N_("How often the top choices are removed; 0 is off."),
+            0.05,
+        ),
+    )
+    xtc_threshold: float = sampling(
+        0.1,
+        "With XTC: tokens this likely are removed, but the least likely of them.",
+        range=(0.0, 1.0),
+        part_of="xtc_probability",
+        wire=wire("glasschat llama-server"),
+        widget=(
+            N_("XTC threshold"),
+            N_("Tokens this likely are removed, but the least likely of them; above 0.5 is off."),
+            0.01,
         ),
     )
     repetition_penalty: float = sampling(

@@ -121,6 +121,14 @@ LESSONS = {
         N_("keep smallest |−log pᵢ − H|  until  Σ pᵢ ≥ p"),
         "Meister et al. 2022, arXiv:2202.00666",
     ),
+    "xtc": Lesson(
+        N_(
+            "Now and then, as a second random number decides, removes the likeliest candidates and "
+            "leaves the least likely of those that still pass its threshold: less of a cliché."
+        ),
+        N_("with chance q: remove every pᵢ ≥ t but the smallest"),
+        N_("P. E. Weidmann 2024, text-generation-webui #6335"),
+    ),
     "softmax": Lesson(
         N_(
             "What is left becomes probabilities that sum to 1, laid end to end from 0 to 1. "
