@@ -3,9 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from glasschat.chat.exchange.plain import list_of, mapping_of, parsed, text_of, whole_of
+from pydantic import AfterValidator, BeforeValidator
+
+from glasschat.chat.exchange.field_types import Text, Whole
+from glasschat.chat.exchange.file_model import FileModel, at_most, check_object, validate
+from glasschat.chat.exchange.json_import import check_version
+from glasschat.chat.exchange.json_input import parse_json
 from glasschat.chat.exchange.report import Skipped, Skips
 from glasschat.chat.params_json import params_from_json, some_params_as_json
 from glasschat.chat.presets import LIMIT_FIELDS, RESERVED, SAMPLING_FIELDS, Preset
@@ -32,23 +37,34 @@ def presets_as_file(presets: Iterable[Preset]) -> str:
     return json.dumps(plain, ensure_ascii=False, indent=1) + "\n"
 
 
+class PresetsFile(FileModel):
+    """A file of presets, none of them looked at yet."""
+
+    version: Annotated[int, Whole(2**31), AfterValidator(check_version)]
+    presets: Annotated[list[Any], at_most(MOST_PRESETS)]
+
+
+class PresetEntry(FileModel):
+    """A preset. Its settings are checked by `Preset` itself, which has their ranges."""
+
+    label = "a preset"
+
+    name: Annotated[str, Text()]
+    settings: Annotated[dict[Any, Any], BeforeValidator(lambda v: check_object(v, "settings"))]
+
+
 def presets_from_file(data: bytes) -> ImportedPresets:
-    """The presets of such a file; one that is malformed is left out and reported.
+    """Return the presets of such a file; one that is malformed is left out and reported.
 
     So is a setting that this version does not know. Raises InvalidImport for any other file.
     """
-    plain = parsed(data, MOST_BYTES)
+    plain = parse_json(data, MOST_BYTES)
     if not isinstance(plain, Mapping) or plain.get("format") != FORMAT:
         raise InvalidImport("the file holds no presets: choose one that was downloaded here")
-    version = whole_of(plain, "version", 2**31)
-    if version > VERSION:
-        raise InvalidImport(
-            f"the file is of version {version} and this glasschat reads up to {VERSION}: update it"
-        )
     skips, found = Skips(), dict[str, Preset]()
-    for number, item in enumerate(list_of(plain.get("presets"), "presets", MOST_PRESETS), 1):
+    for number, item in enumerate(validate(PresetsFile, plain).presets, 1):
         try:
-            preset = _read(mapping_of(item, "a preset"), skips)
+            preset = _read_preset(validate(PresetEntry, item), skips)
             if preset.name in found:
                 raise InvalidImport("there is another of that name before it in the file")
             found[preset.name] = preset
@@ -72,12 +88,10 @@ def preset_from_json(name: str, plain: Mapping[str, Any]) -> Preset:
     return Preset(name, {setting: getattr(params, setting) for setting in known})
 
 
-def _read(plain: Mapping[str, Any], skips: Skips) -> Preset:
-    name = text_of(plain, "name")
-    settings = mapping_of(plain.get("settings"), "settings")
-    preset = preset_from_json(name, settings)
+def _read_preset(entry: PresetEntry, skips: Skips) -> Preset:
+    preset = preset_from_json(entry.name, entry.settings)
     if preset.name.casefold() in RESERVED:
         raise InvalidImport("a preset that is built in has that name: give it another")
-    for unknown in settings.keys() - {*SAMPLING_FIELDS, *LIMIT_FIELDS}:
+    for unknown in entry.settings.keys() - {*SAMPLING_FIELDS, *LIMIT_FIELDS}:
         skips.note(preset.name, f"{unknown[:80]!r} is no setting of a preset")
     return preset

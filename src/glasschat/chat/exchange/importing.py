@@ -5,12 +5,13 @@ from io import BytesIO
 from typing import Any
 
 from glasschat.chat.exchange.chatgpt import from_chatgpt, is_chatgpt
-from glasschat.chat.exchange.from_trace import from_trace
-from glasschat.chat.exchange.messages import from_messages, is_messages
-from glasschat.chat.exchange.own_format import FORMAT, from_json
-from glasschat.chat.exchange.plain import MOST_BYTES, parsed
+from glasschat.chat.exchange.json_export import FORMAT
+from glasschat.chat.exchange.json_import import from_json
+from glasschat.chat.exchange.json_input import MOST_BYTES, parse_json
+from glasschat.chat.exchange.message_lists import from_messages, is_messages
 from glasschat.chat.exchange.report import Imported
 from glasschat.chat.exchange.trace_file import FORMAT as TRACE
+from glasschat.chat.exchange.trace_import import from_trace
 from glasschat.chat.exchange.trace_reading import lines_of, read_trace
 from glasschat.chat.node import now_ms
 from glasschat.errors import InvalidImport
@@ -24,7 +25,7 @@ def import_file(data: bytes, *, now: int | None = None, most_bytes: int = MOST_B
     Raises InvalidImport for a file that is none of these.
     """
     now = now_ms() if now is None else now
-    plain = parsed(data, most_bytes)
+    plain = parse_json(data, most_bytes)
     if isinstance(plain, list) and plain and _is_trace(plain[0]):
         return from_trace(read_trace(lines_of(BytesIO(data))), now)
     if isinstance(plain, Mapping) and plain.get("format") == FORMAT:

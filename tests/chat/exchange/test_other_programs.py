@@ -191,3 +191,10 @@ def test_a_page_to_read() -> None:
         "# A title\n\n*1970-01-02 00:00 UTC*\n\n> **System prompt**\n>\n> be brief\n> and kind\n\n"
         "## You\n\nwhy?\n\n## Assistant (SmolLM2, cut at its length)\n\n# because\n"
     )
+
+
+def test_a_parent_that_is_no_node_of_chatgpt_stops_nothing() -> None:
+    found = imported(
+        [{"mapping": {"root": 7, "q": {**node("q", "root", "user", "why?"), "children": None}}}]
+    )
+    assert path(found.conversations[0].tree) == [("user", "why?")]

@@ -1,9 +1,11 @@
 """Lists of messages as OpenAI's API has them: one, several, or one a line."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from glasschat.chat.exchange.plain import LONGEST_TEXT, MOST_TURNS, mended
+from glasschat.chat.exchange.field_types import LONGEST_TEXT
+from glasschat.chat.exchange.file_model import MOST_TURNS, FileModel
+from glasschat.chat.exchange.lenient import LENIENT, MendedText, mend_surrogates
 from glasschat.chat.exchange.report import Imported, Skips
 from glasschat.chat.node import Node, TurnRole, new_id
 from glasschat.chat.saved import SavedConversation
@@ -13,8 +15,30 @@ FORMAT = "a list of messages"
 SYSTEM_ROLES = ("system", "developer")
 
 
+class ListedMessage(FileModel):
+    """A message of OpenAI's API."""
+
+    role: Any
+    content: Any
+
+
+class ContentPart(FileModel):
+    """A part of a content; only one of the type `text` has a text."""
+
+    text: Any
+    type: Any
+    content_type: Any
+
+
+class MessageList(FileModel):
+    """One conversation. `messages` is the list, null where there is none."""
+
+    title: MendedText
+    messages: Annotated[list[Any] | None, LENIENT]
+
+
 def is_messages(value: Any) -> bool:
-    """Whether it is one such list."""
+    """Return whether it is one such list; its first messages are enough to tell."""
     return (
         isinstance(value, list)
         and bool(value)
@@ -23,32 +47,38 @@ def is_messages(value: Any) -> bool:
 
 
 def from_messages(lists: list[Any], now: int) -> Imported:
-    """A conversation for each list; each entry is a list, or an object with `messages`."""
+    """Return a conversation for each list.
+
+    Each entry is a list, or an object with `messages`. `now` is when they began, in milliseconds
+    since 1970.
+    """
     skips, found = Skips(), []
     for number, entry in enumerate(lists, 1):
         named = entry if isinstance(entry, Mapping) else {"messages": entry}
-        title, messages = named.get("title"), named.get("messages")
         where = f"conversation {number}"
-        if not isinstance(messages, list) or not is_messages(messages):
+        conversation = MessageList.model_validate(named)
+        if not is_messages(conversation.messages):
             skips.note(where, "it is no list of messages with roles")
             continue
-        conversation = _conversation(messages, title, where, now, skips)
-        if conversation is not None:
-            found.append(conversation)
+        saved = _read_conversation(conversation, where, now, skips)
+        if saved is not None:
+            found.append(saved)
     return Imported(FORMAT, tuple(found), skips.found())
 
 
-def _conversation(
-    messages: list[Any], title: Any, where: str, now: int, skips: Skips
+def _read_conversation(
+    conversation: MessageList, where: str, now: int, skips: Skips
 ) -> SavedConversation | None:
     system: list[str] = []
     turns: list[tuple[TurnRole, str]] = []
-    for message in messages[:MOST_TURNS]:
-        role = message.get("role") if isinstance(message, Mapping) else None
+    messages = conversation.messages or []
+    for plain in messages[:MOST_TURNS]:
+        message = ListedMessage.model_validate(plain if isinstance(plain, Mapping) else {})
+        role = message.role
         if role not in (*SYSTEM_ROLES, "user", "assistant"):
             skips.note(where, f"a message of the role {str(role)[:40]!r}")
             continue
-        text = content_text(message.get("content"), where, skips)
+        text = content_text(message.content, where, skips)
         if not text.strip():
             skips.note(where, f"an empty {role} message")
         elif role in SYSTEM_ROLES:
@@ -72,9 +102,9 @@ def _conversation(
     for role, text in turns:
         parent = nodes[-1].id if nodes else None
         nodes.append(Node(new_id(), parent, role, text, created=now))
-    given = mended(title) if isinstance(title, str) else ""
+    title = conversation.title
     return SavedConversation(
-        title=titled([given, turns[0][1]], most=200 if given.strip() else 60),
+        title=titled([title, turns[0][1]], most=200 if title.strip() else 60),
         created=now,
         updated=now,
         system="\n\n".join(system)[:LONGEST_TEXT],
@@ -83,15 +113,15 @@ def _conversation(
 
 
 def content_text(content: Any, where: str, skips: Skips) -> str:
-    """The text of a content, which is one, or a list of parts of which some are no text."""
+    """Return the text of a content: a text, or a list of parts of which some are no text."""
     pieces = []
-    for part in content if isinstance(content, list) else [content]:
-        text = part.get("text") if isinstance(part, Mapping) else part
+    for plain in content if isinstance(content, list) else [content]:
+        part = ContentPart.model_validate(plain if isinstance(plain, Mapping) else {})
+        text = part.text if isinstance(plain, Mapping) else plain
         if isinstance(text, str):
-            pieces.append(mended(text))
-        elif part is not None:
-            named = part if isinstance(part, Mapping) else {}
-            kind = named.get("type") or named.get("content_type") or type(part).__name__
+            pieces.append(mend_surrogates(text))
+        elif plain is not None:
+            kind = part.type or part.content_type or type(plain).__name__
             skips.note(where, f"a part of a message that is no text ({str(kind)[:40]})")
     joined = "\n\n".join(pieces)
     if len(joined) > LONGEST_TEXT:
