@@ -14,7 +14,7 @@ import pytest
 
 from glasschat.chat import Ending, Node, Origin, Run, SavedConversation, Tree
 from glasschat.chat.exchange import import_file, read_trace
-from glasschat.chat.presets import Preset, preset_of
+from glasschat.chat.presets import Preset
 from glasschat.chat.presets_file import presets_from_file
 from glasschat.chat.store import Store, open_store
 from glasschat.engine import Timings, Usage
@@ -97,8 +97,14 @@ SHORT = SavedConversation(
 )
 EMPTY = SavedConversation("empty")
 
+# Settings that are younger than the files are in none of their presets.
+SETTINGS_THEN = (
+    "do_sample", "temperature", "top_p", "top_k", "min_p", "typical_p", "repetition_penalty",
+    "presence_penalty", "frequency_penalty", "no_repeat_ngram_size", "own_stages", "max_length",
+    "max_new_tokens", "min_new_tokens", "stop", "seed",
+)  # fmt: skip
 PRESETS = (
-    preset_of("All of it", replace(PARAMS, logit_bias={}, stop_token_ids=(), ignore_eos=False)),
+    Preset("All of it", {name: getattr(PARAMS, name) for name in SETTINGS_THEN}),
     Preset("海 🌊", {"temperature": 0.3, "stop": ("x",)}),
     Preset("plain", {}),
 )

@@ -14,6 +14,7 @@ import pytest
 from glasschat.chat.exchange import import_file, read_trace
 from glasschat.chat.presets_file import preset_as_json, presets_from_file
 from glasschat.errors import InvalidImport
+from glasschat.sampling import DEFAULT_ORDER
 from tests.chat.exchange.mutations import (
     CHATGPT,
     MESSAGES,
@@ -63,7 +64,21 @@ def test_a_file_spoilt_in_one_place_is_reported_as_before(kind: str) -> None:
         if label not in expected:
             continue  # Of these the earlier version made no report, but an internal error.
         found = report(spoilt, InvalidImport)
-        if found != (expected[label] or expected["unspoilt"]):
+        if not _is_same(found, expected[label] or expected["unspoilt"]):
             differing[label] = (expected[label], found)
     assert differing == {}
     assert len(expected) > 100
+
+
+# A line that lists the stages lists today's; reports are cut, so that its end may be another.
+STAGES_THEN = (
+    "logit_bias, repetition_penalty, presence_penalty, frequency_penalty, no_repeat_ngram_size, "
+    "min_new_tokens, temperature, top_k, top_p, min_p, typical_p"
+)
+
+
+def _is_same(found: str, expected: str) -> bool:
+    if STAGES_THEN not in expected:
+        return found == expected
+    expected = expected.replace(STAGES_THEN, ", ".join(DEFAULT_ORDER))
+    return found[:290] == expected[:290]
