@@ -192,16 +192,19 @@ def test_a_reply_is_led_by_hand(site: Site, page: TestClient) -> None:
         found: dict[str, Any] = response.json()
         return found
 
-    first = steer(action="pause")
-    end = time.monotonic() + 60
-    while first["state"] != "paused" and time.monotonic() < end:
-        # As the page does: an answer waits two seconds at most, and a prompt may take longer.
-        first = answer(page, f"/glass/box/{key}/debugger-state")
+    def until_paused(**asked: Any) -> dict[str, Any]:
+        """As the page does: an answer waits two seconds at most, and a busy machine needs more."""
+        found, end = steer(**asked), time.monotonic() + 60
+        while found["preview"] is None and time.monotonic() < end:
+            found = answer(page, f"/glass/box/{key}/debugger-state")
+        return found
+
+    first = until_paused(action="pause")
     assert first["state"] == "paused"
     other = first["preview"]["candidates"][1]["id"]
-    second = steer(action="force", token=other)
+    second = until_paused(action="force", token=other)
     assert second["preview"]["place"] == 1
-    steer(action="step", count=3)
+    assert until_paused(action="step", count=3)["preview"]["place"] == 4
     tokens = answer(page, f"/glass/box/{key}/tokens")
     assert tokens["count"] == 4
     assert tokens["ids"][0] == other
