@@ -60,7 +60,7 @@ def trace(folder: Path) -> Path:
         patch.chdir(folder)
         patch.setattr(sys, "path", [*sys.path])
         given = [*ETA, "--stage-setting", "eta.epsilon=0.01", "--stage-setting", "eta.keep=2"]
-        told = ["--top-p", "1", "--temperature", "1", "--trace-file", str(path)]
+        told = ["--top-k", "40", "--top-p", "1", "--temperature", "1", "--trace-file", str(path)]
         assert main(["ask", *SHORT, *given, *told, "Name a colour."]) == 0
     return path
 
@@ -91,17 +91,18 @@ def test_the_real_model_writes_with_it_and_the_glass_box_knows_what_it_did(trace
     [asked] = read.params.own_stages
     assert asked.values == {"epsilon": 0.01, "keep": 2}
     assert read.columns.stages[-1] == "eta" and (read.columns.kept[:, -1] < 49_152).all()
-    assert rebuild(read).candidate_sets[-1].unknown.any(), "its class is not among what was read"
+    several = read.columns.kept[:, -1] > 1
+    assert (rebuild(read).final.unknown == several).all(), "its class is not in a file"
     sys.path.append(str(trace.parent))
     read = replace(read, stage_classes=load_stages(["eta"]))
-    place = int(np.argmin(read.columns.kept[:, -1]))
+    # Top-k left listed candidates alone, so the stage runs again and is exact.
+    assert rebuild(read).final.certain.all()
+    place = int(np.argmax(read.columns.kept[:, -1] < read.columns.kept[:, -2]))
     found = waterfall(read, place)
     assert (found.columns[-1].name, found.columns[-1].unavailable) == ("eta", False)
     assert found.columns[-1].kept == read.columns.kept[place, -1] and found.columns[-1].certain
     assert any(c.removed_by == "eta" for c in found.candidates)
-    clear = np.count_nonzero(rebuild(read).final.certain)
-    assert clear >= len(read) // 2, "where few tokens are likely, none is left to guess at"
-    assert "eta" in [knob.setting for knob in setting_effects(read)]
+    assert "eta" in [effect.setting for effect in setting_effects(read)]
 
 
 def test_it_replays_with_the_class_and_not_without(
