@@ -40,7 +40,7 @@ test: $(VENV)/.stamp-test ## format, lint, types, import rules and the tests; st
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow" --cov
 
 # What `make test` leaves out: it does not repeat the rest.
 test-all: $(VENV)/.stamp-test ## the slow tests, other people's programs, and property tests in full; after `make test`
@@ -60,7 +60,7 @@ figures: $(VENV)/.stamp-test ## count the figures of the code that docs/log.md f
 	@$(BIN)/python tools/figures.py $(ARGS)
 
 clean: ## remove the environment and every cache
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find src bench tests tools -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf src/*.egg-info
 

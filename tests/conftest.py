@@ -3,8 +3,10 @@
 import gc
 import importlib.util
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import coverage
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -41,6 +43,35 @@ def pytest_collection_finish() -> None:
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What glasschat remembers of models goes to a folder of this run, for its processes too."""
     os.environ["GLASSCHAT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Pause the measurement of coverage in property tests.
+
+    They run the same lines over and over, and tracing makes them twice as slow.
+    """
+    measured = coverage.Coverage.current()
+    if measured is None or item.get_closest_marker("hypothesis") is None:
+        return (yield)
+    measured.stop()
+    try:
+        return (yield)
+    finally:
+        measured.start()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_each() -> Iterator[None]:
+    """Let models compute with one thread where several processes run the suite.
+
+    Threads that wait for each other on busy cores spin, and take twice the time of one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTEST_XDIST_WORKER" in os.environ:
+            for plans in ("glasschat.models.llama_cpp.load", "glasschat.models.hf.load"):
+                patch.setattr(f"{plans}.usable_cores", lambda: 1)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,10 @@ import pytest
 
 from glasschat.cli import main
 
-# A small context: memory for the largest one takes longer to get than these replies.
-SHORT = ["--max-new-tokens", "12", "--seed", "1", "--context", "512"]
+# A small context: memory for the largest one takes longer to get than these replies. One thread:
+# two wait for each other where another test computes too.
+SMALL = ["--context", "512", "--threads", "1"]
+SHORT = ["--max-new-tokens", "12", "--seed", "1", *SMALL]
 
 
 def glasschat(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -76,7 +78,7 @@ def test_the_same_seed_in_exact_mode_gives_the_same_ids(capsys: pytest.CaptureFi
 def test_a_reply_can_be_repeated_by_the_seed_that_was_drawn(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    reply = ["--max-new-tokens", "12", "--context", "512", "--temperature", "1.5"]
+    reply = ["--max-new-tokens", "12", *SMALL, "--temperature", "1.5"]
     arguments = ["ask", "--json", "--exact", *reply, "Hi"]
     assert main(arguments) == 0
     first = json.loads(capsys.readouterr().out)
@@ -94,7 +96,7 @@ def test_settings_by_their_own_names(capsys: pytest.CaptureFixture[str]) -> None
           "frequency_penalty,no_repeat_ngram_size,min_new_tokens,top_k,top_p,min_p,typical_p"),
         *("--max-new-tokens", "5", "--ignore-eos", "--do-sample", "--stop", "zzz"),
     ]  # fmt: skip
-    assert main(["ask", "--json", "--trace", "--context", "512", *settings, "Hi"]) == 0
+    assert main(["ask", "--json", "--trace", *SMALL, *settings, "Hi"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["usage"]["completion_tokens"] == 5
     assert said["finish_reason"] == "length"
