@@ -79,8 +79,8 @@ def trace(root: Path) -> dict[str, float]:
 
     from glasschat.backends import LocalBackend
     from glasschat.chat import Library
-    from glasschat.chat.own_presets import OwnPresets
     from glasschat.chat.store import open_store
+    from glasschat.chat.user_presets import UserPresets
     from glasschat.models.scripted import scripted_model
     from glasschat.web.site import Site, open_site
 
@@ -88,7 +88,7 @@ def trace(root: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder, backend:
         backend.load()
         library = Library(open_store(Path(folder) / "conversations.db"))
-        open_site(Site(backend, library, OwnPresets(library.store)))
+        open_site(Site(backend, library, UserPresets(library.store)))
         page = AppTest.from_file(str(source / "web" / "page.py"), default_timeout=60).run()
         profile.steps.clear()
         profile.active = True

@@ -48,7 +48,7 @@ def alone() -> Conversation:
 
 def answered(conversation: Conversation) -> Run:
     """Wait for the reply on its way, and what became of it."""
-    generation = conversation.generation
+    generation = conversation.last_reply
     if generation is not None:
         generation.result(10)
     last = conversation.tree.last

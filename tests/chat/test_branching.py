@@ -60,7 +60,7 @@ def ended(conversation: Conversation) -> Node:
     """The reply at the end of the open path, once it has ended."""
     answered(conversation)
     last = conversation.tree.last
-    assert last is not None and not last.growing
+    assert last is not None and not last.in_progress
     return last
 
 
@@ -218,8 +218,8 @@ def test_a_reply_on_its_way_goes_on_beside_its_branch(make_backend: MakeBackend)
     with pytest.raises(ParameterError, match="in this reply, and 9 is not"):
         conversation.branch(backend, source.id, 9, DEFAULTS)
     branched = conversation.branch(backend, source.id, 2, DEFAULTS, token_id=ord("L"))
-    assert len(conversation.growing) == 2
-    assert conversation.generation is branched
+    assert len(conversation.running) == 2
+    assert conversation.last_reply is branched
     gate.release(1000)
     assert ended(conversation).text == "a Long answer"
     assert generation.result(TIMEOUT_S).text == "a long answer"
@@ -315,7 +315,7 @@ def test_settings_are_compared_all_at_once(make_backend: MakeBackend) -> None:
         for count, system in ((4, "be brief"), (6, "be long"), (8, ""))
     ]
     started = conversation.compare(reply.id, [(backend, one) for one in several])
-    assert list(conversation.growing) == [node_id for node_id, _ in started]
+    assert list(conversation.running) == [node_id for node_id, _ in started]
     gate.release(1000)
     for _, generation in started:
         generation.result(TIMEOUT_S)
@@ -349,7 +349,7 @@ def test_what_cannot_be_compared_leaves_nothing_behind(make_backend: MakeBackend
         with pytest.raises(GlasschatError, match=said):
             conversation.compare(reply.id, [(backend, one) for one in wrong])
         assert conversation.saved == before
-        assert not conversation.growing
+        assert not conversation.running
         gate.release(3)
         while backend.stats().running or backend.stats().waiting:
             time.sleep(0.001)
@@ -373,14 +373,14 @@ def test_at_most_four_replies_of_a_chat_are_written_at_once_and_stop_ends_all(
         conversation.branch(backend, reply.id, 3, DEFAULTS)
     with pytest.raises(EngineError, match="at most 4 replies"):
         conversation.compare(reply.id, [(backend, DEFAULTS)] * 2)
-    running = conversation.growing
+    running = conversation.running
     conversation.select(reply.id)
-    assert conversation.generation is None
+    assert conversation.last_reply is None
     conversation.stop()
     gate.release(1000)
     for generation in running.values():
         assert generation.wait_for_end(TIMEOUT_S)
-    assert not conversation.growing
+    assert not conversation.running
     endings = [node.runs[-1].ending for node in conversation.tree.siblings(reply.id)[1:]]
     assert endings == [Ending.CANCELLED] * 4
 

@@ -34,7 +34,7 @@ def test_a_question_is_answered_and_both_are_kept(make_backend: MakeBackend) -> 
     ]
     assert run.ending is Ending.STOP
     assert run.usage.completion_tokens == len("forty-two") + 1
-    assert conversation.generation is None
+    assert conversation.last_reply is None
     assert conversation.saved.title == "how many?"
 
 
@@ -178,9 +178,9 @@ def test_stop_keeps_what_is_there(make_backend: MakeBackend) -> None:
     while len(generation.snapshot().text) < 3:
         assert generation.wait_for_change(version, 10)
         version = generation.snapshot().version
-    whole = conversation.whole.tree.last
+    whole = conversation.live.saved_with_progress.tree.last
     assert whole is not None
-    assert whole.growing
+    assert whole.in_progress
     assert "a long answer".startswith(whole.text)
     assert len(whole.text) >= 3
     conversation.stop()
@@ -225,7 +225,7 @@ def test_a_full_queue_leaves_the_conversation_as_it_was(make_backend: MakeBacken
         except QueueFull:
             refused += 1
             assert other.tree.nodes == ()
-            assert other.generation is None
+            assert other.last_reply is None
     assert refused >= 1
 
 
@@ -243,7 +243,7 @@ def test_no_second_question_while_a_reply_runs(make_backend: MakeBackend) -> Non
     for action in actions:
         with pytest.raises(EngineError, match="stop it or wait"):
             action()
-    assert conversation.generation is running
+    assert conversation.last_reply is running
     assert texts(conversation) == ["go", ""]
 
 

@@ -115,7 +115,7 @@ def wait_until_kept(library: Library, conversation_id: str) -> None:
     while time.monotonic() < deadline:
         assert library.store is not None
         last = library.store.load(ME, conversation_id).tree.last
-        if last is not None and not last.growing:
+        if last is not None and not last.in_progress:
             return
         time.sleep(0.05)
     pytest.fail("the reply was not kept")
@@ -193,9 +193,9 @@ def test_a_slow_store_keeps_nobody_from_looking(tmp_path: Path, make_backend: Ma
     seen: list[object] = []
 
     def look() -> None:
-        while not conversation.growing:
+        while not conversation.running:
             time.sleep(0.01)
-        (generation,) = conversation.growing.values()
+        (generation,) = conversation.running.values()
         seen.append(library.reply(generation.id))
         seen.append(library.page(ME, 10).items[0].id)
         seen.append(library.find(ME, conversation.id))
@@ -243,9 +243,9 @@ def test_by_choice_a_reply_stops_when_its_last_watcher_leaves(make_backend: Make
     for conversation, settings in ((left, LEAVING), (watched, LEAVING), (lasting, DEFAULTS)):
         conversation.ask(backend, "go", settings)
     now = time.monotonic()
-    left.watched_at = lasting.watched_at = now - 4.5
-    watched.watched_at = now - 100
-    watched.watched()
+    left.live.watched_at = lasting.live.watched_at = now - 4.5
+    watched.live.watched_at = now - 100
+    watched.live.mark_watched()
     library.look_after()
     gate.release(1000)
     assert answered(left).ending is Ending.CANCELLED
@@ -258,7 +258,7 @@ def test_a_reload_within_the_grace_loses_nothing(make_backend: MakeBackend) -> N
     library = Library(grace_s=4)
     conversation = library.new(ME)
     conversation.ask(make_backend(gate=gate), "go", LEAVING)
-    conversation.watched_at -= 3.5
+    conversation.live.watched_at -= 3.5
     library.look_after()
     gate.release(1000)
     assert answered(conversation).ending is Ending.STOP
@@ -281,7 +281,7 @@ def test_the_least_recently_watched_is_forgotten_first() -> None:
     library = Library(most=3)
     first, second, third = (library.new(ME) for _ in range(3))
     for age, conversation in ((30, second), (20, first), (10, third)):
-        conversation.watched_at -= age
+        conversation.live.watched_at -= age
     fourth = library.new(ME)
     assert library.find(ME, second.id) is None
     for kept in (first, third, fourth):
@@ -295,7 +295,7 @@ def test_a_conversation_with_a_reply_on_its_way_is_never_forgotten(
     library = Library(most=1)
     busy = library.new(ME)
     busy.ask(make_backend(gate=gate), "go", DEFAULTS)
-    busy.watched_at -= 100
+    busy.live.watched_at -= 100
     library.new(ME)
     library.new(ME)
     assert library.find(ME, busy.id) is busy

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import (
     CREATIVE,
     DEFAULTS,
@@ -20,6 +19,7 @@ from glasschat.chat.presets import (
     preset_of,
 )
 from glasschat.chat.presets_file import MOST_PRESETS
+from glasschat.chat.user_presets import UserPresets
 from glasschat.errors import ParameterError
 from glasschat.sampling import CustomStage, SamplingParams
 
@@ -131,20 +131,20 @@ def test_what_no_preset_can_be(name: str, values: dict[str, Any], said: str) -> 
 
 
 def test_without_a_store_they_last_as_long_as_the_process() -> None:
-    own = OwnPresets()
+    own = UserPresets()
     own.save("me", Preset("b", {"top_k": 1}))
     own.save("me", Preset("a  calm \n one", {}))
     own.save("me", Preset("b", {"top_k": 2}))
-    assert [(p.name, p.value("top_k")) for p in own.of("me")] == [("a calm one", 0), ("b", 2)]
-    assert own.of("you") == ()
+    assert [(p.name, p.value("top_k")) for p in own.presets("me")] == [("a calm one", 0), ("b", 2)]
+    assert own.presets("you") == ()
     own.delete("you", "b")
     own.delete("me", "b")
     own.delete("me", "b")
-    assert [p.name for p in own.of("me")] == ["a calm one"]
+    assert [p.name for p in own.presets("me")] == ["a calm one"]
 
 
 def test_one_from_elsewhere_takes_no_place_of_another() -> None:
-    own = OwnPresets()
+    own = UserPresets()
     first, other = Preset("calm", {"top_k": 3}), Preset("calm", {"top_k": 4})
     assert [own.add("me", p).name for p in (first, other, other, first)] == [
         "calm",
@@ -152,7 +152,7 @@ def test_one_from_elsewhere_takes_no_place_of_another() -> None:
         "calm 2",
         "calm",
     ]
-    assert [p.value("top_k") for p in own.of("me")] == [3, 4]
+    assert [p.value("top_k") for p in own.presets("me")] == [3, 4]
     long = "n" * 60
     assert own.add("me", Preset(long, {})).name == long
     assert own.add("me", Preset(long, {"top_k": 1})).name == "n" * 55 + " 2"
@@ -161,11 +161,11 @@ def test_one_from_elsewhere_takes_no_place_of_another() -> None:
 @pytest.mark.parametrize("name", sorted(RESERVED))
 def test_a_built_in_name_stays_theirs(name: str) -> None:
     with pytest.raises(ParameterError, match="built-in"):
-        OwnPresets().save("me", Preset(name.title(), {}))
+        UserPresets().save("me", Preset(name.title(), {}))
 
 
 def test_there_is_an_end_of_them() -> None:
-    own = OwnPresets()
+    own = UserPresets()
     for number in range(MOST_PRESETS):
         own.save("me", Preset(f"p{number}", {}))
     own.save("me", Preset("p7", {"top_k": 7}))

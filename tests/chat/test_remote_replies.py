@@ -60,7 +60,7 @@ def library(store: Store) -> Iterator[Library]:
 
 
 def ended(conversation: Conversation) -> None:
-    reply = conversation.generation
+    reply = conversation.last_reply
     assert reply is None or reply.wait_for_end(TIMEOUT_S)
 
 
@@ -87,7 +87,7 @@ def test_a_reply_is_kept_as_text_with_what_was_told_of_it(
     found = kept.find(ME, conversation.id)
     assert found is not None and found.tree.last is not None
     assert (found.tree.last.text, found.tree.last.ids) == ("Hi 🙂", None)
-    (told,) = found.told(found.tree.last.id)
+    (told,) = found.remote_traces(found.tree.last.id)
     assert told is not None
     first, second = told.steps
     assert first.chosen is not None and (first.text, first.chosen.logprob) == ("Hi", -0.5)
@@ -119,11 +119,11 @@ def test_what_is_told_can_be_seen_while_it_comes_and_without_a_store(front: Fron
         time.sleep(0.01)
     last = conversation.tree.last
     assert last is not None
-    (told,) = conversation.told(last.id)
+    (told,) = conversation.remote_traces(last.id)
     assert told is not None and len(told) == 1
     go.set()
     ended(conversation)
-    (told,) = conversation.told(last.id)
+    (told,) = conversation.remote_traces(last.id)
     assert told is not None and [step.text for step in told.steps] == ["Hi", " you"]
 
 

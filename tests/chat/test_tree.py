@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from glasschat.chat.node import Ending, Node, Run
-from glasschat.chat.tree import Tree, titled
+from glasschat.chat.tree import Tree, title_from
 from glasschat.errors import InvalidMessage
 from glasschat.sampling import SamplingParams
 from tests.support.examples import examples
@@ -70,7 +70,7 @@ class Chatting(RuleBasedStateMachine):
         if asked := self.pick(number, "user"):
             new = self.new_id()
             tree = self.tree.reply(asked.id, new, Run(PARAMS))
-            assert tree[new].growing
+            assert tree[new].in_progress
             runs = (Run(PARAMS, ending=ending),)
             self.took(tree.put(replace(tree[new], text=text, ids=(1, 2), runs=runs)), new)
 
@@ -195,4 +195,4 @@ def test_what_cannot_be_done_says_why() -> None:
     ],
 )
 def test_a_title_is_the_first_line_cut_between_words(text: str, title: str) -> None:
-    assert titled([text]) == title
+    assert title_from([text]) == title

@@ -6,7 +6,7 @@ import pytest
 
 from glasschat.backends import LocalBackend
 from glasschat.chat import Library
-from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.user_presets import UserPresets
 from glasschat.web.site import Site
 from tests.support.echo_model import echo_model
 from tests.support.pages import PageSession
@@ -25,7 +25,7 @@ def backend() -> Iterator[LocalBackend]:
 @pytest.fixture
 def site(backend: LocalBackend) -> Site:
     """A site without a store and without a conversation."""
-    return Site(backend, Library(), OwnPresets())
+    return Site(backend, Library(), UserPresets())
 
 
 @pytest.fixture

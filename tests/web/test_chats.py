@@ -8,8 +8,8 @@ import pytest
 
 from glasschat.backends import LocalBackend
 from glasschat.chat import Library, SavedConversation
-from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.store import open_store
+from glasschat.chat.user_presets import UserPresets
 from glasschat.web.chats import DELETE, EXPORT, PIN, RENAME, UNPIN, heading
 from glasschat.web.site import Site
 from tests.support.pages import PageSession
@@ -20,7 +20,7 @@ from tests.web.conftest import Visit
 def kept(backend: LocalBackend, tmp_path: Path) -> Iterator[Site]:
     """A site that keeps its conversations in a store."""
     library = Library(open_store(tmp_path / "chats.db"))
-    yield Site(backend, library, OwnPresets(library.store))
+    yield Site(backend, library, UserPresets(library.store))
     library.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from glasschat.backends import Description, LocalBackend, Readiness
 from glasschat.chat import Library
-from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.user_presets import UserPresets
 from glasschat.errors import InvalidModel, StoreUnavailable
 from glasschat.models.base import Model
 from glasschat.web.site import Site
@@ -19,7 +19,7 @@ from tests.web.conftest import Visit
 
 
 def site_of(load: Callable[[Callable[[float], None]], Model]) -> Site:
-    return Site(LocalBackend(load, name="scripted"), Library(), OwnPresets())
+    return Site(LocalBackend(load, name="scripted"), Library(), UserPresets())
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -114,7 +114,7 @@ def test_a_store_that_cannot_be_read_keeps_the_address(
 
 def test_a_chat_that_is_not_being_kept_says_so(backend: LocalBackend) -> None:
     library = Library(trouble=StoreUnavailable("chats.db is no database"))
-    page = PageSession(Site(backend, library, OwnPresets())).run()
+    page = PageSession(Site(backend, library, UserPresets())).run()
     assert "This chat is not being kept: Chats.db is no database" in page.notice.replace(
         "chats.db", "Chats.db"
     )

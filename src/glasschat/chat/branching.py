@@ -1,4 +1,4 @@
-"""What a reply shares with another that leaves it at one of its tokens. Pure."""
+"""What a branch shares with the reply that it leaves at one of its tokens. Pure functions."""
 
 from dataclasses import replace
 
@@ -7,9 +7,9 @@ from glasschat.errors import InvalidMessage, ParameterError
 
 
 def check_place(reply: Node, place: int) -> None:
-    """That the reply has a token of that number, from 0; the token that ended it is one.
+    """Check that a reply has a token number `place`, from 0; the token that ended it counts.
 
-    Raises InvalidMessage for what has no tokens, ParameterError for a place that it has not.
+    Raises InvalidMessage for a turn without tokens, ParameterError for a place beyond them.
     """
     if reply.role == "user":
         raise InvalidMessage("a question has no tokens to branch at: edit it instead")
@@ -23,13 +23,13 @@ def check_place(reply: Node, place: int) -> None:
         raise ParameterError("place", f"from 0 to {tokens - 1:,} in this reply", place)
 
 
-def check_text(reply: Node, said: str) -> None:
-    """That a reply's first ids, which say `said` to a model, say to it what the reply does.
+def check_text(reply: Node, decoded: str) -> None:
+    """Check that a reply begins with `decoded`, the text that a model reads in its first ids.
 
-    Raises InvalidMessage.
+    Raises InvalidMessage where another model wrote the ids.
     """
-    # Of a reply on its way some text is held back, as it could begin a stop string.
-    if not (reply.text.startswith(said) or said.startswith(reply.text)):
+    # Of a reply in progress some text is held back, as it could begin a stop string.
+    if not (reply.text.startswith(decoded) or decoded.startswith(reply.text)):
         raise InvalidMessage(
             "the tokens of this reply say something else to this model, so another one wrote it: "
             "ask anew"
@@ -37,10 +37,10 @@ def check_text(reply: Node, said: str) -> None:
 
 
 def runs_before(reply: Node, place: int) -> tuple[Run, ...]:
-    """The runs that wrote the tokens before `place`.
+    """Return the runs that wrote the tokens before `place`.
 
-    The one that wrote that token too is as if a limit had cut it there: its figures are those of
-    the whole run, but for the number of its tokens.
+    The run that wrote the token at `place` too is returned as if a limit had cut it there: its
+    figures are those of the whole run, except for the number of its tokens.
     """
     runs = _runs_up_to(reply, place)
     if runs:
@@ -53,11 +53,11 @@ def runs_before(reply: Node, place: int) -> tuple[Run, ...]:
 
 
 def seed_at(reply: Node, place: int) -> int | None:
-    """The seed of the run that wrote that token; None where it is not known."""
+    """Return the seed of the run that wrote the token at `place`, None where it is not known."""
     runs = _runs_up_to(reply, place)
     return runs[-1].seed if runs else None
 
 
 def _runs_up_to(reply: Node, place: int) -> list[Run]:
-    """Up to the one that wrote that token."""
+    """Return the runs up to the one that wrote the token at `place`."""
     return [run for run in reply.runs if run.first_token <= place]

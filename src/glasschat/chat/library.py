@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from glasschat.chat.conversation import Conversation
+from glasschat.chat.live_tree import LiveTree
 from glasschat.chat.node import now_ms
-from glasschat.chat.partial_reply import ReplyOnItsWay
+from glasschat.chat.partial_reply import PartialReply
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Cursor, Hit, Page, ReplyWriter, Store
 from glasschat.chat.store.outbox import Outbox
@@ -40,7 +41,7 @@ class Library:
     ) -> None:
         self._store = store
         self._writer = ReplyWriter(store) if store is not None else None
-        self._shelf = TraceCache(store)
+        self._traces = TraceCache(store)
         self._trouble = trouble
         self._most = most
         self._grace_s = grace_s
@@ -65,9 +66,8 @@ class Library:
     def new(self, owner: str) -> Conversation:
         """A new, empty conversation; it is kept from its first question on."""
         outbox = Outbox(self._store, self._writer)
-        conversation = Conversation(owner, outbox, shelf=self._shelf)
-        self._shelve(conversation)
-        return conversation
+        conversation = Conversation(LiveTree(owner, outbox, traces=self._traces))
+        return self._open_conversation(conversation)
 
     def find(self, owner: str, conversation_id: str) -> Conversation | None:
         """That conversation as it is now, if it is there and the owner's.
@@ -82,7 +82,7 @@ class Library:
             return found
         try:
             if found is not None:
-                found.refresh(self._store, self._writer)
+                found.live.refresh(self._store, self._writer)
                 return found
             info = self._store.info(owner, conversation_id)
             if info.deleted is not None:
@@ -98,8 +98,8 @@ class Library:
                 raise
             return found
         outbox = Outbox(self._store, self._writer)
-        found = Conversation(owner, outbox, saved, revision=info.revision, shelf=self._shelf)
-        return self._shelve(found)
+        live = LiveTree(owner, outbox, saved, revision=info.revision, traces=self._traces)
+        return self._open_conversation(Conversation(live))
 
     def add(
         self, owner: str, saved: SavedConversation, traces: Mapping[str, Trace] | None = None
@@ -112,19 +112,18 @@ class Library:
         if self._store is not None:
             return self._store.add(owner, saved, traces).id
         for turn, trace in traces.items():
-            self._shelf.put(saved.id, turn, trace)
-        conversation = Conversation(owner, Outbox(None, None), saved, shelf=self._shelf)
-        self._shelve(conversation)
-        return conversation.id
+            self._traces.put(saved.id, turn, trace)
+        live = LiveTree(owner, Outbox(None, None), saved, traces=self._traces)
+        return self._open_conversation(Conversation(live)).id
 
-    def reply(self, generation_id: str) -> ReplyOnItsWay | None:
+    def reply(self, generation_id: str) -> PartialReply | None:
         """The reply on its way that has this unguessable id."""
         with self._lock:
             conversations = list(self._open.values())
         for conversation in conversations:
-            for node_id, generation in conversation.growing.items():
+            for node_id, generation in conversation.running.items():
                 if generation.id == generation_id:
-                    return ReplyOnItsWay(conversation.tree[node_id], generation)
+                    return PartialReply(conversation.tree[node_id], generation)
         return None
 
     # --- all of them ----------------------------------------------------------------------
@@ -151,7 +150,7 @@ class Library:
         """The conversations, by their ids, in which this process is writing a reply."""
         with self._lock:
             mine = [c for c in self._open.values() if c.owner == owner]
-        return frozenset(conversation.id for conversation in mine if conversation.growing)
+        return frozenset(conversation.id for conversation in mine if conversation.running)
 
     def search(self, owner: str, query: str, limit: int) -> tuple[Hit, ...]:
         """The conversations with all words of the query. Raises StoreError."""
@@ -193,7 +192,7 @@ class Library:
         with self._lock:
             conversations = list(self._open.values())
         for conversation in conversations:
-            conversation.stop_unwatched(before)
+            conversation.live.stop_unwatched(before)
             if conversation.outbox.waiting:
                 conversation.outbox.flush()
 
@@ -230,12 +229,12 @@ class Library:
             log.error("the last of the replies could not be kept: %s", error)
         self._store.close()
 
-    def _shelve(self, conversation: Conversation) -> Conversation:
+    def _open_conversation(self, conversation: Conversation) -> Conversation:
         """Put it among the open ones; the one that is there already if somebody was quicker."""
         with self._lock:
             conversation = self._open.setdefault(conversation.id, conversation)
             if len(self._open) > self._most:
-                idle = [c for c in self._open.values() if not c.growing and not c.outbox.waiting]
+                idle = [c for c in self._open.values() if not c.running and not c.outbox.waiting]
                 if idle:
-                    del self._open[min(idle, key=lambda c: c.watched_at).id]
+                    del self._open[min(idle, key=lambda c: c.live.watched_at).id]
         return conversation

@@ -18,7 +18,7 @@ LONGEST_ID = 64
 
 
 class Ending(StrEnum):
-    """Why a run ended: the engine's reasons, and one that only whoever comes after can give."""
+    """Why a run ended: the engine's reasons, and `interrupted`, found out after a crash."""
 
     STOP = FinishReason.STOP.value
     LENGTH = FinishReason.LENGTH.value
@@ -92,25 +92,25 @@ class Node:
         self.message()
 
     @property
-    def growing(self) -> bool:
-        """Whether its last run is still being written."""
+    def in_progress(self) -> bool:
+        """Whether the last run is still being written."""
         return bool(self.runs) and self.runs[-1].ending is None
 
     @property
     def cut(self) -> bool:
-        """Whether it ended before the model had said its last word, so that it can go on."""
+        """Whether the reply ended before its model ended it, so that it can go on."""
         return bool(self.runs) and self.runs[-1].ending not in (None, Ending.STOP)
 
     def message(self) -> ChatMessage:
-        """The turn as the prompt has it. Raises InvalidMessage."""
+        """Return the turn as the prompt has it. Raises InvalidMessage."""
         return ChatMessage(self.role, self.text, self.ids)
 
 
 def new_id() -> str:
-    """An id that no other turn of the conversation has."""
+    """Return an id that no other turn of the conversation has."""
     return token_hex(8)
 
 
 def now_ms() -> int:
-    """Now, in milliseconds since 1970, UTC."""
+    """Return the time now, in milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000

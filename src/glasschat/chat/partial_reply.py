@@ -1,4 +1,4 @@
-"""What there is of a reply on its way, as a turn of the tree."""
+"""What there is of a reply in progress, as a turn of the tree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from glasschat.engine import Reply, Snapshot, Token
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyOnItsWay:
+class PartialReply:
     """A turn as it was when its last run began, and that run."""
 
     node: Node
@@ -21,17 +21,20 @@ class ReplyOnItsWay:
 
 
 def merge_progress(node: Node, generation: Reply) -> Node:
-    """The turn with what its last run has written so far; with its ending, if it has ended."""
-    # First of all: it may end while it is looked at.
+    """Return the turn with what its last run has written so far, and its ending if it has one."""
+    # Asked first: the reply may end while the rest is read.
     finished = generation.finished
-    text, ids = written(generation)
-    whole = None if node.ids is None or ids is None else (*node.ids, *ids)
-    run = ended(node.runs[-1], generation.snapshot()) if finished else node.runs[-1]
-    return replace(node, text=node.text + text, ids=whole, runs=(*node.runs[:-1], run))
+    text, ids = released_text_and_ids(generation)
+    all_ids = None if node.ids is None or ids is None else (*node.ids, *ids)
+    run = end_run(node.runs[-1], generation.snapshot()) if finished else node.runs[-1]
+    return replace(node, text=node.text + text, ids=all_ids, runs=(*node.runs[:-1], run))
 
 
-def written(generation: Reply) -> tuple[str, tuple[int, ...] | None]:
-    """Text and ids that belong together; of an unended reply what has been released."""
+def released_text_and_ids(generation: Reply) -> tuple[str, tuple[int, ...] | None]:
+    """Return text and ids that belong together; of a reply in progress what has been released.
+
+    The ids are None where they are not known.
+    """
     if generation.finished:
         message = generation.message()
         return message.text, message.ids
@@ -39,16 +42,16 @@ def written(generation: Reply) -> tuple[str, tuple[int, ...] | None]:
 
 
 def text_and_ids(steps: Sequence[Token]) -> tuple[str, tuple[int, ...] | None]:
-    """What they say together, and their ids; None where any of them is not known."""
+    """Return the text of some tokens and their ids, None where an id is not known."""
     ids = [step.token_id for step in steps if step.token_id is not None]
-    whole = tuple(ids) if len(ids) == len(steps) else None
-    return "".join(step.text for step in steps), whole
+    known = tuple(ids) if len(ids) == len(steps) else None
+    return "".join(step.text for step in steps), known
 
 
 def released_steps(generation: Reply, start: int) -> list[Token]:
-    """The steps from `start` on, up to the last that released text.
+    """Return the tokens from number `start` on, up to the last that released text.
 
-    Those behind it wait for theirs: ids and text that are kept belong together.
+    Those behind it wait for their text: ids and text that are stored belong together.
     """
     steps = list(generation.steps(start))
     while steps and not steps[-1].text:
@@ -56,8 +59,8 @@ def released_steps(generation: Reply, start: int) -> list[Token]:
     return steps
 
 
-def ended(run: Run, snapshot: Snapshot) -> Run:
-    """The run with its figures and its ending: `interrupted` if the reply has none of its own."""
+def end_run(run: Run, snapshot: Snapshot) -> Run:
+    """Return the run with its figures and its ending: `interrupted` if the reply has none yet."""
     reason = snapshot.finish_reason
     return replace(
         run,

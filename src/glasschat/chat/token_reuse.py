@@ -1,4 +1,4 @@
-"""What a model is given of turns that other models may have written."""
+"""Which token ids of a turn a model may be given, where another model may have written them."""
 
 from dataclasses import replace
 
@@ -8,28 +8,30 @@ from glasschat.chat.node import Node
 from glasschat.errors import EngineError, InvalidMessage
 
 
-def _wrote(backend: Backend, node: Node) -> bool:
-    """Whether the model that `backend` has now wrote all of that reply."""
+def _is_only_writer(backend: Backend, node: Node) -> bool:
+    """Return whether the model that `backend` has now wrote all of that reply."""
     now = backend.describe().provenance.model_fingerprint
     return bool(now and node.runs) and all(r.origin.model_fingerprint == now for r in node.runs)
 
 
 def is_last_writer(backend: Backend, node: Node) -> bool:
-    """Whether that model wrote the newest of it, as far as can be told: of another server there
-    is only a name.
+    """Return whether the model of `backend` wrote the last run of a reply.
+
+    Of another server only the model's name is known.
     """
     if not node.runs:
         return False
-    about, origin = backend.describe(), node.runs[-1].origin
+    description, origin = backend.describe(), node.runs[-1].origin
     if origin.model_fingerprint:
-        return origin.model_fingerprint == about.provenance.model_fingerprint
-    return not about.provenance.model_fingerprint and origin.model == about.name
+        return origin.model_fingerprint == description.provenance.model_fingerprint
+    return not description.provenance.model_fingerprint and origin.model == description.name
 
 
 def without_foreign_ids(backend: Backend, node: Node) -> Node:
-    """The turn without its ids, where they mean something else to that model: the text counts.
+    """Return the turn without its ids where they mean something else to the model of `backend`.
 
-    Two models of one vocabulary, such as two quantisations, read each other's ids.
+    The text alone goes to the model then. Two models of one vocabulary, such as two
+    quantisations, read each other's ids.
     """
     try:
         check_ids(backend, node)
@@ -39,9 +41,9 @@ def without_foreign_ids(backend: Backend, node: Node) -> Node:
 
 
 def check_ids(backend: Backend, node: Node) -> None:
-    """That the ids of a turn say to that model what its text says.
+    """Check that the ids of a turn mean to the model of `backend` what its text says.
 
-    Raises InvalidMessage, and EngineError where tokens are not known.
+    Raises InvalidMessage where they do not, EngineError where the backend knows no tokens.
     """
-    if node.ids is not None and not _wrote(backend, node):
+    if node.ids is not None and not _is_only_writer(backend, node):
         check_text(node, backend.text_of(node.ids))

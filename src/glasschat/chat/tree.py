@@ -1,4 +1,4 @@
-"""A conversation as a tree of turns with one open path. Pure: no operation changes a tree.
+"""A conversation as a tree of turns with one open path. No operation changes a tree.
 
 Nothing that was written leaves a tree: an edited turn and a reply asked for anew become siblings,
 and a deleted branch is hidden until `restore` or the store's own clearing up.
@@ -53,22 +53,22 @@ class Tree:
         return node_id in self._by_id
 
     def __getitem__(self, node_id: str) -> Node:
-        """The turn of that id, deleted or not. Raises InvalidMessage."""
+        """Return the turn of that id, deleted or not. Raises InvalidMessage."""
         node = self._by_id.get(node_id)
         if node is None:
             raise InvalidMessage(f"this conversation has no turn {node_id[:80]!r}: load it again")
         return node
 
     def children(self, node_id: str | None) -> tuple[Node, ...]:
-        """The turns that follow `node_id` and are not deleted; the first turns for None."""
+        """Return the turns that follow `node_id` and are not deleted; the first turns for None."""
         return tuple(node for node in self._children.get(node_id, ()) if not node.deleted)
 
     def siblings(self, node_id: str) -> tuple[Node, ...]:
-        """The turn and those that stand beside it, in order; for ‹ 2/3 ›."""
+        """Return the children of the turn's parent in order, the turn among them; for ‹ 2/3 ›."""
         return self.children(self[node_id].parent)
 
     def visible(self, node_id: str) -> bool:
-        """Whether neither the turn nor one above it is deleted."""
+        """Return whether neither the turn nor one above it is deleted."""
         node: Node | None = self[node_id]
         while node is not None and not node.deleted:
             node = self._by_id.get(node.parent) if node.parent else None
@@ -90,7 +90,7 @@ class Tree:
         return self.path[-1] if self.path else None
 
     def path_to(self, node_id: str) -> tuple[Node, ...]:
-        """From the first turn to `node_id`, open or not."""
+        """Return the turns from the first to `node_id`, open or not."""
         path = [self[node_id]]
         while (parent := path[-1].parent) is not None:
             path.append(self[parent])
@@ -109,20 +109,20 @@ class Tree:
     # --- changing -------------------------------------------------------------------------
 
     def add(self, node: Node) -> "Tree":
-        """The tree with `node` as its parent's newest child, and open."""
+        """Return the tree with `node` as its parent's newest child, and open."""
         if node.parent is not None and not self.visible(node.parent):
             raise InvalidMessage("the turn above has been deleted: restore it first")
-        grown = Tree((*self.nodes, replace(node, deleted=False)), self.chosen)
-        return grown.select(node.id)
+        tree = Tree((*self.nodes, replace(node, deleted=False)), self.chosen)
+        return tree.select(node.id)
 
     def ask(self, node_id: str, text: str, *, created: int = 0) -> "Tree":
-        """A user turn behind the open path."""
+        """Return the tree with a new user turn at the end of the open path."""
         _refuse_empty(text)
         parent = self.last.id if self.last else None
         return self.add(Node(node_id, parent, "user", text, created=created))
 
     def edit(self, old_id: str, node_id: str, text: str, *, created: int = 0) -> "Tree":
-        """The user turn `old_id` in other words: a sibling beside it."""
+        """Return the tree with a sibling of the user turn `old_id`: the same in other words."""
         _refuse_empty(text)
         old = self[old_id]
         if old.role != "user":
@@ -130,11 +130,11 @@ class Tree:
         return self.add(Node(node_id, old.parent, "user", text, created=created))
 
     def reply(self, user_id: str, node_id: str, run: Run, *, created: int = 0) -> "Tree":
-        """An empty reply to the user turn, beside those it has, about to be written by `run`."""
+        """Return the tree with an empty reply to the user turn, which `run` is about to write."""
         return self.add(Node(node_id, user_id, "assistant", "", (), created, (run,)))
 
     def go_on(self, node_id: str, run: Run) -> "Tree":
-        """A further run for a reply that was cut."""
+        """Return the tree with a further run for a reply that was cut."""
         node = self[node_id]
         if not node.cut:
             raise InvalidMessage("this reply is not one that was cut: there is nothing to continue")
@@ -142,7 +142,7 @@ class Tree:
         return self.put(replace(node, runs=(*node.runs, run)))
 
     def put(self, node: Node) -> "Tree":
-        """The tree with another state of a reply: more text, more ids, a run that has ended."""
+        """Return the tree with another state of a reply: more text, more ids, a run that ended."""
         old = self[node.id]
         if (old.parent, old.role) != (node.parent, node.role) or node.role == "user":
             raise InvalidMessage("only a reply grows, and it stays where it is")
@@ -151,22 +151,22 @@ class Tree:
         return Tree(tuple(node if n.id == node.id else n for n in self.nodes), self.chosen)
 
     def select(self, node_id: str) -> "Tree":
-        """The tree with the open path through `node_id`."""
+        """Return the tree with the open path through `node_id`."""
         if not self.visible(node_id):
             raise InvalidMessage("this turn has been deleted: restore it first")
         opened = {node.parent: node.id for node in self.path_to(node_id)}
         return Tree(self.nodes, {**self.chosen, **opened})
 
     def delete(self, node_id: str) -> "Tree":
-        """The tree without `node_id` and what is below it; `restore` undoes it."""
-        return self._marked(node_id, deleted=True)
+        """Return the tree with `node_id` and what is below it deleted; `restore` undoes it."""
+        return self._with_deleted(node_id, deleted=True)
 
     def restore(self, node_id: str) -> "Tree":
-        """The tree with a deleted branch back where it was, open if it was and nothing else is."""
-        return self._marked(node_id, deleted=False)
+        """Return the tree with a deleted branch restored, open if it was and nothing else is."""
+        return self._with_deleted(node_id, deleted=False)
 
     def pruned(self) -> "Tree":
-        """The tree without its deleted branches, for good."""
+        """Return the tree without its deleted branches, for good."""
         keep: set[str | None] = {None}
         nodes: list[Node] = []
         for node in self.nodes:
@@ -175,10 +175,10 @@ class Tree:
                 nodes.append(node)
         return Tree(
             tuple(nodes), {p: c for p, c in self.chosen.items() if p in keep and c in keep}
-        )._opened_as(self)
+        )._with_open_paths_of(self)
 
-    def _opened_as(self, other: "Tree") -> "Tree":
-        """With other stand-ins gone, the paths that were open are open by choice."""
+    def _with_open_paths_of(self, other: "Tree") -> "Tree":
+        """Return the tree with the paths open that stand-ins kept open in `other`."""
         opened = {
             parent: stand_in.id
             for parent, wanted in other.chosen.items()
@@ -188,7 +188,7 @@ class Tree:
         }
         return Tree(self.nodes, {**self.chosen, **opened}) if opened else self
 
-    def _marked(self, node_id: str, *, deleted: bool) -> "Tree":
+    def _with_deleted(self, node_id: str, *, deleted: bool) -> "Tree":
         node = replace(self[node_id], deleted=deleted)
         return Tree(tuple(node if n.id == node_id else n for n in self.nodes), self.chosen)
 
@@ -214,8 +214,8 @@ def _refuse_empty(text: str) -> None:
         raise InvalidMessage("the message is empty: type something first")
 
 
-def titled(texts: Iterable[str], *, most: int = 60) -> str:
-    """A title from the first of `texts` that has any: its first line, at most `most` characters."""
+def title_from(texts: Iterable[str], *, most: int = 60) -> str:
+    """Return a title: the first line of the first text that has one, at most `most` characters."""
     for text in texts:
         line = next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "")
         if len(line) > most:

@@ -58,7 +58,7 @@ class ConversationView:
         show_end(last.id if last else "")
         if not path and self._ready:
             self._welcome()
-        growing = last is not None and last.growing
+        growing = last is not None and last.in_progress
         self._growing = last.id if last is not None and growing else None
         idle = self._ready and not growing
         # To count a long conversation for the first time takes a moment: where nothing is left
@@ -66,7 +66,7 @@ class ConversationView:
         leaves_out = self._ready and policy() is ContextPolicy.LEAVE_OUT_OLDEST
         use = self._context_use() if leaves_out else ContextUse(0, frozenset())
         for node in self._recent(path, use.left_out):
-            if node.role == "assistant" and node.growing:
+            if node.role == "assistant" and node.in_progress:
                 continue
             # Its key says to the page's style that the model does not read it.
             unread = "unread" if node.id in use.left_out else "read"
@@ -88,11 +88,11 @@ class ConversationView:
             return False
         # It may have ended meanwhile: then the next run draws it.
         node = self._conversation.tree[self._growing]
-        generation = self._conversation.growing.get(node.id)
+        generation = self._conversation.running.get(node.id)
         with st.container(key=f"read_{node.id}"):
             if generation is not None:
                 watch(self._conversation, node, generation)
-            elif node.growing:
+            elif node.in_progress:
                 draw_elsewhere(node)
         return True
 
@@ -195,7 +195,7 @@ class ConversationView:
             draw_meter(use.used, self._description.context, estimated=use.estimated)
             if starts_paused():
                 st.caption(_("Replies start paused"))
-            generation = conversation.generation
+            generation = conversation.last_reply
             if generation is not None and self._growing is not None:
                 st.button(
                     ":material/search_insights:",

@@ -40,7 +40,7 @@ def ask_for_export(conversation: Conversation) -> None:
 
     @st.dialog(_("Export"))
     def dialog() -> None:
-        saved = conversation.whole
+        saved = conversation.live.saved_with_progress
         name = file_name(saved.title)
         st.download_button(
             _("Markdown, to read"),

@@ -109,7 +109,7 @@ def _conversation(site: Site, owner: str) -> Conversation:
         choose_as_before(site, saved)
         st.session_state.update(drawn_chat=found.id, turns_shown=0, pieces=0)
         take("editing")
-    found.watched()
+    found.live.mark_watched()
     return found
 
 

@@ -17,7 +17,7 @@ from glasschat.api.hosts import HostCheck, allowed_host_names
 from glasschat.api.server import check_port_free, run_server
 from glasschat.backends import Backend, LocalBackend
 from glasschat.chat import Library
-from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.user_presets import UserPresets
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
 from glasschat.web.access import Access, LocalAccess, open_access
@@ -142,7 +142,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        open_site(Site(backend, library, OwnPresets(library.store), others=others))
+        open_site(Site(backend, library, UserPresets(library.store), others=others))
         open_access(access)
         for one in (backend, *others.values()):
             one.load_in_background()

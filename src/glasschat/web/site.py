@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from glasschat.backends import Backend
 from glasschat.chat import Library, Node, is_last_writer
-from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.user_presets import UserPresets
 from glasschat.web.glass.box_keys import BoxKeys
 from glasschat.web.glass.cross_scoring import CrossScorer
 
@@ -20,7 +20,7 @@ class Site:
 
     backend: Backend
     library: Library
-    presets: OwnPresets
+    presets: UserPresets
     box_keys: BoxKeys = field(default_factory=BoxKeys)
     others: Mapping[str, Backend] = field(default_factory=dict)
     cross_scorer: CrossScorer = field(default_factory=CrossScorer)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from glasschat.chat import ReplyOnItsWay
+from glasschat.chat import PartialReply
 from glasschat.web.blocks import BlockSplitter
 from glasschat.web.site import current_site
 
@@ -54,7 +54,7 @@ class Changes:
         return new
 
 
-async def _events(request: Request, reply: ReplyOnItsWay, first: int) -> AsyncIterator[str]:
+async def _events(request: Request, reply: PartialReply, first: int) -> AsyncIterator[str]:
     changes = Changes(first, BlockSplitter())
     yield "event: start\ndata: {}\n\n"
     while not (closing.is_set() or await request.is_disconnected()):

@@ -85,7 +85,7 @@ def watch(conversation: Conversation, node: Node, generation: Reply) -> None:
     while True:
         # Touching the state is where Streamlit may stop this run for another.
         st.session_state.pieces = max(drawn + 1, st.session_state.get("pieces", 0))
-        conversation.watched()
+        conversation.live.mark_watched()
         snapshot = generation.snapshot()
         if snapshot.state is State.FINISHED:
             return

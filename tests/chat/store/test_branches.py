@@ -38,15 +38,15 @@ def written(store: Store) -> tuple[str, str]:
     return conversation, reply
 
 
-def branch(store: Store, conversation: str, like: str, place: int) -> tuple[Node, StoredReply]:
+def branch(store: Store, conversation: str, source_id: str, place: int) -> tuple[Node, StoredReply]:
     """A reply that leaves another at that token, about to grow."""
-    source = store.load(ME, conversation).tree[like]
+    source = store.load(ME, conversation).tree[source_id]
     assert source.ids is not None
     text = "".join(f"{token_id} " for token_id in source.ids[:place])
     own = Run(SETTINGS, first_token=place)
     ids, before = source.ids[:place], runs_before(source, place)
     node = Node(new_id(), source.parent, "assistant", text, ids, runs=(*before, own))
-    return node, store.begin_reply(ME, conversation, node, like=like)
+    return node, store.begin_reply(ME, conversation, node, branch_of=source_id)
 
 
 def records(found: Sequence[Trace | None]) -> list[object]:
@@ -135,6 +135,6 @@ def test_a_branch_of_what_is_no_longer_there_is_kept_all_the_same(store: Store) 
     conversation, like = written(store)
     node, _ = branch(store, conversation, like, 9)
     other = Node(new_id(), node.parent, "assistant", node.text, node.ids, runs=node.runs)
-    store.begin_reply(ME, conversation, other, like="nobody")
+    store.begin_reply(ME, conversation, other, branch_of="nobody")
     assert store.load(ME, conversation).tree[other.id].text == node.text
     assert store.traces(ME, conversation, other.id) == (None, None)

@@ -56,7 +56,7 @@ def begun(store: Store, run: Run) -> tuple[str, str, StoredReply]:
     asked = Node(new_id(), None, "user", "Hi")
     reply = Tree((asked,)).reply(asked.id, new_id(), run).last
     assert reply is not None
-    return conversation, reply.id, store.begin_reply(ME, conversation, reply, asked=asked)
+    return conversation, reply.id, store.begin_reply(ME, conversation, reply, question=asked)
 
 
 def same(left: StepRecord, right: StepRecord) -> bool:

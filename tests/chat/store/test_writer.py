@@ -60,7 +60,7 @@ def test_a_reply_of_the_engine_is_kept_with_its_figures(
 def test_another_process_reads_it_while_it_grows(store: Store, url: str) -> None:
     conversation = store.create(ME).id
     reply, stored = begun(store, conversation)
-    assert kept(store, conversation, reply).growing
+    assert kept(store, conversation, reply).in_progress
     writer, handle = ReplyWriter(store, every_s=NEVER_S), generation()
     writer.follow(stored, handle)
     other = open_store(url)
@@ -68,7 +68,7 @@ def test_another_process_reads_it_while_it_grows(store: Store, url: str) -> None
         grow(handle, count - len(handle.steps()))
         writer.flush()
         node = kept(other, conversation, reply)
-        assert node.growing and node.ids == tuple(range(count))
+        assert node.in_progress and node.ids == tuple(range(count))
         assert node.text == "".join(map(word, range(count)))
     other.close()
     handle.writer.finish(FinishReason.CANCELLED)
@@ -139,7 +139,7 @@ def test_a_writer_that_slept_comes_back_and_nothing_is_lost(store: Store) -> Non
     grow(handle, 3)
     writer.flush()
     node = kept(store, conversation, reply)
-    assert node.growing and node.ids == tuple(range(6))
+    assert node.in_progress and node.ids == tuple(range(6))
     handle.writer.finish(FinishReason.STOP)
     writer.close()
     node = kept(store, conversation, reply)
@@ -209,7 +209,7 @@ def test_a_full_disk_is_told_and_made_up_for_once_there_is_room(tmp_path: Path) 
     assert kept(store, conversation, reply).ids == tuple(range(2003))
     handle.writer.finish(FinishReason.STOP)
     writer.close()
-    assert not kept(store, conversation, reply).growing
+    assert not kept(store, conversation, reply).in_progress
     store.close()
 
 

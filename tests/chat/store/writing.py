@@ -50,7 +50,7 @@ def begun(store: Store, conversation: str) -> tuple[str, StoredReply]:
     asked = Node(new_id(), None, "user", "count!")
     reply = Tree((asked,)).reply(asked.id, new_id(), Run(SamplingParams())).last
     assert reply is not None
-    return reply.id, store.begin_reply(OWNER, conversation, reply, asked=asked)
+    return reply.id, store.begin_reply(OWNER, conversation, reply, question=asked)
 
 
 def write_until_killed(url: str, told: int) -> None:

@@ -18,7 +18,7 @@ from transformers import (
 
 from glasschat.backends import LocalBackend
 from glasschat.chat import Conversation, Library, Settings
-from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.user_presets import UserPresets
 from glasschat.config import ModelOptions
 from glasschat.models.load import load_model, plan_model
 from glasschat.models.scripted import scripted_model
@@ -48,7 +48,7 @@ def site(builtin_model_path: Path, smollm2_folder_bf16: Path) -> Iterator[Site]:
         for backend in (gguf, other, script):
             backend.load()
         others = {"folder": other, "script": script}
-        found = Site(gguf, Library(), OwnPresets(), others=others)
+        found = Site(gguf, Library(), UserPresets(), others=others)
         open_site(found)
         yield found
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from glasschat.backends import LocalBackend
 from glasschat.chat import Conversation, Library, Settings
 from glasschat.chat.exchange import lines_of, read_trace
-from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.user_presets import UserPresets
 from glasschat.engine import StartOptions
 from glasschat.sampling import SamplingParams, StageClasses
 from glasschat.web.glass.box_keys import BoxKeys, Subject
@@ -34,7 +34,7 @@ def site(builtin_model_path: Path) -> Iterator[Site]:
     classes = StageClasses.of([Half])
     with LocalBackend(lambda _: model, name="glass", stage_classes=classes) as backend:
         backend.load()
-        yield Site(backend, Library(), OwnPresets())
+        yield Site(backend, Library(), UserPresets())
 
 
 @pytest.fixture(scope="module")

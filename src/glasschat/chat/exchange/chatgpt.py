@@ -17,7 +17,7 @@ from glasschat.chat.exchange.message_lists import content_text
 from glasschat.chat.exchange.report import Imported, Skips
 from glasschat.chat.node import LONGEST_ID, Node, TurnRole, new_id
 from glasschat.chat.saved import SavedConversation
-from glasschat.chat.tree import Tree, titled
+from glasschat.chat.tree import Tree, title_from
 from glasschat.errors import InvalidImport, InvalidMessage
 
 FORMAT = "ChatGPT's conversations.json"
@@ -125,7 +125,7 @@ def _read_conversation(
         tree = tree.select(node_of[key])
     created = conversation.create_time or now
     return SavedConversation(
-        title=titled([conversation.title, nodes[0].text], most=200),
+        title=title_from([conversation.title, nodes[0].text], most=200),
         created=created,
         updated=conversation.update_time or created,
         tree=tree,

@@ -9,7 +9,7 @@ from glasschat.chat.exchange.lenient import LENIENT, MendedText, mend_surrogates
 from glasschat.chat.exchange.report import Imported, Skips
 from glasschat.chat.node import Node, TurnRole, new_id
 from glasschat.chat.saved import SavedConversation
-from glasschat.chat.tree import Tree, titled
+from glasschat.chat.tree import Tree, title_from
 
 FORMAT = "a list of messages"
 SYSTEM_ROLES = ("system", "developer")
@@ -104,7 +104,7 @@ def _read_conversation(
         nodes.append(Node(new_id(), parent, role, text, created=now))
     title = conversation.title
     return SavedConversation(
-        title=titled([title, turns[0][1]], most=200 if title.strip() else 60),
+        title=title_from([title, turns[0][1]], most=200 if title.strip() else 60),
         created=now,
         updated=now,
         system="\n\n".join(system)[:LONGEST_TEXT],

@@ -7,7 +7,7 @@ from glasschat.chat.exchange.report import Imported
 from glasschat.chat.exchange.trace_file import FORMAT, TraceFile
 from glasschat.chat.node import Ending, Node, Run, TurnRole, new_id
 from glasschat.chat.saved import SavedConversation
-from glasschat.chat.tree import Tree, titled
+from glasschat.chat.tree import Tree, title_from
 from glasschat.engine import Timings, Usage
 from glasschat.errors import InvalidImport
 
@@ -29,7 +29,7 @@ def from_trace(file: TraceFile, now: int) -> Imported:
     # What was left out of the prompt is not in the file: no turn here stands for it.
     kept = replace(trace, prompt=replace(trace.prompt, left_out=()))
     saved = SavedConversation(
-        title=titled(text for role, text in turns if role == "user"),
+        title=title_from(text for role, text in turns if role == "user"),
         created=now,
         updated=now,
         system=system,

@@ -83,7 +83,7 @@ def _add_tree(
                 put_trace(connection, run, traces[node.id])
         if node.deleted or node.parent in hidden:
             hidden.add(node.id)
-        elif not node.growing:
+        elif not node.in_progress:
             found.append((number, node.text))
     index_turns(connection, owner, found)
     chosen = [

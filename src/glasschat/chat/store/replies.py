@@ -63,17 +63,17 @@ def begin(
     connection: Connection,
     conversation: Row[Any],
     node: Node,
-    like: str | None,
+    branch_of: str | None,
     *,
     writer: str,
     now: int,
 ) -> StoredReply:
     """Store a reply before its first token, or the further run of one that goes on.
 
-    One that begins as `like` does has the traces of its earlier runs from there.
+    One that branches off the reply `branch_of` gets the traces of its earlier runs from there.
     """
     place = len(node.runs) - 1
-    if place and like is None:
+    if place and branch_of is None:
         interrupt(connection, unended(connection, conversation.number), now)
         turn = turn_row(connection, conversation.number, node.id).number
         if node.ids is None:
@@ -87,8 +87,8 @@ def begin(
         text, ids = node.text, node.ids
         for at in range(place + 1):
             number = add_run(connection, turn, at, node, writer=writer, now=now)
-        if like is not None:
-            copy_traces(connection, conversation.number, like, turn)
+        if branch_of is not None:
+            copy_traces(connection, conversation.number, branch_of, turn)
     touch(connection, conversation.number, now)
     started = node.runs[-1]
     return StoredReply(

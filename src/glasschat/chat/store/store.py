@@ -216,14 +216,14 @@ class Store:
             turns.touch(connection, row.number, None)
 
     def traces(self, owner: str, conversation_id: str, turn_id: str) -> tuple[Trace | None, ...]:
-        """How its tokens were chosen: one for each run of the reply, None where not recorded."""
+        """Return how the tokens of each run of a reply were chosen, None where not recorded."""
         with self.database.read() as connection:
             return traces_of(connection, owned(connection, owner, conversation_id), turn_id)
 
-    def told(
+    def remote_traces(
         self, owner: str, conversation_id: str, turn_id: str
     ) -> tuple[RemoteTrace | None, ...]:
-        """What a server told of its tokens: one for each run, None where none did."""
+        """Return what another server told of each run of a reply, None where none did."""
         with self.database.read() as connection:
             return told_of(connection, owned(connection, owner, conversation_id), turn_id)
 
@@ -235,21 +235,21 @@ class Store:
         conversation_id: str,
         reply: Node,
         *,
-        asked: Node | None = None,
-        like: str | None = None,
+        question: Node | None = None,
+        branch_of: str | None = None,
     ) -> StoredReply:
-        """Store a reply, and the user turn that it answers, before its first token.
+        """Store a reply, and the user turn `question` that it answers, before its first token.
 
         `reply` is as `Tree.reply` or `Tree.go_on` made it: its last run has no ending. Or it
-        begins as the reply `like` does: the runs before its last have that one's traces then, as
-        far as they go here.
+        branches off the reply `branch_of`: the runs before its last then get a copy of that
+        reply's traces, as far as these go in the branch.
         """
         with self._changing(owner, conversation_id) as (connection, row):
-            if asked is not None:
-                turns.add_turn(connection, row, asked)
-                turns.touch_with_title(connection, row, asked, self._clock())
+            if question is not None:
+                turns.add_turn(connection, row, question)
+                turns.touch_with_title(connection, row, question, self._clock())
             now = self._clock()
-            return replies.begin(connection, row, reply, like, writer=self._writer, now=now)
+            return replies.begin(connection, row, reply, branch_of, writer=self._writer, now=now)
 
     def interrupt_given_up(self) -> None:
         """End every reply whose writer is no longer there."""

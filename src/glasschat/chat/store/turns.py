@@ -8,7 +8,7 @@ from glasschat.chat.node import Node
 from glasschat.chat.store.indexing import index_title, index_turn, index_turns, unindex_turns
 from glasschat.chat.store.packing import packed_ids, run_columns
 from glasschat.chat.store.schema import conversations, runs, turns
-from glasschat.chat.tree import titled
+from glasschat.chat.tree import title_from
 from glasschat.errors import StoreConflict
 
 
@@ -40,7 +40,7 @@ def add_turn(connection: Connection, conversation: Row[Any], node: Node) -> int:
         parent = turn_row(connection, conversation.number, node.parent).number
     number = inserted_turn(connection, conversation.number, parent, node, None)
     _choose(connection, conversation.number, parent, node.id)
-    if not node.growing:
+    if not node.in_progress:
         index_turn(connection, number, conversation.owner, node.text)
     return number
 
@@ -77,7 +77,7 @@ def title_for(conversation: Row[Any], node: Node) -> dict[str, str]:
     """A title from the first user turn, where there is none yet."""
     if conversation.title or node.role != "user":
         return {}
-    return {"title": titled([node.text])}
+    return {"title": title_from([node.text])}
 
 
 def open_turn(connection: Connection, conversation: Row[Any], turn_id: str) -> None:

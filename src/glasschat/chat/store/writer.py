@@ -11,7 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glasschat.chat.node import Run, now_ms
-from glasschat.chat.partial_reply import ended, released_steps, text_and_ids, written
+from glasschat.chat.partial_reply import (
+    end_run,
+    released_steps,
+    released_text_and_ids,
+    text_and_ids,
+)
 from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
 from glasschat.chat.store.replies import Chunk, StoredReply
@@ -171,7 +176,7 @@ def _trace(f: Following, steps: Sequence[Token]) -> bytes:
 
 def _whole(f: Following) -> tuple[str, tuple[int, ...] | None, Run]:
     """The reply with its earlier runs, and the run with its ending and figures."""
-    text, ids = written(f.generation)
+    text, ids = released_text_and_ids(f.generation)
     before = f.reply.ids
     whole = None if before is None or ids is None else (*before, *ids)
-    return f.reply.text + text, whole, ended(f.reply.started, f.generation.snapshot())
+    return f.reply.text + text, whole, end_run(f.reply.started, f.generation.snapshot())

@@ -124,7 +124,7 @@ def siblings(reply: InspectedReply) -> dict[str, Any]:
     described = reply.site.backend.describe()
     presets = (
         *built_in(described.recommended),
-        *reply.site.presets.of(reply.conversation.owner),
+        *reply.site.presets.presets(reply.conversation.owner),
     )
     differences = _differences(beside)
     return {

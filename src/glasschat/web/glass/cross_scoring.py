@@ -5,7 +5,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from glasschat.backends import LocalBackend
-from glasschat.chat import Conversation, Node
+from glasschat.chat import Conversation, Node, score_reply
 from glasschat.engine import Generation
 from glasschat.errors import EngineError, EngineStopped, GlasschatError, InvalidMessage
 from glasschat.glass import Trace
@@ -52,7 +52,7 @@ class CrossScorer:
             if len(self._running) >= self._most:
                 raise InvalidMessage("too many replies are being read: wait a moment")
             self._done.pop(key, None)
-            reply = conversation.reread(backend, node.id, params)
+            reply = score_reply(backend, conversation.saved, node.id, params)
             assert isinstance(reply, Generation)
             self._running[key] = reply
 

@@ -38,7 +38,7 @@ class InspectedReply:
         if found is None:
             raise InvalidMessage("this chat is no longer kept")
         self.conversation: Conversation = found
-        self.growing: Reply | None = found.growing.get(subject.turn)
+        self.growing: Reply | None = found.running.get(subject.turn)
         self.node: Node = found.tree[subject.turn]
         self.site = site = site.with_writer(self.node)
         classes = site.backend.describe().stage_classes
@@ -46,7 +46,7 @@ class InspectedReply:
             None if trace is None else replace(trace, stage_classes=classes)
             for trace in found.traces(subject.turn)
         )
-        self._remote_traces = found.told(subject.turn)
+        self._remote_traces = found.remote_traces(subject.turn)
 
     @property
     def generation(self) -> Generation | None:

@@ -7,8 +7,8 @@ from functools import partial
 import streamlit as st
 
 from glasschat.backends import Description
-from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import DEFAULTS, Preset
+from glasschat.chat.user_presets import UserPresets
 from glasschat.prompt import ContextPolicy
 from glasschat.web.language import N_, _, current_language
 from glasschat.web.markup import plain_label
@@ -52,7 +52,7 @@ class SettingsPanel:
     click on it puts that back.
     """
 
-    def __init__(self, description: Description, own: OwnPresets, owner: str) -> None:
+    def __init__(self, description: Description, own: UserPresets, owner: str) -> None:
         self._most = max(SHORTEST, description.context or UNKNOWN)
         self._server = description.detail
         self._not_taken = description.not_taken

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import CREATIVE, MODELS_OWN, ORIGINAL, PRECISE, Preset, built_in
+from glasschat.chat.user_presets import UserPresets
 from glasschat.errors import StoreError
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.markup import plain_label
@@ -31,7 +31,7 @@ class PresetChoice:
     """The presets that one visitor has, and the one that is chosen."""
 
     def __init__(
-        self, recommended: Mapping[str, float], most: int, own: OwnPresets, owner: str
+        self, recommended: Mapping[str, float], most: int, own: UserPresets, owner: str
     ) -> None:
         """`most` are the tokens that prompt and reply may have together."""
         self._own = own
@@ -93,7 +93,7 @@ class PresetChoice:
         """One's own, asked for once: what else changes them forgets them."""
         if st.session_state.get(state.OWN) is None:
             try:
-                st.session_state[state.OWN] = self._own.of(self._owner)
+                st.session_state[state.OWN] = self._own.presets(self._owner)
             except StoreError:
                 # The dialog says why; the built-in ones are there all the same.
                 st.session_state[state.OWN] = ()

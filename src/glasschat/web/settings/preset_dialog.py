@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import streamlit as st
 
-from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import DEFAULTS, LONGEST_NAME, Preset, preset_of
 from glasschat.chat.presets_file import (
     MOST_BYTES,
@@ -13,6 +12,7 @@ from glasschat.chat.presets_file import (
     presets_as_file,
     presets_from_file,
 )
+from glasschat.chat.user_presets import UserPresets
 from glasschat.errors import GlasschatError, StoreError
 from glasschat.web.error_text import explained
 from glasschat.web.language import _, ngettext
@@ -37,7 +37,7 @@ class PresetDialog:
     """
 
     def __init__(
-        self, own: OwnPresets, owner: str, name: str, most: int, choose: Callable[[Preset], None]
+        self, own: UserPresets, owner: str, name: str, most: int, choose: Callable[[Preset], None]
     ) -> None:
         self._own = own
         self._owner = owner
@@ -56,7 +56,7 @@ class PresetDialog:
             st.rerun()
         self._save_form()
         try:
-            owns = self._own.of(self._owner)
+            owns = self._own.presets(self._owner)
         except StoreError as error:
             st.error(explained(error))
             owns = ()

@@ -8,7 +8,7 @@ from glasschat.chat.store import Store
 from glasschat.errors import ParameterError
 
 
-class OwnPresets:
+class UserPresets:
     """Presets by their owners. Safe to use from any thread.
 
     All methods raise StoreError where there is a store.
@@ -19,7 +19,7 @@ class OwnPresets:
         self._lock = threading.Lock()
         self._here: dict[str, dict[str, Preset]] = {}
 
-    def of(self, owner: str) -> tuple[Preset, ...]:
+    def presets(self, owner: str) -> tuple[Preset, ...]:
         """All of the owner's, by name."""
         if self._store is not None:
             return self._store.presets(owner)
@@ -35,7 +35,7 @@ class OwnPresets:
         if preset.name.casefold() in RESERVED:
             allowed = "another than that of a built-in one"
             raise ParameterError("the preset's name", allowed, preset.name)
-        others = [other for other in self.of(owner) if other.name != preset.name]
+        others = [other for other in self.presets(owner) if other.name != preset.name]
         if len(others) >= MOST_PRESETS:
             allowed = f"at most {MOST_PRESETS}: delete one first"
             raise ParameterError("the number of presets", allowed, len(others) + 1)
@@ -50,7 +50,7 @@ class OwnPresets:
 
         Raises as `save` does.
         """
-        taken = {own.name: own for own in self.of(owner)}
+        taken = {own.name: own for own in self.presets(owner)}
         name, number = preset.name, 2
         while name in taken and taken[name].params != preset.params:
             name, number = f"{preset.name[: LONGEST_NAME - 5]} {number}", number + 1

@@ -82,7 +82,7 @@ def last(conversation: Conversation) -> Node:
     return conversation.tree.last
 
 
-def told(traces: Sequence[Trace | None]) -> list[tuple[int, ...] | None]:
+def ids_of(traces: Sequence[Trace | None]) -> list[tuple[int, ...] | None]:
     """The tokens of each run."""
     return [None if trace is None else trace.token_ids for trace in traces]
 
@@ -93,7 +93,7 @@ def test_every_run_has_its_trace_and_a_branch_those_of_what_it_shares(
     backend = make_backend(babble)
     conversation, reply = written(either, backend, runs=2)
     assert reply.ids is not None
-    assert told(conversation.traces(reply.id)) == [reply.ids[:6], reply.ids[6:]]
+    assert ids_of(conversation.traces(reply.id)) == [reply.ids[:6], reply.ids[6:]]
     question = conversation.tree.path[0].id
     assert conversation.traces(question) == ()
     with pytest.raises(InvalidMessage, match="no turn"):
@@ -106,7 +106,7 @@ def test_every_run_has_its_trace_and_a_branch_those_of_what_it_shares(
         assert len(traces) == len(branch.runs) == runs
         ids = branch.ids or ()
         starts = [run.first_token for run in branch.runs] + [len(ids)]
-        assert told(traces) == [ids[a:b] for a, b in pairwise(starts)]
+        assert ids_of(traces) == [ids[a:b] for a, b in pairwise(starts)]
         for trace, run in zip(traces, branch.runs, strict=True):
             assert trace is not None
             assert (trace.earlier, trace.seed) == (run.first_token, run.seed)
@@ -161,7 +161,7 @@ def test_what_was_forgotten_is_read_from_the_store_once(
     store.away = False
     for _ in range(3):
         traces = found.traces(reply.id)
-        assert told(traces) == told(live)
+        assert ids_of(traces) == ids_of(live)
         assert store.asked == 2
         store.away = True
     one, two = traces[1], live[1]
@@ -178,7 +178,7 @@ def test_a_trace_is_there_before_it_is_kept(
     library = Library(store)
     conversation, reply = written(library, make_backend(babble))
     store.away = True
-    assert told(conversation.traces(reply.id)) == [reply.ids]
+    assert ids_of(conversation.traces(reply.id)) == [reply.ids]
     library.close()
 
 
@@ -188,13 +188,13 @@ def test_a_trace_that_another_process_has_added_to_is_read_anew(
     """What is in memory is a reply's as it was: its turn says how many tokens there are now."""
     conversation, reply = written(kept, make_backend(babble), runs=2)
     whole = conversation.traces(reply.id)
-    shelf = TraceCache(store)
+    cache = TraceCache(store)
     asked = store.asked
     assert reply.ids is not None
     first = Run(reply.runs[0].params, ending=Ending.INTERRUPTED)
     killed = Node(reply.id, reply.parent, "assistant", "", reply.ids[:4], 0, (first,))
     for _ in range(2):
-        assert told(shelf.of(ME, conversation.id, killed, 1)) == told(whole[:1])
+        assert ids_of(cache.traces(ME, conversation.id, killed, 1)) == ids_of(whole[:1])
     assert store.asked == asked + 2, "four tokens are not those six"
 
 
@@ -203,31 +203,32 @@ def test_the_newest_tokens_stay_in_memory_where_there_is_no_store(
 ) -> None:
     backend = make_backend(babble)
     library = Library()
-    library._shelf = TraceCache(most=24)
+    library._traces = TraceCache(most=24)
     several = [written(library, backend) for _ in range(5)]
-    there = [told(conversation.traces(reply.id)) for conversation, reply in several]
+    there = [ids_of(conversation.traces(reply.id)) for conversation, reply in several]
     assert there == [[None], [None], *[[reply.ids] for _, reply in several[2:]]]
     # Whoever was looked at last goes last.
     several[2][0].traces(several[2][1].id)
     several.append(written(library, backend))
-    there = [told(conversation.traces(reply.id)) for conversation, reply in several]
+    there = [ids_of(conversation.traces(reply.id)) for conversation, reply in several]
     assert [tokens != [None] for tokens in there] == [False, False, True, False, True, True]
 
 
 def test_one_trace_stays_however_long_it_is(make_backend: MakeBackend) -> None:
     backend = make_backend(babble)
     library = Library()
-    library._shelf = TraceCache(most=2)
+    library._traces = TraceCache(most=2)
     (old, first), (new, second) = (written(library, backend) for _ in range(2))
-    assert told(old.traces(first.id)) == [None]
-    assert told(new.traces(second.id)) == [second.ids]
+    assert ids_of(old.traces(first.id)) == [None]
+    assert ids_of(new.traces(second.id)) == [second.ids]
 
 
 def test_a_reply_that_was_not_recorded_has_no_trace(
     either: Library, make_backend: MakeBackend
 ) -> None:
     conversation, _ = written(either, make_backend(babble))
-    imported = import_file(as_json([conversation.whole]).encode()).conversations[0]
+    exported = as_json([conversation.live.saved_with_progress])
+    imported = import_file(exported.encode()).conversations[0]
     found = either.find(ME, either.add(ME, replace(imported, id="another")))
     assert found is not None
     assert found.traces(last(found).id) == (None,)
@@ -240,7 +241,7 @@ def test_a_conversation_with_branches_leaves_and_comes_as_it_is(
     conversation, reply = written(either, backend, runs=2)
     conversation.branch(backend, reply.id, 8, SIX)
     answered(conversation)
-    written_file = as_json([conversation.whole])
+    written_file = as_json([conversation.live.saved_with_progress])
     assert as_json(import_file(written_file.encode()).conversations) == written_file
     if either.store is not None:
         either.close()
