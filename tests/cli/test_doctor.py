@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from glasschat.cli import main
-from glasschat.doctor.against.measuring import Distance, Say
-from glasschat.doctor.against.pair import Pair
+from glasschat.doctor.comparison.measurement import Distance, Progress
+from glasschat.doctor.comparison.pair import ModelPair
 from tests.doctor.breaking import untried
 
 PROGRAM = Path(sys.executable).with_name("glasschat")
@@ -21,7 +21,7 @@ PROGRAM = Path(sys.executable).with_name("glasschat")
 @pytest.fixture
 def no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     """The trial costs a process each time; tests/doctor/test_trial.py has it."""
-    monkeypatch.setattr("glasschat.doctor.reading.open_in_subprocess", untried)
+    monkeypatch.setattr("glasschat.doctor.model_files.open_in_subprocess", untried)
 
 
 def test_the_built_in_model_passes() -> None:
@@ -104,11 +104,11 @@ def test_wrong_usage_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
 def test_progress_goes_to_standard_error(
     capsys: pytest.CaptureFixture[str], builtin_model_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(pair: Pair, say: Say) -> Distance:
-        say(f"loading {pair.reference.facts.path.name}")
+    def measure(pair: ModelPair, progress: Progress) -> Distance:
+        progress(f"loading {pair.reference.metadata.path.name}")
         return Distance(kl=[0.0], same=[True], worst="Hi")
 
-    monkeypatch.setattr("glasschat.doctor.against.distance.measure", measure)
+    monkeypatch.setattr("glasschat.doctor.comparison.distance.measure", measure)
     path = str(builtin_model_path)
     assert main(["doctor", path, "--against", path, "--json"]) == 0
     said = capsys.readouterr()

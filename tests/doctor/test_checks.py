@@ -12,18 +12,25 @@ import numpy as np
 import pytest
 
 from glasschat.doctor import Finding, Mark
-from glasschat.doctor.case import Case
-from glasschat.doctor.checks import about, content, ends, template, vocabulary, weights
+from glasschat.doctor.checks import (
+    content,
+    description,
+    special_tokens,
+    template,
+    vocabulary,
+    weights,
+)
 from glasschat.doctor.checks.memory import memory
-from glasschat.doctor.facts import Claim, Facts, Rope
-from glasschat.doctor.gguf_facts import bits_of, gguf_facts
+from glasschat.doctor.gguf_metadata import gguf_metadata, parse_bits
+from glasschat.doctor.metadata import Claim, ModelMetadata, Rope
+from glasschat.doctor.opened_model import OpenedModel
 from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 from tests.doctor.breaking import found
 from tests.prompt.families import MAKERS, source_of
 from tests.support import ggufs
 from tests.support.ggufs import CONTROL, NORMAL
 
-Open = Callable[..., Case]
+Open = Callable[..., OpenedModel]
 LOOP = "{% for x in range(9999) %}{% for y in range(99999) %}{% endfor %}{% endfor %}"
 
 
@@ -34,12 +41,12 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
     def open_model(
         source: str | None, *pieces: str, kind: int = CONTROL, used: bool = True, **options: Any
-    ) -> Case:
+    ) -> OpenedModel:
         special = dict.fromkeys(["<s>", "</s>"], CONTROL) | dict.fromkeys(pieces, kind)
         path = ggufs.sentencepiece(tmp_path / "x.gguf", special, source, **options)
         contexts.append(open_vocabulary(path))
-        case = Case(gguf_facts(path), contexts[-1].__enter__())
-        return replace(case, template=template.open_template(case)[0]) if used else case
+        subject = OpenedModel(gguf_metadata(path), contexts[-1].__enter__())
+        return replace(subject, template=template.open_template(subject)[0]) if used else subject
 
     yield open_model
     for context in contexts:
@@ -65,46 +72,52 @@ def test_a_turn_end_that_nothing_names(opened: Open, tmp_path: Path) -> None:
 
     What the remedy says to run mends it.
     """
-    case = opened(turns("<|over|>"), "<|head|>", "<|over|>")
-    finding = one(ends.turn_end(case))
+    subject = opened(turns("<|over|>"), "<|head|>", "<|over|>")
+    finding = one(special_tokens.turn_end(subject))
     assert finding.mark is Mark.FAIL
     program, *words = shlex.split(finding.remedy.split(" (pip")[0])
-    files = {"OLD.gguf": str(case.facts.path), "NEW.gguf": str(tmp_path / "mended.gguf")}
+    files = {"OLD.gguf": str(subject.metadata.path), "NEW.gguf": str(tmp_path / "mended.gguf")}
     command = [str(Path(sys.executable).with_name(program)), *(files.get(w, w) for w in words)]
     subprocess.run(command, check=True, capture_output=True)
     with open_vocabulary(tmp_path / "mended.gguf") as tokenizer:
-        mended = Case(gguf_facts(tmp_path / "mended.gguf"), tokenizer)
+        mended = OpenedModel(gguf_metadata(tmp_path / "mended.gguf"), tokenizer)
         mended = replace(mended, template=template.open_template(mended)[0])
-        assert one(ends.turn_end(mended)).mark is Mark.PASS
-        assert "tokenizer.ggml.eot_token_id" in one(ends.ends(mended)).found
+        assert one(special_tokens.turn_end(mended)).mark is Mark.PASS
+        assert "tokenizer.ggml.eot_token_id" in one(special_tokens.ends(mended)).found
 
 
 def test_a_turn_that_is_closed_by_words(opened: Open) -> None:
-    case = opened(turns("\n### User:\n").replace("<|head|>", "### "))
-    finding = one(ends.turn_end(case))
+    subject = opened(turns("\n### User:\n").replace("<|head|>", "### "))
+    finding = one(special_tokens.turn_end(subject))
     assert finding.mark is Mark.WARN and "--stop" in finding.remedy
 
 
 def test_a_folders_turn_end_is_mended_in_its_own_file(opened: Open) -> None:
-    case = opened(turns("<|over|>"), "<|head|>", "<|over|>")
-    finding = one(ends.turn_end(replace(case, facts=replace(case.facts, kind="folder"))))
+    subject = opened(turns("<|over|>"), "<|head|>", "<|over|>")
+    finding = one(
+        special_tokens.turn_end(replace(subject, metadata=replace(subject.metadata, kind="folder")))
+    )
     assert finding.mark is Mark.FAIL
-    assert f"add {case.single('<|over|>')} to eos_token_id in gen" in finding.remedy
+    assert f"add {subject.find_token('<|over|>')} to eos_token_id in gen" in finding.remedy
 
 
 def test_no_end_at_all(opened: Open) -> None:
     class Endless:
         def __getattr__(self, name: str) -> Any:
-            return frozenset() if name == "end_ids" else getattr(case.tokenizer, name)
+            return frozenset() if name == "end_ids" else getattr(subject.tokenizer, name)
 
-    case = opened(turns("</s>"), "<|head|>")
-    assert one(ends.ends(replace(case, tokenizer=Endless()))).mark is Mark.FAIL  # type: ignore[arg-type]
+    subject = opened(turns("</s>"), "<|head|>")
+    assert one(special_tokens.ends(replace(subject, tokenizer=Endless()))).mark is Mark.FAIL  # type: ignore[arg-type]
 
 
 def test_files_that_disagree_about_the_beginning(opened: Open) -> None:
-    case = opened(turns("</s>"), "<|head|>")
+    subject = opened(turns("</s>"), "<|head|>")
     claims = (Claim("config.json: bos_token_id", 1), Claim("generation_config.json", 2))
-    finding = one(ends.begin(replace(case, facts=replace(case.facts, begins=claims))))
+    finding = one(
+        special_tokens.begin(
+            replace(subject, metadata=replace(subject.metadata, begin_claims=claims))
+        )
+    )
     assert finding.mark is Mark.WARN and "config.json" in finding.found
 
 
@@ -122,7 +135,7 @@ def test_files_that_disagree_about_the_beginning(opened: Open) -> None:
 def test_who_writes_the_beginning(
     opened: Open, source: str, adds_bos: bool, mark: Mark, in_prompt: int
 ) -> None:
-    finding = one(ends.double_begin(opened(source, "<|head|>", adds_bos=adds_bos)))
+    finding = one(special_tokens.double_begin(opened(source, "<|head|>", adds_bos=adds_bos)))
     assert (finding.mark, finding.details["in_prompt"]) == (mark, in_prompt)
 
 
@@ -151,15 +164,15 @@ def test_a_template_that_cannot_be_used(opened: Open, source: str, says: str) ->
 def test_a_template_for_one_question_only(opened: Open) -> None:
     """It would refuse the second turn of every chat."""
     once = "{% if messages|length > 1 %}{{ raise_exception('one turn') }}{% endif %}"
-    case = opened(once + turns("</s>"), "<|head|>", used=False)
-    assert template.open_template(case)[1].mark is Mark.FAIL
+    subject = opened(once + turns("</s>"), "<|head|>", used=False)
+    assert template.open_template(subject)[1].mark is Mark.FAIL
 
 
 @pytest.mark.parametrize(("name", "mark"), [("gemma", Mark.WARN), ("llama2", Mark.PASS)])
 def test_whether_a_system_prompt_is_taken(opened: Open, name: str, mark: Mark) -> None:
     _, _, special, _, _ = MAKERS[name]
-    case = opened(source_of(name), *special)
-    finding = one(template.system_prompt(case))
+    subject = opened(source_of(name), *special)
+    finding = one(template.system_prompt(subject))
     assert finding.mark is mark and finding.details["taken"] is (mark is Mark.PASS)
 
 
@@ -179,10 +192,10 @@ def test_families_open_replies_as_they_keep_them(opened: Open, name: str) -> Non
 def test_contents_that_the_template_would_cut(opened: Open) -> None:
     """Qwen3's drops what an earlier reply has thought."""
     _, _, special, _, _ = MAKERS["qwen3"]
-    case = opened(source_of("qwen3"), *special, eos="<|im_end|>")
-    finding = one(content.contents_kept(case))
+    subject = opened(source_of("qwen3"), *special, eos="<|im_end|>")
+    finding = one(content.contents_kept(subject))
     assert finding.mark is Mark.WARN and "</think>" in finding.found
-    assert one(content.contents_apart(case)).details["broken"] == []
+    assert one(content.contents_apart(subject)).details["broken"] == []
 
 
 def test_contents_that_the_template_rewrites(opened: Open) -> None:
@@ -203,13 +216,13 @@ def test_a_content_that_could_not_be_kept_apart(
     opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check looks at the ids: an encoder of ours that lets a piece through is caught."""
-    case = opened(turns("</s>"), "<|head|>")
-    assert one(content.contents_apart(case)).mark is not Mark.FAIL
+    subject = opened(turns("</s>"), "<|head|>")
+    assert one(content.contents_apart(subject)).mark is not Mark.FAIL
     monkeypatch.setattr(
         "glasschat.prompt.content.ContentEncoder.encode",
         lambda self, text: self._tokenizer.encode(text, control=True),
     )
-    finding = one(content.contents_apart(case))
+    finding = one(content.contents_apart(subject))
     assert finding.mark is Mark.FAIL and "<|head|>" in finding.details["broken"]
 
 
@@ -224,8 +237,8 @@ def test_a_base_model(opened: Open, pieces: tuple[str, ...], named: list[str]) -
 
 
 def test_control_tokens_that_are_typed_as_words(opened: Open) -> None:
-    case = opened(turns("</s>"), "<|head|>", kind=NORMAL)
-    finding = one(vocabulary.structure(case))
+    subject = opened(turns("</s>"), "<|head|>", kind=NORMAL)
+    finding = one(vocabulary.structure(subject))
     assert finding.mark is Mark.WARN and "<|head|>" in finding.found
 
 
@@ -245,9 +258,9 @@ def test_how_a_gguf_says_that_text_is_split(
     opened: Open, pre: str | None, pieces: tuple[str, ...], mark: Mark
 ) -> None:
     """Without it llama.cpp splits "1234" and "don't" in other places than the model was taught."""
-    case = opened(turns("</s>"), "<|head|>", *pieces)
-    facts = replace(case.facts, sentencepiece=False, splitter=pre)
-    finding = one(vocabulary.splitting(replace(case, facts=facts)))
+    subject = opened(turns("</s>"), "<|head|>", *pieces)
+    metadata = replace(subject.metadata, sentencepiece=False, pre_tokenizer=pre)
+    finding = one(vocabulary.splitting(replace(subject, metadata=metadata)))
     assert finding.mark is mark
     assert mark is not Mark.FAIL or "--pre-tokenizer llama-bpe" in finding.remedy
 
@@ -259,20 +272,20 @@ def test_how_a_gguf_says_that_text_is_split(
 def test_tokens_against_embeddings(
     opened: Open, builtin_model_path: Path, rows: int, claim: int | None, mark: Mark
 ) -> None:
-    case = opened(turns("</s>"), "<|head|>")
-    count = case.tokenizer.vocab_size
-    facts = replace(
-        case.facts,
-        tensors=gguf_facts(builtin_model_path).tensors[:1],
+    subject = opened(turns("</s>"), "<|head|>")
+    count = subject.tokenizer.vocab_size
+    metadata = replace(
+        subject.metadata,
+        tensors=gguf_metadata(builtin_model_path).tensors[:1],
         embedding_rows=count + rows,
         vocabulary_claim=Claim("llama.vocab_size", claim) if claim else None,
     )
-    finding = one(vocabulary.vocabulary(replace(case, facts=facts)))
+    finding = one(vocabulary.vocabulary(replace(subject, metadata=metadata)))
     assert finding.mark is mark
     assert rows != 31 or "31 rows more" in finding.found
 
 
-FACTS = Facts(
+METADATA = ModelMetadata(
     kind="GGUF", path=Path("x.gguf"), name="x", architecture="llama", context=131072,
     context_source="llama.context_length", embedding_rows=128256, rope=Rope(base=500000.0),
 )  # fmt: skip
@@ -294,7 +307,7 @@ FACTS = Facts(
 def test_positions_that_do_not_reach_as_far_as_the_context(
     rope: Rope, context: int, mark: Mark
 ) -> None:
-    assert one(about.context(replace(FACTS, rope=rope, context=context))).mark is mark
+    assert one(description.context(replace(METADATA, rope=rope, context=context))).mark is mark
 
 
 @pytest.mark.parametrize(
@@ -309,7 +322,7 @@ def test_positions_that_do_not_reach_as_far_as_the_context(
     ],
 )
 def test_figures_that_no_model_can_have(shape: dict[str, float], mark: Mark) -> None:
-    assert one(about.figures(replace(FACTS, shape=shape))).mark is mark
+    assert one(description.figures(replace(METADATA, shape=shape))).mark is mark
 
 
 @pytest.mark.parametrize(
@@ -322,7 +335,9 @@ def test_figures_that_no_model_can_have(shape: dict[str, float], mark: Mark) -> 
     ],
 )
 def test_recommended_settings(settings: dict[str, float], mark: Mark) -> None:
-    finding = one(about.sampling(replace(FACTS, sampling=settings, sampling_source="the file")))
+    finding = one(
+        description.sampling(replace(METADATA, sampling=settings, sampling_source="the file"))
+    )
     assert finding.mark is mark and finding.details["settings"] == settings
 
 
@@ -337,7 +352,7 @@ def test_settings_that_a_gguf_recommends(tmp_path: Path) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
-    finding = one(about.sampling(gguf_facts(tmp_path / "x.gguf")))
+    finding = one(description.sampling(gguf_metadata(tmp_path / "x.gguf")))
     assert finding.mark is Mark.PASS
     assert "temp 0.5, top_k 20" in finding.found
 
@@ -353,10 +368,10 @@ def test_a_model_in_several_files_is_read_whole(tmp_path: Path) -> None:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    facts = gguf_facts(tmp_path / "Small-00001-of-00002.gguf")
-    assert (facts.name, facts.files, facts.parameters) == ("Small", 2, 64)
-    assert (facts.embedding_rows, facts.output_rows) == (8, 8)
-    finding = one(weights.weights(facts))
+    metadata = gguf_metadata(tmp_path / "Small-00001-of-00002.gguf")
+    assert (metadata.name, metadata.files, metadata.parameters) == ("Small", 2, 64)
+    assert (metadata.embedding_rows, metadata.output_rows) == (8, 8)
+    finding = one(weights.weights(metadata))
     assert finding.mark is Mark.FAIL and finding.details["broken"] == ["output.weight"]
 
 
@@ -367,7 +382,7 @@ def test_memory_there_and_memory_needed(
         monkeypatch.setattr(
             "glasschat.models.llama_cpp.load.available_bytes", lambda: count * 2**20
         )
-        return one(memory(gguf_facts(builtin_model_path)))
+        return one(memory(gguf_metadata(builtin_model_path)))
 
     assert with_mib(8000).mark is Mark.PASS
     short = with_mib(700)
@@ -382,7 +397,7 @@ def test_memory_there_and_memory_needed(
     [("Q4_K_M", 4), ("IQ3_XXS", 3), ("Q8_0", 8), ("BF16", 16), ("MXFP4", 4), ("float32", 32)],
 )
 def test_bits_of_a_weight(storage: str, bits: int) -> None:
-    assert bits_of(storage) == bits
+    assert parse_bits(storage) == bits
 
 
 def test_a_finding_without_a_remedy_cannot_be_made() -> None:

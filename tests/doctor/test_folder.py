@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from glasschat.doctor import Mark, Report, examine
-from glasschat.doctor.folder_facts import folder_facts, rope_of
+from glasschat.doctor.folder_metadata import folder_metadata, parse_rope
 from glasschat.models.gguf.header import read_header
 from glasschat.models.hf.folder import read_folder
 from tests.doctor.breaking import found, marks
@@ -244,7 +244,7 @@ def test_damaged_json_is_told_and_survived(make: Make, name: str, damage: bytes)
 def test_positions_under_names_of_today_and_of_before(
     part: dict[str, Any], expected: tuple[Any, ...]
 ) -> None:
-    rope = rope_of(part)
+    rope = parse_rope(part)
     assert (rope.base, rope.scaling, rope.factor, rope.original) == expected
 
 
@@ -252,9 +252,9 @@ def test_every_tensor_is_where_safetensors_has_it(make: Make) -> None:
     from safetensors import safe_open
 
     path = make()
-    facts = folder_facts(read_folder(path))
+    metadata = folder_metadata(read_folder(path))
     with safe_open(path / "model.safetensors", "numpy") as file:
-        for tensor in facts.tensors:
+        for tensor in metadata.tensors:
             with tensor.path.open("rb") as raw:
                 raw.seek(tensor.offset)
                 assert raw.read(tensor.size) == file.get_tensor(tensor.name).tobytes()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from glasschat.doctor import Mark, examine
-from glasschat.doctor.against import measuring
+from glasschat.doctor.comparison import measurement
 from tests.doctor.breaking import found, untried
 
 pytestmark = pytest.mark.parity
@@ -15,11 +15,11 @@ pytestmark = pytest.mark.parity
 @pytest.fixture(autouse=True)
 def shorter() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "PASSAGES", measuring.PASSAGES[:2])
-        patch.setattr(measuring, "QUESTIONS", measuring.QUESTIONS[:1])
-        patch.setattr(measuring, "FOLLOWED", 20)
-        patch.setattr(measuring, "REPLY", 12)
-        patch.setattr("glasschat.doctor.reading.open_in_subprocess", untried)
+        patch.setattr(measurement, "PASSAGES", measurement.PASSAGES[:2])
+        patch.setattr(measurement, "QUESTIONS", measurement.QUESTIONS[:1])
+        patch.setattr(measurement, "FOLLOWED", 20)
+        patch.setattr(measurement, "REPLY", 12)
+        patch.setattr("glasschat.doctor.model_files.open_in_subprocess", untried)
         # One thread waits for no other, whatever else the machine does.
         patch.setattr("glasschat.models.llama_cpp.load.usable_cores", lambda: 1)
         patch.setattr("glasschat.models.hf.load.usable_cores", lambda: 1)

@@ -10,7 +10,7 @@ import pytest
 
 from glasschat.doctor import Mark
 from glasschat.doctor.checks.weights import _SCALES, PLACE_BYTES, weights
-from glasschat.doctor.facts import Facts, TensorPlace
+from glasschat.doctor.metadata import ModelMetadata, TensorLocation
 from glasschat.models.gguf.types import TENSOR_TYPES
 
 _BLOCKS = {name: (elements, size) for name, elements, size in TENSOR_TYPES.values()}
@@ -21,10 +21,10 @@ def looked_at(path: Path, *tensors: tuple[str, str, bytes]) -> Any:
     """The finding on a file that holds these tensors: name, type, data."""
     places, data = [], b""
     for name, kind, content in tensors:
-        places.append(TensorPlace(name, kind, (2, 2), path, len(data), len(content)))
+        places.append(TensorLocation(name, kind, (2, 2), path, len(data), len(content)))
         data += content
     path.write_bytes(data)
-    (finding,) = weights(Facts(kind="GGUF", path=path, name="x", tensors=tuple(places)))
+    (finding,) = weights(ModelMetadata(kind="GGUF", path=path, name="x", tensors=tuple(places)))
     return finding
 
 

@@ -18,7 +18,7 @@ _WIDTH = 100
 def doctor(options: argparse.Namespace) -> int:
     """Examine a model and print the report; return 1 if any check failed."""
     path = model_path(options.model) or builtin_model()
-    report = examine(path, model_path(options.against), say=_print_progress)
+    report = examine(path, model_path(options.against), progress=_print_progress)
     if options.json:
         print(json_text(report.as_json()))
     else:

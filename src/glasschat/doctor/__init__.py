@@ -1,6 +1,6 @@
-"""What is wrong with a model before it answers badly."""
+"""Checks a model for mistakes before it answers badly."""
 
-from glasschat.doctor.examination import examine
+from glasschat.doctor.check_runner import examine
 from glasschat.doctor.finding import Finding, Mark
 from glasschat.doctor.report import Line, Report
 

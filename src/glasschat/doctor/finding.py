@@ -1,4 +1,4 @@
-"""What one check found, and what to do about it."""
+"""The result of one check, with advice."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,10 +7,10 @@ from typing import Any
 
 
 class Mark(StrEnum):
-    """How a check ended.
+    """Result of a check.
 
-    `WARN` is something to know before one relies on the model; `FAIL` is a model that by its own
-    files answers badly, or not at all, even where glasschat mends it.
+    `WARN` is something to know before you rely on the model. `FAIL` is a model that by its own
+    files answers badly or not at all, even where glasschat corrects it.
     """
 
     PASS = "pass"
@@ -22,9 +22,8 @@ class Mark(StrEnum):
 class Finding:
     """One line of the doctor's report.
 
-    `check` is the name of what was looked at, the same in every release; `remedy` says what to
-    do, and is there unless the mark is `PASS`. `details` are the figures behind `found`, ready
-    for JSON.
+    `check` is the name of the check, the same in every release. `remedy` says what to do; only a
+    `PASS` has none. `details` has the figures behind `found`, ready for JSON.
     """
 
     check: str
@@ -38,16 +37,16 @@ class Finding:
             raise ValueError(f"a finding that is no pass must name a remedy: {self.found}")
 
 
-def passed(check: str, found: str, **details: Any) -> Finding:
-    """All is well."""
+def report_pass(check: str, found: str, **details: Any) -> Finding:
+    """Return a finding for a check that passed."""
     return Finding(check, Mark.PASS, found, details=details)
 
 
-def warned(check: str, found: str, remedy: str, **details: Any) -> Finding:
-    """Something to know."""
+def report_warning(check: str, found: str, remedy: str, **details: Any) -> Finding:
+    """Return a finding for something to know."""
     return Finding(check, Mark.WARN, found, remedy, details)
 
 
-def failed(check: str, found: str, remedy: str, **details: Any) -> Finding:
-    """Something that must be mended."""
+def report_failure(check: str, found: str, remedy: str, **details: Any) -> Finding:
+    """Return a finding for something that has to be corrected."""
     return Finding(check, Mark.FAIL, found, remedy, details)

@@ -1,13 +1,13 @@
-"""A GGUF file as far as it can be read: its metadata, and where its tensors lie.
+"""Reads the key-value pairs and the tensor locations of a GGUF file, as far as possible.
 
-`models.gguf.header` refuses a file that is not whole; the doctor wants to say what is left of it.
+`models.gguf.header` refuses a file that is not whole; the doctor reports what is left of it.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from glasschat.doctor.facts import TensorPlace
+from glasschat.doctor.metadata import TensorLocation
 from glasschat.models.gguf.header import MAGIC
 from glasschat.models.gguf.reader import (
     MOST_FIELDS,
@@ -22,19 +22,19 @@ from glasschat.models.gguf.table import data_start, read_fields, read_tensors
 
 @dataclass(frozen=True, slots=True)
 class GgufTable:
-    """What could be read of one file."""
+    """What could be read of one GGUF file."""
 
     metadata: Mapping[str, Value]
-    tensors: tuple[TensorPlace, ...]
+    tensors: tuple[TensorLocation, ...]
 
 
 def read_table(path: Path, arrays: Collection[str] = ()) -> GgufTable:
-    """Read on until the file ends or makes no sense; never raises for what is in it.
+    """Read until the file ends or is not valid. Does not raise for anything in the file.
 
     Arrays of more than 1,024 entries come as a `GgufArray`, unless `arrays` names them.
     """
     metadata: dict[str, Value] = {}
-    tensors: list[TensorPlace] = []
+    tensors: list[TensorLocation] = []
     try:
         # Reading a pipe would wait for ever.
         if not path.is_file():
@@ -53,7 +53,7 @@ def _read(
     path: Path,
     arrays: Collection[str],
     metadata: dict[str, Value],
-    tensors: list[TensorPlace],
+    tensors: list[TensorLocation],
 ) -> None:
     reader.skip_scalars("I", 1)
     tensor_count, fields = reader.number("Q"), reader.number("Q")
@@ -63,7 +63,7 @@ def _read(
     start = data_start(reader, metadata)
     # GGUF names the quickest dimension first; everybody else names it last.
     tensors += [
-        TensorPlace(
+        TensorLocation(
             name=tensor.name,
             type=tensor.type,
             shape=tensor.shape[::-1],

@@ -1,4 +1,4 @@
-"""The texts that models are held against each other with. Nothing here knows of a model."""
+"""Texts that are used to compare models. They are the same for every model."""
 
 # Each asks something else of a tokenizer: how it splits letters, digits, blanks, scripts.
 TEXTS: dict[str, str] = {

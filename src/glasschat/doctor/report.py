@@ -22,16 +22,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from glasschat import __version__
-from glasschat.doctor.facts import Facts
 from glasschat.doctor.finding import Finding, Mark
-from glasschat.doctor.words import plural
+from glasschat.doctor.formatting import plural
+from glasschat.doctor.metadata import ModelMetadata
 
 _NARROWEST = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line for a terminal; where it opens a finding, `mark` is the word that begins it."""
+    """A line for a terminal.
+
+    `mark` is set on the first line of a finding, and comes before the text.
+    """
 
     text: str
     mark: Mark | None = None
@@ -39,26 +42,26 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What the doctor found of `model`, and of it against `other`."""
+    """Findings on `model`, and on how it compares with `other`."""
 
-    model: Facts
+    model: ModelMetadata
     findings: tuple[Finding, ...]
-    other: Facts | None = None
+    other: ModelMetadata | None = None
     comparison: tuple[Finding, ...] = ()
     not_checked: tuple[str, ...] = ()
 
     @property
     def failed(self) -> bool:
-        """Whether any check failed."""
+        """Return whether any check failed."""
         return self.counts[Mark.FAIL] > 0
 
     @property
     def counts(self) -> Counter[Mark]:
-        """How many findings there are of each mark."""
+        """Return the number of findings of each mark."""
         return Counter(finding.mark for finding in (*self.findings, *self.comparison))
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain objects, which `json` can write."""
+        """Return the report as plain objects for `json`."""
         return {
             "glasschat": __version__,
             "model": _described(self.model),
@@ -72,7 +75,7 @@ class Report:
         }
 
     def lines(self, width: int) -> list[Line]:
-        """Aligned lines of at most `width` columns; the last one sums up."""
+        """Return aligned lines of at most `width` columns. The last one is the summary."""
         every = (*self.findings, *self.comparison)
         column = max((len(finding.check) for finding in every), default=0)
         indent = " " * (len("pass") + 2 + column + 2)
@@ -84,22 +87,22 @@ class Report:
         for place, finding in enumerate(every):
             if place == len(self.findings):
                 lines.append(Line(""))
-            found = _wrapped(finding.found, room)
+            found = _wrap(finding.found, room)
             lines.append(Line(f"  {finding.check:<{column}}  {found[0]}", finding.mark))
             lines += [Line(indent + more) for more in found[1:]]
             if finding.remedy:
-                remedy = _wrapped(finding.remedy, room - 2)
+                remedy = _wrap(finding.remedy, room - 2)
                 lines.append(Line(f"{indent}→ {remedy[0]}"))
                 lines += [Line(f"{indent}  {more}") for more in remedy[1:]]
         lines.append(Line(""))
         if self.not_checked:
             text = f"not checked: {', '.join(self.not_checked)}"
-            lines += [Line(part) for part in _wrapped(text, width)]
+            lines += [Line(part) for part in _wrap(text, width)]
         lines.append(Line(self.summary()))
         return lines
 
     def summary(self) -> str:
-        """One line: how many of each."""
+        """Return the number of findings of each mark in one line."""
         counts = self.counts
         warnings = plural(counts[Mark.WARN], "warning") if counts[Mark.WARN] else "no warning"
         failures = plural(counts[Mark.FAIL], "failure") if counts[Mark.FAIL] else "no failure"
@@ -112,34 +115,34 @@ def _as_json(finding: Finding) -> dict[str, Any]:
         "mark": finding.mark.value,
         "found": finding.found,
         "remedy": finding.remedy,
-        "details": _plain(finding.details),
+        "details": _json_value(finding.details),
     }
 
 
-def _described(facts: Facts) -> dict[str, Any]:
+def _described(metadata: ModelMetadata) -> dict[str, Any]:
     return {
-        "path": str(facts.path),
-        "kind": facts.kind,
-        "name": facts.name,
-        "architecture": facts.architecture,
-        "storage": facts.storage,
-        "parameters": facts.parameters,
-        "weight_bytes": facts.weight_bytes,
-        "context": facts.context,
+        "path": str(metadata.path),
+        "kind": metadata.kind,
+        "name": metadata.name,
+        "architecture": metadata.architecture,
+        "storage": metadata.storage,
+        "parameters": metadata.parameters,
+        "weight_bytes": metadata.weight_bytes,
+        "context": metadata.context,
     }
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrap(text: str, width: int) -> list[str]:
     # Break lines in a stranger's words would break the columns.
     return textwrap.wrap(text, width, break_long_words=True, break_on_hyphens=False) or [""]
 
 
-def _plain(value: Any) -> Any:
-    """`value` with nothing in it that JSON has no word for."""
+def _json_value(value: Any) -> Any:
+    """Return `value` without anything that JSON cannot write, such as infinity."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _json_value(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_json_value(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

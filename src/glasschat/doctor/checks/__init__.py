@@ -1,1 +1,1 @@
-"""One check a function: a case to findings. None of them runs the model."""
+"""One function per check, from a model to its findings. No check runs the model."""

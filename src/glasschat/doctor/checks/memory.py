@@ -1,11 +1,11 @@
-"""Whether the model fits into this machine."""
+"""Check that the model fits into the memory of this machine."""
 
 from collections.abc import Iterator
 
 from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
-from glasschat.doctor.facts import Facts
-from glasschat.doctor.finding import Finding, failed, passed, warned
-from glasschat.doctor.words import parted, size
+from glasschat.doctor.finding import Finding, report_failure, report_pass, report_warning
+from glasschat.doctor.formatting import format_bytes, parted
+from glasschat.doctor.metadata import ModelMetadata
 from glasschat.errors import ModelError
 from glasschat.models.hf.load import HfPlan
 from glasschat.models.hf.memory import hf_memory_need
@@ -13,27 +13,29 @@ from glasschat.models.load import LoadPlan, plan_model
 from glasschat.models.memory import MemoryNeed, available_bytes, memory_need
 
 
-def memory(facts: Facts) -> Iterator[Finding]:
-    """What weights and cache need against what is there, with the settings that would fit."""
-    if facts.unsupported:
+def memory(metadata: ModelMetadata) -> Iterator[Finding]:
+    """Compare the memory for weights and cache with what is free, and name settings that fit."""
+    if metadata.unsupported:
         # It would not be loaded, and that has been said.
         return
     try:
-        plan = plan_model(ModelOptions(path=facts.path))
+        plan = plan_model(ModelOptions(path=metadata.path))
     except ModelError as error:
-        yield failed("memory", *parted(str(error), "free memory, or choose a smaller model"))
+        yield report_failure(
+            "memory", *parted(str(error), "free memory, or choose a smaller model")
+        )
         return
     if not isinstance(plan, HfPlan) and plan.gpu_layers:
-        yield passed(
+        yield report_pass(
             "memory", "layers go to the GPU, whose memory llama.cpp counts when it loads them"
         )
         return
     need = _need(plan)
     said = (
-        f"needs {size(need.total)} of the {size(need.available)} that are free"
-        f"{need.place and f' on {need.place}'}: {size(need.weights)} weights"
-        f"{f' in {plan.dtype}' if isinstance(plan, HfPlan) else ''}, {size(need.cache)} cache for "
-        f"{plan.slots} x {plan.context:,} tokens"
+        f"needs {format_bytes(need.total)} of the {format_bytes(need.available)} that are free"
+        f"{need.place and f' on {need.place}'}: {format_bytes(need.weights)} weights"
+        f"{f' in {plan.dtype}' if isinstance(plan, HfPlan) else ''}, "
+        f"{format_bytes(need.cache)} cache for {plan.slots} x {plan.context:,} tokens"
     )
     details = {
         "needed": need.total,
@@ -41,9 +43,9 @@ def memory(facts: Facts) -> Iterator[Finding]:
         "slots": plan.slots,
         "context": plan.context,
     }
-    usual = min(DEFAULT_CONTEXT, facts.context or DEFAULT_CONTEXT)
+    usual = min(DEFAULT_CONTEXT, metadata.context or DEFAULT_CONTEXT)
     if plan.slots < DEFAULT_SLOTS or plan.context < usual:
-        yield warned(
+        yield report_warning(
             "memory",
             f"{said}; there is not enough for the usual {DEFAULT_SLOTS} x {usual:,}",
             f"glasschat chooses --slots {plan.slots} --context {plan.context} by itself; free "
@@ -51,7 +53,7 @@ def memory(facts: Facts) -> Iterator[Finding]:
             **details,
         )
     else:
-        yield passed("memory", said, **details)
+        yield report_pass("memory", said, **details)
 
 
 def _need(plan: LoadPlan) -> MemoryNeed:

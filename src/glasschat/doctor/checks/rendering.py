@@ -1,9 +1,9 @@
-"""The template's own text, with contents given to it as they are."""
+"""Renders the chat template with the contents in it, as other programs do."""
 
 from collections.abc import Sequence
 from functools import lru_cache
 
-from glasschat.doctor.case import Case
+from glasschat.doctor.opened_model import OpenedModel
 from glasschat.prompt import ChatMessage
 from glasschat.prompt.render import Renderer
 
@@ -14,22 +14,22 @@ DIALOG = (
 )
 
 
-def rendered(case: Case, messages: Sequence[ChatMessage], open_reply: bool = True) -> str:
-    """What a program gets that renders the template and asks no more. Raises TemplateError."""
-    assert case.template is not None
-    return _renderer(case.template.source).render(
+def render(subject: OpenedModel, messages: Sequence[ChatMessage], open_reply: bool = True) -> str:
+    """Return the rendered template as text, with nothing escaped. Raises TemplateError."""
+    assert subject.template is not None
+    return _renderer(subject.template.source).render(
         [{"role": message.role, "content": message.text} for message in messages],
         open_reply=open_reply,
-        bos_token=written(case, case.tokenizer.bos_id),
-        eos_token=written(case, case.tokenizer.eos_id),
+        bos_token=token_text(subject, subject.tokenizer.bos_id),
+        eos_token=token_text(subject, subject.tokenizer.eos_id),
     )
 
 
-def written(case: Case, token_id: int | None) -> str:
-    """How a template writes a token; empty for one that the model does not have."""
+def token_text(subject: OpenedModel, token_id: int | None) -> str:
+    """Return a token as the template writes it, "" if the model does not have it."""
     if token_id is None:
         return ""
-    return case.tokenizer.token_bytes(token_id).decode(errors="replace")
+    return subject.tokenizer.token_bytes(token_id).decode(errors="replace")
 
 
 @lru_cache(maxsize=2)

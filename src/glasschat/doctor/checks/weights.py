@@ -1,4 +1,4 @@
-"""Whether the weights are numbers, looked at here and there without loading them."""
+"""Checks that weights are numbers, on samples, without loading them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from glasschat.doctor.facts import Facts, TensorPlace
-from glasschat.doctor.finding import Finding, failed, passed, warned
-from glasschat.doctor.words import parted, plural, size, some
+from glasschat.doctor.finding import Finding, report_failure, report_pass, report_warning
+from glasschat.doctor.formatting import format_bytes, list_first, parted, plural
+from glasschat.doctor.metadata import ModelMetadata, TensorLocation
 from glasschat.models.gguf.types import TENSOR_TYPES
 from glasschat.models.llama_cpp.preflight import PreflightResult
 
@@ -33,61 +33,61 @@ _FLOATS = {"F16": "<f2", "F32": "<f4", "F64": "<f8"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """What a tensor showed."""
+class _TensorSample:
+    """Result of sampling one tensor: bytes read, NaN or infinity found, only zeros found."""
 
-    tensor: TensorPlace
+    tensor: TensorLocation
     read: int
     broken: bool
     zeros: bool
 
 
-def weights(facts: Facts) -> Iterator[Finding]:
-    """Sample every tensor for what is no number, and for holes of zeros."""
-    if not facts.tensors:
-        yield failed(
+def weights(metadata: ModelMetadata) -> Iterator[Finding]:
+    """Sample every tensor for NaN, infinity and holes of zeros."""
+    if not metadata.tensors:
+        yield report_failure(
             "weights",
             "there are none: a vocabulary and a template without a model",
             "get the file that has the weights; this one is for looking at prompts",
             tensors=0,
         )
         return
-    looks = list(_look_at_all(facts.tensors))
-    read = sum(look.read for look in looks)
-    broken = [look.tensor.name for look in looks if look.broken]
-    matrices = [look for look in looks if len(look.tensor.shape) > 1]
-    zeros = [look.tensor.name for look in matrices if look.zeros]
-    details = {"tensors": len(looks), "bytes_read": read, "broken": broken, "zeros": zeros}
-    looked = f"{plural(len(looks), 'tensor')}, {size(read)} of them looked at"
-    last = max(looks, key=lambda look: (str(look.tensor.path), look.tensor.offset))
+    samples = list(_sample_tensors(metadata.tensors))
+    read = sum(sample.read for sample in samples)
+    broken = [sample.tensor.name for sample in samples if sample.broken]
+    matrices = [sample for sample in samples if len(sample.tensor.shape) > 1]
+    zeros = [sample.tensor.name for sample in matrices if sample.zeros]
+    details = {"tensors": len(samples), "bytes_read": read, "broken": broken, "zeros": zeros}
+    summary = f"{plural(len(samples), 'tensor')}, {format_bytes(read)} of them looked at"
+    last = max(samples, key=lambda sample: (str(sample.tensor.path), sample.tensor.offset))
     if broken:
-        yield failed(
+        yield report_failure(
             "weights",
-            f"{plural(len(broken), 'tensor')} of {len(looks):,} hold what is no number: "
-            f"{some(broken)}",
+            f"{plural(len(broken), 'tensor')} of {len(samples):,} hold what is no number: "
+            f"{list_first(broken)}",
             _AGAIN,
             **details,
         )
     elif zeros and (last.tensor.name in zeros or len(zeros) > _MANY * len(matrices)):
-        yield failed(
+        yield report_failure(
             "weights",
             f"{plural(len(zeros), 'matrix', 'matrices')} of {len(matrices):,} hold only zeros, "
-            f"as where a download left holes: {some(zeros)}",
+            f"as where a download left holes: {list_first(zeros)}",
             _AGAIN,
             **details,
         )
     elif zeros:
-        yield warned(
+        yield report_warning(
             "weights",
-            f"{looked}; only zeros in {some(zeros)}",
+            f"{summary}; only zeros in {list_first(zeros)}",
             f"if its publisher does not say why, {_AGAIN}",
             **details,
         )
     else:
-        yield passed("weights", f"{looked}: all numbers, no holes", **details)
+        yield report_pass("weights", f"{summary}: all numbers, no holes", **details)
 
 
-def _look_at_all(tensors: tuple[TensorPlace, ...]) -> Iterator[_Look]:
+def _sample_tensors(tensors: tuple[TensorLocation, ...]) -> Iterator[_TensorSample]:
     path, file = None, None
     try:
         for tensor in sorted(tensors, key=lambda t: (str(t.path), t.offset)):
@@ -96,13 +96,13 @@ def _look_at_all(tensors: tuple[TensorPlace, ...]) -> Iterator[_Look]:
                     file.close()
                 path, file = tensor.path, tensor.path.open("rb")
             assert file is not None
-            yield _look(file, tensor)
+            yield _sample_tensor(file, tensor)
     finally:
         if file is not None:
             file.close()
 
 
-def _look(file: BinaryIO, tensor: TensorPlace) -> _Look:
+def _sample_tensor(file: BinaryIO, tensor: TensorLocation) -> _TensorSample:
     unit = _BLOCK_BYTES.get(tensor.type, 8)
     length = max(PLACE_BYTES // unit, 1) * unit
     steps = max(1, min(PLACES, tensor.size // length))
@@ -114,14 +114,18 @@ def _look(file: BinaryIO, tensor: TensorPlace) -> _Look:
         file.seek(tensor.offset + offset)
         data = file.read(min(length, tensor.size - offset))
         read += len(data)
-        numbers = _numbers(tensor.type, data)
+        numbers = _checkable_numbers(tensor.type, data)
         broken = broken or not bool(np.isfinite(numbers).all())
         zeros = zeros and not any(data)
-    return _Look(tensor, read, broken, zeros and read > 0)
+    return _TensorSample(tensor, read, broken, zeros and read > 0)
 
 
-def _numbers(kind: str, data: bytes) -> NDArray[np.floating]:
-    """The numbers in `data` that could be none: all of floats, the scales of blocks."""
+def _checkable_numbers(kind: str, data: bytes) -> NDArray[np.floating]:
+    """Return the numbers in `data` that could be NaN or infinite.
+
+    They are all values of float types, and the scales of quantised blocks. The array is 1-D, of
+    float16, float32 or float64.
+    """
     if kind in _FLOATS:
         width = np.dtype(_FLOATS[kind]).itemsize
         return np.frombuffer(data[: len(data) // width * width], dtype=_FLOATS[kind])
@@ -136,10 +140,12 @@ def _numbers(kind: str, data: bytes) -> NDArray[np.floating]:
 
 
 def loading(trial: PreflightResult) -> Iterator[Finding]:
-    """What llama.cpp says of figures and shapes, before it reads a weight."""
+    """Report whether llama.cpp accepts the figures and the shapes, before it reads a weight."""
     if trial.model:
-        yield failed(
+        yield report_failure(
             "loading", *parted(trial.model, "get another conversion, from a current converter")
         )
     else:
-        yield passed("loading", "llama.cpp takes its figures and the shapes of all its tensors")
+        yield report_pass(
+            "loading", "llama.cpp takes its figures and the shapes of all its tensors"
+        )

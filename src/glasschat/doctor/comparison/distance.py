@@ -1,4 +1,4 @@
-"""How far apart two models' predictions are, and whether that is usual."""
+"""Checks how far the predictions of two models are apart, against what is usual."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,19 +6,25 @@ from typing import Any
 
 import numpy as np
 
-from glasschat.doctor.against.measuring import REPLY, Distance, Parting, Say, measure
-from glasschat.doctor.against.pair import Pair
-from glasschat.doctor.against.scoring import NotNumbersError
-from glasschat.doctor.finding import Finding, Mark, failed, passed, warned
-from glasschat.doctor.words import number, plural, quoted
+from glasschat.doctor.comparison.measurement import (
+    REPLY,
+    Distance,
+    DivergentReply,
+    Progress,
+    measure,
+)
+from glasschat.doctor.comparison.pair import ModelPair
+from glasschat.doctor.comparison.scoring import NonFiniteLogits
+from glasschat.doctor.finding import Finding, Mark, report_failure, report_pass, report_warning
+from glasschat.doctor.formatting import format_number, plural, quote
 from glasschat.errors import GlasschatError
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Limits for one way to store weights: up to `usual` all is well, beyond `most` it is not.
+    """Limits for one number of bits a weight: pass up to `usual`, warn up to `most`, then fail.
 
-    `kl` in nats a token, `same` as the share of places with the same likeliest token.
+    `kl` is in nats a token, `same` the share of places with the same likeliest token.
     """
 
     kl_usual: float
@@ -26,14 +32,14 @@ class Bounds:
     same_usual: float
     same_least: float
 
-    def of_kl(self, mean: float) -> Mark:
-        """The mark for a mean KL divergence."""
+    def mark_kl(self, mean: float) -> Mark:
+        """Return the mark for a mean KL divergence in nats a token."""
         if mean <= self.kl_usual:
             return Mark.PASS
         return Mark.WARN if mean <= self.kl_most else Mark.FAIL
 
-    def of_same(self, share: float) -> Mark:
-        """The mark for a share of places where both find the same token likeliest."""
+    def mark_same(self, share: float) -> Mark:
+        """Return the mark for a share of places with the same likeliest token."""
         if share >= self.same_usual:
             return Mark.PASS
         return Mark.WARN if share >= self.same_least else Mark.FAIL
@@ -53,7 +59,7 @@ SURE = 0.5
 
 
 def bounds_for(bits: int) -> Bounds:
-    """The limits where the coarser of two models has `bits` a weight."""
+    """Return the limits for a comparison whose coarser model has `bits` a weight."""
     return next(bounds for least, bounds in _BY_BITS if bits >= least)
 
 
@@ -64,39 +70,39 @@ _ONE_MODEL = (
 _FINER = "choose a finer quantisation where there is memory for it"
 
 
-def distance(pair: Pair, say: Say) -> Iterator[Finding]:
-    """Load one after the other and let both read the same ids."""
+def distance(pair: ModelPair, progress: Progress) -> Iterator[Finding]:
+    """Load one model after the other, let both read the same ids, and report how they differ."""
     try:
-        measured = measure(pair, say)
-    except NotNumbersError:
-        yield failed(
+        measured = measure(pair, progress)
+    except NonFiniteLogits:
+        yield report_failure(
             "divergence",
             "one of the models computes what is no number",
             "look at its weights: get the files again, or another conversion",
         )
     except GlasschatError as error:
-        yield failed(
+        yield report_failure(
             "divergence",
             f"the two could not be run: {error}",
             "free memory, or choose smaller files, and compare again",
         )
     else:
-        yield from judged(pair, measured)
+        yield from evaluate(pair, measured)
 
 
-def judged(pair: Pair, measured: Distance) -> Iterator[Finding]:
-    """The findings on what was measured, by the bounds for the coarser of the two."""
-    bits = min(pair.model.facts.bits, pair.reference.facts.bits)
+def evaluate(pair: ModelPair, measured: Distance) -> Iterator[Finding]:
+    """Return the findings for a measurement, by the bounds for the coarser of the two models."""
+    bits = min(pair.model.metadata.bits, pair.reference.metadata.bits)
     bounds = bounds_for(bits)
     usual_for = "unquantised weights" if bits >= 16 else f"weights of {plural(bits, 'bit')}"
     kl, places = np.array(measured.kl), len(measured.kl)
     mean, median, largest = float(kl.mean()), float(np.median(kl)), float(kl.max())
-    yield _marked(
-        bounds.of_kl(mean),
+    yield _finding_for(
+        bounds.mark_kl(mean),
         "divergence",
         f"KL {mean:.2g} a token over {places:,} places (median {median:.2g}, largest "
-        f"{largest:.2g} in {quoted(measured.worst)}); up to {number(bounds.kl_usual)} is usual "
-        f"for {usual_for}",
+        f"{largest:.2g} in {quote(measured.worst)}); "
+        f"up to {format_number(bounds.kl_usual)} is usual for {usual_for}",
         {
             "mean": mean,
             "median": median,
@@ -109,28 +115,28 @@ def judged(pair: Pair, measured: Distance) -> Iterator[Finding]:
         },
     )
     share = float(np.mean(measured.same))
-    yield _marked(
-        bounds.of_same(share),
+    yield _finding_for(
+        bounds.mark_same(share),
         "top-1",
         f"the likeliest token is the same at {share:.1%} of {places:,} places; "
         f"{bounds.same_usual:.0%} or more is usual for {usual_for}",
         {"share": share, "usual": bounds.same_usual, "least": bounds.same_least},
     )
-    yield _of_replies(pair, measured)
+    yield _reply_finding(pair, measured)
 
 
-def _marked(mark: Mark, check: str, found: str, details: dict[str, Any]) -> Finding:
+def _finding_for(mark: Mark, check: str, found: str, details: dict[str, Any]) -> Finding:
     if mark is Mark.PASS:
-        return passed(check, found, **details)
+        return report_pass(check, found, **details)
     if mark is Mark.WARN:
-        return warned(check, found, f"answers will differ noticeably: {_FINER}", **details)
-    return failed(check, found, _ONE_MODEL, **details)
+        return report_warning(check, found, f"answers will differ noticeably: {_FINER}", **details)
+    return report_failure(check, found, _ONE_MODEL, **details)
 
 
-def _of_replies(pair: Pair, measured: Distance) -> Finding:
-    first = min(measured.partings, key=lambda parting: parting.place, default=None)
-    surest = max(measured.partings, key=lambda parting: parting.lead, default=None)
-    same = measured.replies - len(measured.partings)
+def _reply_finding(pair: ModelPair, measured: Distance) -> Finding:
+    first = min(measured.divergent_replies, key=lambda parting: parting.place, default=None)
+    surest = max(measured.divergent_replies, key=lambda parting: parting.lead, default=None)
+    same = measured.replies - len(measured.divergent_replies)
     said = (
         f"{same} of {plural(measured.replies, 'greedy reply', 'greedy replies')} are the same "
         f"for {REPLY} tokens"
@@ -140,30 +146,32 @@ def _of_replies(pair: Pair, measured: Distance) -> Finding:
         "tokens": REPLY,
         "same": same,
         "first_divergence": first.place if first else None,
-        "partings": [_described(parting) for parting in measured.partings],
+        "partings": [_described(parting) for parting in measured.divergent_replies],
     }
     if first is None or surest is None:
-        return passed("replies", said, **details)
+        return report_pass("replies", said, **details)
     said += f", the first parts after {first.place:,}"
     if surest.lead <= SURE:
-        return passed("replies", f"{said}; {_story(pair, first)}, a close call", **details)
-    return warned(
+        return report_pass(
+            "replies", f"{said}; {_describe_divergence(pair, first)}, a close call", **details
+        )
+    return report_warning(
         "replies",
-        f"{said}; {_story(pair, surest)}, no close call",
+        f"{said}; {_describe_divergence(pair, surest)}, no close call",
         f"{_FINER}, and compare answers to questions of your own",
         **details,
     )
 
 
-def _story(pair: Pair, parting: Parting) -> str:
+def _describe_divergence(pair: ModelPair, parting: DivergentReply) -> str:
     theirs, ours = pair.reference.piece(parting.reference), pair.model.piece(parting.model)
     return (
-        f"in the reply to {quoted(parting.text)} {theirs}, ahead by {parting.lead:.1%}, becomes "
+        f"in the reply to {quote(parting.text)} {theirs}, ahead by {parting.lead:.1%}, becomes "
         f"{ours}"
     )
 
 
-def _described(parting: Parting) -> dict[str, Any]:
+def _described(parting: DivergentReply) -> dict[str, Any]:
     return {
         "text": parting.text,
         "place": parting.place,

@@ -1,4 +1,4 @@
-"""Figures and strangers' texts as the report writes them."""
+"""Formats figures and texts of strangers for the report."""
 
 import json
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ _ADVICE = (
 )  # fmt: skip
 
 
-def quoted(text: str) -> str:
-    """`text` on one line between quotes, shortened; what is not printable is escaped."""
+def quote(text: str) -> str:
+    """Return `text` on one line in quotes, shortened, with unprintable characters escaped."""
     columns = list(accumulate(2 if east_asian_width(c) in "WF" else 1 for c in text))
     fit = sum(end < LONGEST for end in columns)
     shown = text if not columns or columns[-1] <= LONGEST else text[:fit] + "…"
@@ -26,15 +26,15 @@ def quoted(text: str) -> str:
     )
 
 
-def size(count: int) -> str:
-    """So many bytes."""
+def format_bytes(count: int) -> str:
+    """Return a number of bytes in GiB, MiB or bytes."""
     if count >= 2**30:
         return f"{count / 2**30:.1f} GiB"
     return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count:,} bytes"
 
 
-def number(value: float) -> str:
-    """A figure with its thousands apart and no needless digits."""
+def format_number(value: float) -> str:
+    """Return a number with thousands separators and without needless digits."""
     if not isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e15:
@@ -42,14 +42,14 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def some(items: Sequence[str], most: int = 3) -> str:
-    """The first of `items`, and how many more there are."""
+def list_first(items: Sequence[str], most: int = 3) -> str:
+    """Return the first `most` items as a list, and how many more there are."""
     more = len(items) - most
     return ", ".join(items[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def plural(count: int, one: str, many: str = "") -> str:
-    """`3 tokens`, `1 token`."""
+    """Return a count with its noun, such as `3 tokens` or `1 token`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glasschat.doctor import Mark, Report, examine
-from glasschat.doctor.reading import read_facts
+from glasschat.doctor.model_files import read_metadata
 from glasschat.errors import ModelNotFound
 from tests.doctor.breaking import altered, found, marks, number, renamed, replaced, untried
 from tests.support import ggufs
@@ -25,7 +25,7 @@ EOS = "tokenizer.ggml.eos_token_id"
 def without_trial() -> Iterator[None]:
     """The trial costs a process each time; tests/doctor/test_trial.py has it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glasschat.doctor.reading.open_in_subprocess", untried)
+        patch.setattr("glasschat.doctor.model_files.open_in_subprocess", untried)
         yield
 
 
@@ -181,7 +181,7 @@ def test_a_check_that_breaks_down_is_a_finding(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("glasschat.doctor.checks.weights._look", broken)
+    monkeypatch.setattr("glasschat.doctor.checks.weights._sample_tensor", broken)
     monkeypatch.setattr("glasschat.doctor.checks.template.open_template", broken)
     report = examine(builtin_model_path)
     assert marks(report.findings)["weights"] is Mark.FAIL
@@ -201,6 +201,6 @@ def test_any_damage_to_a_header_leaves_facts(
         source[place] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.mktemp("damage") / "model.gguf"
     path.write_bytes(source[: data.draw(st.integers(0, len(source)))])
-    facts, whole = read_facts(path)
+    metadata, whole = read_metadata(path)
     assert whole.mark is Mark.FAIL and whole.remedy
-    assert facts.parameters >= 0 and isinstance(facts.architecture, str)
+    assert metadata.parameters >= 0 and isinstance(metadata.architecture, str)

@@ -1,4 +1,4 @@
-"""What a model says would come next, at every place of several texts at once."""
+"""Runs a model over several texts at once, and records its predictions at every place."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ Visit = Callable[[int, int, Logits], int]
 """Text, place and row of logits to the id that goes to that place."""
 
 
-class NotNumbersError(Exception):
-    """The model gave logits that are no numbers."""
+class NonFiniteLogits(Exception):
+    """The model computed logits that are NaN or infinite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A text to go through: `given` is read at once, then `length` ids follow one by one.
+    """A text to read: `given` is prefilled at once, then `length` ids follow one by one.
 
-    `follow` are these ids; without them each is the one that the model itself finds likeliest.
+    `follow` has these ids. Without it each is the one that the model finds likeliest.
     """
 
     text: str
@@ -32,7 +32,10 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one model said of a passage: an id and a row of log-probabilities for each place."""
+    """Predictions of one model for a passage: an id and a row of log-probabilities for each place.
+
+    `rows` is float32 of shape (places, vocabulary).
+    """
 
     passage: Passage
     ids: tuple[int, ...]
@@ -45,10 +48,10 @@ def record(
     vocab_size: int,
     step: Callable[[], None],
 ) -> list[Recording]:
-    """Let the model go through all of `passages`; rows are over the first `vocab_size` ids.
+    """Run a model over all passages; rows are over the first `vocab_size` ids.
 
-    Keeps 4 bytes for each id and place: 70 MB for 350 places and 49,152 ids. `step` is called
-    once for each of the `steps_for`. Raises NotNumbersError, ReplyFailed.
+    Takes 4 bytes for each id and place: 70 MB for 350 places and 49,152 ids. `step` is called
+    `count_steps` times. Raises NonFiniteLogits, ReplyFailed.
     """
     rows = [np.empty((p.length, vocab_size), dtype=np.float32) for p in passages]
     chosen: list[list[int]] = [[] for _ in passages]
@@ -60,14 +63,14 @@ def record(
         chosen[text].append(token_id)
         return token_id
 
-    walk(runner, passages, visit, step)
+    run_passages(runner, passages, visit, step)
     return [
         Recording(passage, tuple(ids), log_probs)
         for passage, ids, log_probs in zip(passages, chosen, rows, strict=True)
     ]
 
 
-def walk(
+def run_passages(
     runner: ModelRunner, passages: Sequence[Passage], visit: Visit, step: Callable[[], None]
 ) -> None:
     """Read each passage in a slot of its own, all of them side by side, one token a step.
@@ -92,18 +95,21 @@ def walk(
         step()
 
 
-def steps_for(passages: Sequence[Passage]) -> int:
-    """How often `walk` calls its `step`."""
+def count_steps(passages: Sequence[Passage]) -> int:
+    """Return how often `run_passages` calls its `step`."""
     return len(passages) + max((passage.length for passage in passages), default=0)
 
 
 def log_softmax(logits: Logits) -> LogProbs:
-    """Log-probabilities of one row, computed in float64. Raises NotNumbersError."""
+    """Return the log-probabilities of one row as float32, computed in float64.
+
+    `logits` is 1-D over the vocabulary. Raises NonFiniteLogits.
+    """
     row = logits.astype(np.float64)
     peak = row.max()
     # -inf is a token that cannot be; NaN or a peak of infinity is a model that is broken.
     if not np.isfinite(peak) or np.isnan(row).any():
-        raise NotNumbersError
+        raise NonFiniteLogits
     row -= peak
     row -= np.log(np.exp(row).sum())
     return row.astype(np.float32)

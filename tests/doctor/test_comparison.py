@@ -12,21 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasschat.doctor import Finding, Mark, Report, examine
-from glasschat.doctor.against import measuring, tokens
-from glasschat.doctor.against.distance import bounds_for, judged
-from glasschat.doctor.against.measuring import Distance, Parting, compare, passages_for
-from glasschat.doctor.against.pair import Pair
-from glasschat.doctor.against.scoring import (
-    NotNumbersError,
+from glasschat.doctor.checks import template
+from glasschat.doctor.comparison import measurement, same_model
+from glasschat.doctor.comparison.distance import bounds_for, evaluate
+from glasschat.doctor.comparison.measurement import (
+    Distance,
+    DivergentReply,
+    build_passages,
+    compare,
+)
+from glasschat.doctor.comparison.pair import ModelPair
+from glasschat.doctor.comparison.scoring import (
+    NonFiniteLogits,
     Passage,
+    count_steps,
     log_softmax,
     record,
-    steps_for,
 )
-from glasschat.doctor.case import Case
-from glasschat.doctor.checks import template
-from glasschat.doctor.facts import Claim
-from glasschat.doctor.gguf_facts import gguf_facts
+from glasschat.doctor.gguf_metadata import gguf_metadata
+from glasschat.doctor.metadata import Claim
+from glasschat.doctor.opened_model import OpenedModel
 from glasschat.models.base import Logits
 from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 from glasschat.models.scripted import ScriptedRunner
@@ -45,11 +50,11 @@ WIDTH = 200
 def shorter() -> Iterator[None]:
     """A quarter of the places: what is held here needs no more."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "PASSAGES", measuring.PASSAGES[:3])
-        patch.setattr(measuring, "QUESTIONS", measuring.QUESTIONS[:1])
-        patch.setattr(measuring, "FOLLOWED", 20)
-        patch.setattr(measuring, "REPLY", 8)
-        patch.setattr("glasschat.doctor.reading.open_in_subprocess", untried)
+        patch.setattr(measurement, "PASSAGES", measurement.PASSAGES[:3])
+        patch.setattr(measurement, "QUESTIONS", measurement.QUESTIONS[:1])
+        patch.setattr(measurement, "FOLLOWED", 20)
+        patch.setattr(measurement, "REPLY", 8)
+        patch.setattr("glasschat.doctor.model_files.open_in_subprocess", untried)
         # One thread waits for no other, whatever else the machine does.
         patch.setattr("glasschat.models.llama_cpp.load.usable_cores", lambda: 1)
         yield
@@ -103,28 +108,28 @@ def test_a_reference_that_cannot_be_read(builtin_model_path: Path, tmp_path: Pat
 class Pairs:
     """Changed copies of the built-in model beside it, vocabulary only."""
 
-    def __init__(self, stack: ExitStack, whole: Case, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, whole: OpenedModel, folder: Path) -> None:
         self.whole = whole
         self._stack, self._folder = stack, folder
 
-    def with_change(self, change: Callable[[bytearray], None]) -> Pair:
-        path = altered(self.whole.facts.path, self._folder / "x.gguf", change)
-        return Pair(opened(self._stack, path), self.whole)
+    def with_change(self, change: Callable[[bytearray], None]) -> ModelPair:
+        path = altered(self.whole.metadata.path, self._folder / "x.gguf", change)
+        return ModelPair(opened(self._stack, path), self.whole)
 
 
-def opened(stack: ExitStack, path: Path) -> Case:
-    case = Case(gguf_facts(path), stack.enter_context(open_vocabulary(path)))
-    return replace(case, template=template.open_template(case)[0])
+def opened(stack: ExitStack, path: Path) -> OpenedModel:
+    subject = OpenedModel(gguf_metadata(path), stack.enter_context(open_vocabulary(path)))
+    return replace(subject, template=template.open_template(subject)[0])
 
 
 @pytest.fixture(scope="module")
-def whole(builtin_model_path: Path) -> Iterator[Case]:
+def whole(builtin_model_path: Path) -> Iterator[OpenedModel]:
     with ExitStack() as stack:
         yield opened(stack, builtin_model_path)
 
 
 @pytest.fixture
-def pairs(whole: Case, tmp_path: Path) -> Iterator[Pairs]:
+def pairs(whole: OpenedModel, tmp_path: Path) -> Iterator[Pairs]:
     with ExitStack() as stack:
         yield Pairs(stack, whole, tmp_path)
 
@@ -137,7 +142,7 @@ def one(findings: Iterator[Finding]) -> Finding:
 def test_text_that_is_split_in_another_way(pairs: Pairs) -> None:
     """SmolLM2 takes every digit by itself; what llama.cpp assumes instead takes several."""
     pair = pairs.with_change(renamed("tokenizer.ggml.pre"))
-    finding = one(tokens.same_text_ids(pair))
+    finding = one(same_model.same_text_ids(pair))
     assert finding.mark is Mark.FAIL
     assert {"numbers", "JSON"} <= set(finding.details["different"])
     assert "Chinese" not in finding.details["different"]
@@ -146,26 +151,28 @@ def test_text_that_is_split_in_another_way(pairs: Pairs) -> None:
 def test_another_template(pairs: Pairs) -> None:
     """Which of two templates is right nobody can tell from them: go by the publisher's."""
     pair = pairs.with_change(replaced(b"named SmolLM, trained", b"named Nobody, trained"))
-    finding = one(tokens.same_prompt_ids(pair))
+    finding = one(same_model.same_prompt_ids(pair))
     assert finding.mark is Mark.WARN
     assert (
         finding.details["different"] and "with a system prompt" not in finding.details["different"]
     )
-    without = Pair(replace(pair.model, template=None), pair.reference)
-    assert one(tokens.same_prompt_ids(without)).mark is Mark.WARN
+    without = ModelPair(replace(pair.model, template=None), pair.reference)
+    assert one(same_model.same_prompt_ids(without)).mark is Mark.WARN
 
 
 def test_an_end_that_only_one_of_them_has(pairs: Pairs) -> None:
-    facts = replace(pairs.whole.facts, ends=(Claim("generation_config.json", 7),))
-    finding = one(tokens.same_ends(Pair(replace(pairs.whole, facts=facts), pairs.whole)))
+    metadata = replace(pairs.whole.metadata, end_claims=(Claim("generation_config.json", 7),))
+    finding = one(
+        same_model.same_ends(ModelPair(replace(pairs.whole, metadata=metadata), pairs.whole))
+    )
     assert finding.mark is Mark.WARN and "7 " in finding.found
-    assert one(tokens.same_ends(Pair(pairs.whole, pairs.whole))).mark is Mark.PASS
+    assert one(same_model.same_ends(ModelPair(pairs.whole, pairs.whole))).mark is Mark.PASS
 
 
 def test_passages_are_long_enough_to_say_something(pairs: Pairs) -> None:
-    passages = passages_for(pairs.whole)
+    passages = build_passages(pairs.whole)
     assert sum(passage.length for passage in passages) == 3 * 20 + 8
-    base = passages_for(replace(pairs.whole, template=None))
+    base = build_passages(replace(pairs.whole, template=None))
     assert sum(passage.follow is None for passage in base) == 1
 
 
@@ -216,7 +223,7 @@ def test_every_place_is_read_behind_the_ids_before_it() -> None:
     runner = ScriptedRunner(script, slots=3)
     steps: list[None] = []
     recordings = record(runner, PASSAGES, WIDTH, lambda: steps.append(None))
-    assert len(steps) == steps_for(PASSAGES)
+    assert len(steps) == count_steps(PASSAGES)
     for recording in recordings:
         ids = recording.passage.given
         for token_id, row in zip(recording.ids, recording.rows, strict=True):
@@ -226,7 +233,7 @@ def test_every_place_is_read_behind_the_ids_before_it() -> None:
     assert recordings[0].ids == (4, 5, 6, 7)
     assert recordings[2].ids[0] == 14
     again = compare(runner, recordings, WIDTH, lambda: None)
-    assert max(again.kl) == 0.0 and all(again.same) and not again.partings
+    assert max(again.kl) == 0.0 and all(again.same) and not again.divergent_replies
 
 
 def test_real_rows_are_those_of_one_sequence_alone(builtin_model_path: Path) -> None:
@@ -257,14 +264,14 @@ def test_a_reply_is_parted_once_and_by_how_much() -> None:
     ours = [sure_of(3, 4, 1.0), sure_of(6, 5, 1.0), sure_of(8, 7, 1.0)]
     measured = measured_on(theirs, ours)
     assert measured.same == [True, False, False] and measured.replies == 1
-    (parting,) = measured.partings
+    (parting,) = measured.divergent_replies
     assert (parting.place, parting.reference, parting.model) == (1, 5, 6)
     assert parting.lead == pytest.approx(np.tanh(2.0), abs=1e-3)
 
 
 @pytest.mark.parametrize("row", [[np.nan, 1.0], [np.inf, 1.0], [-np.inf, -np.inf]])
 def test_logits_that_are_no_numbers(row: list[float]) -> None:
-    with pytest.raises(NotNumbersError):
+    with pytest.raises(NonFiniteLogits):
         log_softmax(np.array(row, dtype=np.float32))
 
 
@@ -283,13 +290,13 @@ WRONG = [(16, 0.066, 0.878), (16, 0.193, 0.77), (4, 1.73, 0.43), (8, 0.193, 0.77
 def test_what_quantisation_usually_costs_is_no_reason_to_worry(
     bits: int, kl: float, same: float
 ) -> None:
-    assert bounds_for(bits).of_kl(kl) is bounds_for(bits).of_same(same) is Mark.PASS
+    assert bounds_for(bits).mark_kl(kl) is bounds_for(bits).mark_same(same) is Mark.PASS
 
 
 @pytest.mark.parametrize(("bits", "kl", "same"), WRONG)
 def test_what_wrong_conversions_cost_is_a_failure(bits: int, kl: float, same: float) -> None:
     bounds = bounds_for(bits)
-    assert Mark.FAIL in (bounds.of_kl(kl), bounds.of_same(same))
+    assert Mark.FAIL in (bounds.mark_kl(kl), bounds.mark_same(same))
 
 
 def test_bounds_widen_with_fewer_bits() -> None:
@@ -304,9 +311,9 @@ def test_bounds_widen_with_fewer_bits() -> None:
 @pytest.mark.parametrize(("lead", "mark"), [(0.02, Mark.PASS), (0.7, Mark.WARN)])
 def test_a_reply_that_parts(pairs: Pairs, lead: float, mark: Mark) -> None:
     """A close call may go either way; a sure token that is lost is worth a look."""
-    parting = Parting("Why?", 4, 100, 200, lead)
+    parting = DivergentReply("Why?", 4, 100, 200, lead)
     measured = Distance([0.001], [True], 3, [parting], "Why?")
-    findings = list(judged(Pair(pairs.whole, pairs.whole), measured))
+    findings = list(evaluate(ModelPair(pairs.whole, pairs.whole), measured))
     replies = found(findings, "replies")
     assert replies.mark is mark and replies.details["first_divergence"] == 4
     assert "2 of 3 greedy replies" in replies.found

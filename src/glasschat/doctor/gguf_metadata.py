@@ -1,11 +1,11 @@
-"""What a GGUF says of itself."""
+"""Reads the metadata of a GGUF file."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from glasschat.doctor.facts import Claim, Facts, Rope, TensorPlace
 from glasschat.doctor.gguf_table import read_table
+from glasschat.doctor.metadata import Claim, ModelMetadata, Rope, TensorLocation
 from glasschat.models.gguf.files import display_name, split_files
 from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.gguf.reader import Value
@@ -28,8 +28,11 @@ _TEMPLATE = "tokenizer.chat_template"
 _SAMPLING = "general.sampling."
 
 
-def gguf_facts(path: Path) -> Facts:
-    """The facts of the file at `path`, and of its other parts; of a damaged one what is left."""
+def gguf_metadata(path: Path) -> ModelMetadata:
+    """Return the metadata of a GGUF file and of its other parts.
+
+    Of a damaged file it returns what can be read.
+    """
     tables = [read_table(path, [_TYPES])]
     tables += [read_table(part) for part in split_files(path)[1:] if part.is_file()]
     metadata = tables[0].metadata
@@ -44,14 +47,14 @@ def gguf_facts(path: Path) -> Facts:
     }
     asks = "tokenizer.ggml.add_bos_token"
     types = metadata.get(_TYPES)
-    return Facts(
+    return ModelMetadata(
         kind="GGUF",
         path=path,
         name=display_name(path),
-        own_name=header.name,
+        declared_name=header.name,
         architecture=architecture,
         storage=header.quantization if tensors else "",
-        bits=bits_of(header.quantization),
+        bits=parse_bits(header.quantization),
         parameters=sum(_elements(tensor) for tensor in tensors),
         weight_bytes=sum(tensor.size for tensor in tensors),
         files=len(tables),
@@ -63,16 +66,16 @@ def gguf_facts(path: Path) -> Facts:
         embedding_rows=_rows(by_name.get("token_embd.weight")),
         output_rows=_rows(by_name.get("output.weight")),
         vocabulary_claim=_claim(metadata, f"{architecture}.vocab_size"),
-        begins=_claims(metadata, ["bos"]),
-        begin_asked_by=asks if asks in metadata else "its kind of vocabulary",
-        ends=_claims(metadata, _ENDS),
-        spelled_ends="llama.cpp, by its spelling",
+        begin_claims=_claims(metadata, ["bos"]),
+        begin_required_by=asks if asks in metadata else "its kind of vocabulary",
+        end_claims=_claims(metadata, _ENDS),
+        end_spelling_source="llama.cpp, by its spelling",
         template_source=_TEMPLATE,
         other_templates=tuple(key for key in metadata if key.startswith(_TEMPLATE + ".")),
-        splitter=_text(metadata, "tokenizer.ggml.pre"),
-        splitter_source="tokenizer.ggml.pre",
+        pre_tokenizer=_text(metadata, "tokenizer.ggml.pre"),
+        pre_tokenizer_source="tokenizer.ggml.pre",
         sentencepiece=metadata.get("tokenizer.ggml.model") != "gpt2",
-        ordinary=frozenset(
+        ordinary_ids=frozenset(
             i for i, kind in enumerate(types if isinstance(types, tuple) else ()) if kind == _NORMAL
         ),
         sampling=sampling,
@@ -80,27 +83,30 @@ def gguf_facts(path: Path) -> Facts:
     )
 
 
-def bits_of(storage: str) -> int:
-    """Bits of one weight by the name of its type: 4 for `Q4_K_M`, 16 for `BF16`; 32 if unknown."""
+def parse_bits(storage: str) -> int:
+    """Return the bits of one weight by the name of its type: 4 for `Q4_K_M`, 16 for `BF16`.
+
+    Return 32 for an unknown type.
+    """
     found = re.search(r"\d+", storage)
     return int(found[0]) if found else 32
 
 
-def _bytes_by_type(tensors: tuple[TensorPlace, ...]) -> dict[str, int]:
+def _bytes_by_type(tensors: tuple[TensorLocation, ...]) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for tensor in tensors:
         sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.size
     return sizes
 
 
-def _elements(tensor: TensorPlace) -> int:
+def _elements(tensor: TensorLocation) -> int:
     product = 1
     for length in tensor.shape:
         product *= length
     return product
 
 
-def _rows(tensor: TensorPlace | None) -> int:
+def _rows(tensor: TensorLocation | None) -> int:
     return tensor.shape[0] if tensor is not None and len(tensor.shape) == 2 else 0
 
 
@@ -130,7 +136,7 @@ def _shape(metadata: Mapping[str, Value], architecture: str) -> dict[str, float]
 
 
 def _rope(
-    metadata: Mapping[str, Value], architecture: str, tensors: Mapping[str, TensorPlace]
+    metadata: Mapping[str, Value], architecture: str, tensors: Mapping[str, TensorLocation]
 ) -> Rope:
     prefix = f"{architecture}.rope"
     factors = next((name for name in tensors if name.startswith("rope_f")), "")

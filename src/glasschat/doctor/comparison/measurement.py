@@ -1,4 +1,4 @@
-"""Run two models over the same ids, and measure how far apart their predictions are."""
+"""Runs two models over the same ids, and measures how far apart their predictions are."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -7,16 +7,16 @@ from typing import TypeVar
 import numpy as np
 
 from glasschat.config import ModelOptions
-from glasschat.doctor.against.pair import Pair
-from glasschat.doctor.against.scoring import (
+from glasschat.doctor.comparison.pair import ModelPair
+from glasschat.doctor.comparison.scoring import (
     Passage,
     Recording,
+    count_steps,
     log_softmax,
     record,
-    steps_for,
-    walk,
+    run_passages,
 )
-from glasschat.doctor.case import Case
+from glasschat.doctor.opened_model import OpenedModel
 from glasschat.doctor.probes import PASSAGES, QUESTIONS
 from glasschat.errors import InvalidMessage
 from glasschat.models.base import Logits, ModelRunner
@@ -28,14 +28,14 @@ GIVEN, FOLLOWED, REPLY = 4, 40, 32
 SMALLEST_CONTEXT = 256
 FLOOR = -1000.0
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 Step = Callable[[], None]
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Parting:
-    """Where a greedy reply of the model leaves that of the reference.
+class DivergentReply:
+    """The place where a greedy reply of the model leaves that of the reference.
 
     `lead` is by how much more probable the reference found its own token.
     """
@@ -49,36 +49,47 @@ class Parting:
 
 @dataclass(slots=True)
 class Distance:
-    """What was measured, at each place: the KL divergence from the reference in nats, and whether
-    both find the same token likeliest. `worst` is the text of the largest divergence.
+    """Measurements over all places.
+
+    `kl` is the KL divergence from the reference in nats, `same` whether both find the same token
+    likeliest. `worst` is the text with the largest divergence.
     """
 
     kl: list[float] = field(default_factory=list)
     same: list[bool] = field(default_factory=list)
     replies: int = 0
-    partings: list[Parting] = field(default_factory=list)
+    divergent_replies: list[DivergentReply] = field(default_factory=list)
     worst: str = ""
 
 
-def measure(pair: Pair, say: Say) -> Distance:
+def measure(pair: ModelPair, progress: Progress) -> Distance:
     """Load the reference, then the model, never both at once. Both must have one vocabulary.
 
-    Raises GlasschatError when one cannot be loaded or run, NotNumbersError.
+    Raises GlasschatError if one cannot be loaded or run, and NonFiniteLogits.
     """
-    passages = passages_for(pair.reference)
-    width = pair.common_vocabulary
+    passages = build_passages(pair.reference)
+    width = pair.common_vocab_size
     recordings = _with_runner(
-        pair.reference, passages, say, lambda runner, step: record(runner, passages, width, step)
+        pair.reference,
+        passages,
+        progress,
+        lambda runner, step: record(runner, passages, width, step),
     )
     return _with_runner(
-        pair.model, passages, say, lambda runner, step: compare(runner, recordings, width, step)
+        pair.model,
+        passages,
+        progress,
+        lambda runner, step: compare(runner, recordings, width, step),
     )
 
 
 def compare(
     runner: ModelRunner, recordings: Sequence[Recording], width: int, step: Step
 ) -> Distance:
-    """Let the model of `runner` read what was recorded, and measure at every place."""
+    """Let a model read what the reference has read, and measure at every place.
+
+    Only the first `width` ids of a row count: those that both models have.
+    """
     found = Distance(replies=sum(r.passage.follow is None for r in recordings))
     parted: set[int] = set()
     largest = -1.0
@@ -99,16 +110,22 @@ def compare(
         if a != b and recording.passage.follow is None and text not in parted:
             parted.add(text)
             lead = float(np.exp(theirs[a]) - np.exp(theirs[b]))
-            found.partings.append(Parting(recording.passage.text, place, a, b, lead))
+            found.divergent_replies.append(
+                DivergentReply(recording.passage.text, place, a, b, lead)
+            )
         return recording.ids[place]
 
-    walk(runner, [recording.passage for recording in recordings], visit, step)
+    run_passages(runner, [recording.passage for recording in recordings], visit, step)
     return found
 
 
-def passages_for(case: Case) -> list[Passage]:
-    """Texts to follow, and questions (without a template, beginnings) to go on from."""
-    tokenizer = case.tokenizer
+def build_passages(subject: OpenedModel) -> list[Passage]:
+    """Return the texts for a comparison.
+
+    They are passages to follow, and questions whose greedy replies are compared. Without a chat
+    template these are beginnings of texts.
+    """
+    tokenizer = subject.tokenizer
     begin = [tokenizer.bos_id] if tokenizer.bos_id is not None and tokenizer.adds_bos else []
     found = []
     opened: dict[str, tuple[int, ...]] = {}
@@ -121,30 +138,33 @@ def passages_for(case: Case) -> list[Passage]:
         follow = ids[GIVEN : GIVEN + FOLLOWED]
         if follow:
             found.append(Passage(text, ids[:GIVEN], follow, len(follow)))
-        if case.template is None and len(opened) < len(QUESTIONS):
+        if subject.template is None and len(opened) < len(QUESTIONS):
             start = ids[: 3 * GIVEN]
             opened[decode(tokenizer, start)] = start
-    if case.template is not None:
-        opened = {text: case.template.encode([user(text)]).ids for text in QUESTIONS}
+    if subject.template is not None:
+        opened = {text: subject.template.encode([user(text)]).ids for text in QUESTIONS}
     return found + [Passage(text, ids, None, REPLY) for text, ids in opened.items()]
 
 
 def _with_runner(
-    case: Case, passages: Sequence[Passage], say: Say, use: Callable[[ModelRunner, Step], Result]
+    subject: OpenedModel,
+    passages: Sequence[Passage],
+    progress: Progress,
+    use: Callable[[ModelRunner, Step], Result],
 ) -> Result:
-    """Load the model for so many texts, use it, give it back."""
+    """Load a model with a slot for each passage, call `use` with it, and close it."""
     longest = max(len(passage.given) + passage.length for passage in passages)
     context = max(SMALLEST_CONTEXT, longest)
-    options = ModelOptions(path=case.facts.path, slots=len(passages), context=context)
-    say(f"loading {case.facts.path.name}")
+    options = ModelOptions(path=subject.metadata.path, slots=len(passages), context=context)
+    progress(f"loading {subject.metadata.path.name}")
     model = load_model(plan_model(options))
-    total, done = steps_for(passages), 0
+    total, done = count_steps(passages), 0
 
     def step() -> None:
         nonlocal done
         done += 1
         if done * 4 // total > (done - 1) * 4 // total:
-            say(f"{case.facts.path.name} has read {done * 100 // total}% of the texts")
+            progress(f"{subject.metadata.path.name} has read {done * 100 // total}% of the texts")
 
     try:
         return use(model.runner, step)

@@ -1,15 +1,15 @@
-"""Whether two models are of one design and read the same ids."""
+"""Checks that two models have one architecture and encode text to the same ids."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from glasschat.doctor.against.pair import Pair, differ
-from glasschat.doctor.case import Case
 from glasschat.doctor.checks.content import hostile_texts
 from glasschat.doctor.checks.rendering import DIALOG
-from glasschat.doctor.finding import Finding, failed, passed, warned
+from glasschat.doctor.comparison.pair import ModelPair, count_of
+from glasschat.doctor.finding import Finding, report_failure, report_pass, report_warning
+from glasschat.doctor.formatting import format_number, list_first, plural, quote
+from glasschat.doctor.opened_model import OpenedModel
 from glasschat.doctor.probes import TEXTS
-from glasschat.doctor.words import number, plural, quoted, some
 from glasschat.errors import GlasschatError
 from glasschat.prompt import ChatMessage, encode_content, user
 
@@ -29,14 +29,14 @@ _DIALOGS: dict[str, tuple[ChatMessage, ...]] = {
 }
 
 
-def same_shape(pair: Pair) -> Iterator[Finding]:
-    """The figures of the architecture, where both name them."""
-    ours, theirs = pair.model.facts, pair.reference.facts
+def same_shape(pair: ModelPair) -> Iterator[Finding]:
+    """Compare the figures of the architecture that both name."""
+    ours, theirs = pair.model.metadata, pair.reference.metadata
     a = {**ours.shape, "max_position_embeddings": ours.context}
     b = {**theirs.shape, "max_position_embeddings": theirs.context}
     common = [name for name in a if name in b and a[name] and b[name]]
     different = [name for name in common if abs(a[name] - b[name]) > _SAME_FIGURE * abs(b[name])]
-    said = [f"{name} {number(a[name])} and {number(b[name])}" for name in different]
+    said = [f"{name} {format_number(a[name])} and {format_number(b[name])}" for name in different]
     if bool(ours.rope.scaling) != bool(theirs.rope.scaling):
         different.append("rope_scaling")
         said.append(
@@ -45,20 +45,20 @@ def same_shape(pair: Pair) -> Iterator[Finding]:
         )
     details = {"compared": common, "different": different}
     if different:
-        yield failed(
+        yield report_failure(
             "same-shape",
-            f"{' and '.join(pair.names)} differ: {some(said, 5)}",
+            f"{' and '.join(pair.names)} differ: {list_first(said, 5)}",
             f"they are not the same model, or the conversion went wrong: {_CONVERT}",
             **details,
         )
     else:
-        yield passed("same-shape", f"{plural(len(common), 'figure')} agree", **details)
+        yield report_pass("same-shape", f"{plural(len(common), 'figure')} agree", **details)
 
 
-def same_vocabulary(pair: Pair) -> Iterator[Finding]:
-    """Every id against the bytes that it stands for."""
+def same_vocabulary(pair: ModelPair) -> Iterator[Finding]:
+    """Compare the bytes of every id."""
     ours, theirs = pair.model.tokenizer, pair.reference.tokenizer
-    common = pair.common_vocabulary
+    common = pair.common_vocab_size
     pieces = ((i, ours.token_bytes(i), theirs.token_bytes(i)) for i in range(common))
     # Rows that round an embedding up have no token in a folder, and are called so in a GGUF.
     different = [i for i, a, b in pieces if a != b and not _is_padding(a, b)]
@@ -77,57 +77,60 @@ def same_vocabulary(pair: Pair) -> Iterator[Finding]:
         "examples": listed,
     }
     if words:
-        yield failed(
+        yield report_failure(
             "same-vocabulary",
-            f"{differ(len(different), common, 'token')} differ: {some(listed)}",
+            f"{count_of(len(different), common, 'token')} differ: {list_first(listed)}",
             f"they are of different models: {_CONVERT}",
             **details,
         )
     elif different:
-        yield warned(
+        yield report_warning(
             "same-vocabulary",
-            f"{plural(len(different), 'control token')} are spelled otherwise: {some(listed)}",
+            f"{plural(len(different), 'control token')} are spelled otherwise: "
+            f"{list_first(listed)}",
             "see that each model's own template writes the spelling that its tokenizer has",
             **details,
         )
     else:
-        yield passed("same-vocabulary", f"{common:,} ids with the same bytes{more}", **details)
+        yield report_pass("same-vocabulary", f"{common:,} ids with the same bytes{more}", **details)
 
 
-def same_ends(pair: Pair) -> Iterator[Finding]:
-    """The tokens that end a reply, as far as either names them."""
+def same_ends(pair: ModelPair) -> Iterator[Finding]:
+    """Compare the tokens that end a reply, as far as either model names them."""
     cases = (pair.model, pair.reference)
-    found = [case.tokenizer.end_ids for case in cases]
-    named = [{claim.token_id for claim in case.ends} for case in cases]
+    found = [subject.tokenizer.end_ids for subject in cases]
+    named = [{claim.token_id for claim in subject.end_claims} for subject in cases]
     missing = sorted(named[0] - found[1] | named[1] - found[0])
     details = {"model": sorted(found[0]), "reference": sorted(found[1])}
     if missing:
-        yield warned(
+        yield report_warning(
             "same-ends",
-            f"{some([pair.model.token(i) for i in missing])} ends a reply in one of them only",
+            f"{list_first([pair.model.token(i) for i in missing])} ends a reply in one of them "
+            "only",
             "go by the publisher's generation_config.json; the other's replies run on, or break "
             "off, there",
             **details,
         )
     else:
-        yield passed("same-ends", "what either names as an end is one in both", **details)
+        yield report_pass("same-ends", "what either names as an end is one in both", **details)
 
 
-def same_text_ids(pair: Pair) -> Iterator[Finding]:
-    """The ids of plain texts in many languages, and of texts that look like structure."""
+def same_text_ids(pair: ModelPair) -> Iterator[Finding]:
+    """Compare the ids of texts in many languages, and of texts that look like structure."""
     texts = dict(TEXTS)
-    texts |= {quoted(text): text for case in _cases(pair) for text in hostile_texts(case)}
+    texts |= {quote(text): text for subject in _cases(pair) for text in hostile_texts(subject)}
     different = _different(pair, {name: _content(text) for name, text in texts.items()})
     details = {"tried": len(texts), "different": different[:50]}
     if different:
-        yield failed(
+        yield report_failure(
             "same-text-ids",
-            f"{differ(len(different), len(texts), 'text')} become other ids: {some(different)}",
+            f"{count_of(len(different), len(texts), 'text')} become other ids: "
+            f"{list_first(different)}",
             f"text is cut in another way than the model was taught: {_CONVERT}",
             **details,
         )
     else:
-        yield passed(
+        yield report_pass(
             "same-text-ids",
             f"{plural(len(texts), 'text')} become the same ids: languages, code, blanks, numbers, "
             f"control pieces as contents",
@@ -135,12 +138,12 @@ def same_text_ids(pair: Pair) -> Iterator[Finding]:
         )
 
 
-def same_prompt_ids(pair: Pair) -> Iterator[Finding]:
-    """The ids of whole prompts, each by its model's own template."""
+def same_prompt_ids(pair: ModelPair) -> Iterator[Finding]:
+    """Compare the ids of whole prompts, each by its model's own template."""
     if pair.model.template is None and pair.reference.template is None:
         return
     if pair.model.template is None or pair.reference.template is None:
-        yield warned(
+        yield report_warning(
             "same-prompt-ids",
             "only one of them has a chat template",
             "give the other the same template",
@@ -149,15 +152,15 @@ def same_prompt_ids(pair: Pair) -> Iterator[Finding]:
     different = _different(pair, {name: _prompt(dialog) for name, dialog in _DIALOGS.items()})
     details = {"tried": len(_DIALOGS), "different": different}
     if different:
-        yield warned(
+        yield report_warning(
             "same-prompt-ids",
-            f"{differ(len(different), len(_DIALOGS), 'prompt')} become other ids: "
-            f"{some(different)}: their templates differ",
+            f"{count_of(len(different), len(_DIALOGS), 'prompt')} become other ids: "
+            f"{list_first(different)}: their templates differ",
             "go by the publisher's template, unless the other mends a mistake in it",
             **details,
         )
     else:
-        yield passed(
+        yield report_pass(
             "same-prompt-ids", f"{plural(len(_DIALOGS), 'prompt')} become the same ids", **details
         )
 
@@ -166,11 +169,11 @@ def _is_padding(a: bytes, b: bytes) -> bool:
     return not (a and b) and _PADDING.fullmatch(a or b) is not None
 
 
-Encode = Callable[[Case], Sequence[int]]
+Encode = Callable[[OpenedModel], Sequence[int]]
 
 
-def _different(pair: Pair, encoders: dict[str, Encode]) -> list[str]:
-    """The names of what the two do not encode to the same ids, a refusal being one of them."""
+def _different(pair: ModelPair, encoders: dict[str, Encode]) -> list[str]:
+    """Return the names of texts that the two encode differently; a refusal counts as a result."""
     return [
         name or "nothing at all"
         for name, encode in encoders.items()
@@ -178,24 +181,24 @@ def _different(pair: Pair, encoders: dict[str, Encode]) -> list[str]:
     ]
 
 
-def _ids(encode: Encode, case: Case) -> list[int] | None:
+def _ids(encode: Encode, subject: OpenedModel) -> list[int] | None:
     try:
-        return [*encode(case)]
+        return [*encode(subject)]
     except GlasschatError:
         return None
 
 
 def _content(text: str) -> Encode:
-    return lambda case: encode_content(case.tokenizer, text)
+    return lambda subject: encode_content(subject.tokenizer, text)
 
 
 def _prompt(dialog: Sequence[ChatMessage]) -> Encode:
-    def encode(case: Case) -> Sequence[int]:
-        assert case.template is not None
-        return case.template.encode(dialog).ids
+    def encode(subject: OpenedModel) -> Sequence[int]:
+        assert subject.template is not None
+        return subject.template.encode(dialog).ids
 
     return encode
 
 
-def _cases(pair: Pair) -> tuple[Case, Case]:
+def _cases(pair: ModelPair) -> tuple[OpenedModel, OpenedModel]:
     return pair.model, pair.reference

@@ -1,4 +1,4 @@
-"""What a Hugging Face folder says of itself."""
+"""Reads the metadata of a Hugging Face folder."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,8 +6,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from glasschat.doctor.facts import Claim, Facts, Rope, TensorPlace
-from glasschat.doctor.gguf_facts import bits_of
+from glasschat.doctor.gguf_metadata import parse_bits
+from glasschat.doctor.metadata import Claim, ModelMetadata, Rope, TensorLocation
 from glasschat.errors import ModelError
 from glasschat.models.hf import config_json
 from glasschat.models.hf.bounded_json import TOKENIZER_BYTES, entries, read_object
@@ -36,18 +36,18 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _OUTPUT = "lm_head.weight"
 
 
-def folder_facts(folder: HfFolder) -> Facts:
-    """The facts of `folder`. Raises InvalidModel where they cannot be."""
+def folder_metadata(folder: HfFolder) -> ModelMetadata:
+    """Return the metadata of a folder. Raises InvalidModel if it cannot be read."""
     path, config = folder.path, folder.config
-    tokenizer_config = document(path / TOKENIZER_CONFIG)
-    tensors = tuple(tensor for shard in folder.shards for tensor in _places(shard))
+    tokenizer_config = read_json_object(path / TOKENIZER_CONFIG)
+    tensors = tuple(tensor for shard in folder.shards for tensor in _tensor_locations(shard))
     part = config_json.text_config(config)
     embedding = embedding_of(folder.tensors)
     output = folder.tensors.get(_OUTPUT)
     vocab = config_json.number(config, "vocab")
     added, words = _tokens(path / "tokenizer.json")
     dtype = folder.dtype if folder.tensors else ""
-    return Facts(
+    return ModelMetadata(
         kind="folder",
         path=path,
         name=folder.name,
@@ -59,22 +59,22 @@ def folder_facts(folder: HfFolder) -> Facts:
         files=len(folder.shards),
         context=folder.train_context,
         context_source=f"{CONFIG}: max_position_embeddings",
-        rope=rope_of(part),
+        rope=parse_rope(part),
         shape=_shape(config, part),
         tensors=tensors,
         embedding_rows=embedding[1].shape[0] if embedding else 0,
         output_rows=output.shape[0] if output else 0,
         vocabulary_claim=Claim(f"{CONFIG}: vocab_size", vocab) if vocab else None,
         tokens=max((*added, *words), default=-1) + 1,
-        begins=tuple(_claims(folder, "bos_token_id")),
-        ends=tuple(_claims(folder, "eos_token_id")),
-        begin_pieces=_pieces(tokenizer_config, "bos_token"),
-        end_pieces=_pieces(tokenizer_config, "eos_token"),
-        begin_asked_by=TOKENIZER_CONFIG
+        begin_claims=tuple(_claims(folder, "bos_token_id")),
+        end_claims=tuple(_claims(folder, "eos_token_id")),
+        begin_texts=_pieces(tokenizer_config, "bos_token"),
+        end_texts=_pieces(tokenizer_config, "eos_token"),
+        begin_required_by=TOKENIZER_CONFIG
         if isinstance(tokenizer_config.get("add_bos_token"), bool)
         else "tokenizer.json",
         template_source=_template_source(path, tokenizer_config),
-        ordinary=frozenset(words - added),
+        ordinary_ids=frozenset(words - added),
         sampling={
             key: value
             for key, value in folder.generation_config.items()
@@ -82,32 +82,32 @@ def folder_facts(folder: HfFolder) -> Facts:
         },
         sampling_source=GENERATION_CONFIG,
         unsupported=_unsupported(folder),
-        proven=is_tested(config),
+        tested=is_tested(config),
         code=tuple(_code(path)),
-        unopened=tuple(_named(path, *_CODE, *_PICKLES)),
+        ignored_files=tuple(_names_ending_in(path, *_CODE, *_PICKLES)),
     )
 
 
-def what_is_left(path: Path) -> Facts:
-    """The facts of a folder that is not whole, as far as its files can be read."""
-    config, generation = document(path / CONFIG), document(path / GENERATION_CONFIG)
+def partial_folder_metadata(path: Path) -> ModelMetadata:
+    """Return the metadata of a damaged folder, as far as its files can be read."""
+    config, generation = read_json_object(path / CONFIG), read_json_object(path / GENERATION_CONFIG)
     try:
-        return folder_facts(HfFolder(path, config, generation, {}, ()))
+        return folder_metadata(HfFolder(path, config, generation, {}, ()))
     except Exception:
         # What a damaged folder claims may be anything; that it is damaged has been said.
-        return Facts(kind="folder", path=path, name=path.name, code=tuple(_code(path)))
+        return ModelMetadata(kind="folder", path=path, name=path.name, code=tuple(_code(path)))
 
 
-def document(path: Path, most_bytes: int = TOKENIZER_BYTES) -> Mapping[str, Any]:
-    """The JSON object in the file at `path`; empty when there is none that can be read."""
+def read_json_object(path: Path, most_bytes: int = TOKENIZER_BYTES) -> Mapping[str, Any]:
+    """Return the JSON object in a file, {} if there is none that can be read."""
     try:
         return read_object(path, most_bytes) or {}
     except ModelError:
         return {}
 
 
-def rope_of(part: Mapping[str, Any]) -> Rope:
-    """The rotary positions of a config, under the names of today and of before."""
+def parse_rope(part: Mapping[str, Any]) -> Rope:
+    """Return the rotary positions of a config, under transformers' current and older key names."""
     found = part.get("rope_parameters") or part.get("rope_scaling") or {}
     if not isinstance(found, dict):
         return Rope()
@@ -139,7 +139,7 @@ def _figure(value: Any) -> float | None:
 def _bits(config: Mapping[str, Any], dtype: str) -> int:
     quantization = config.get("quantization_config")
     bits = quantization.get("bits") if isinstance(quantization, dict) else None
-    return bits if type(bits) is int and 0 < bits <= 32 else bits_of(dtype)
+    return bits if type(bits) is int and 0 < bits <= 32 else parse_bits(dtype)
 
 
 def _shape(config: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, float]:
@@ -147,7 +147,7 @@ def _shape(config: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, floa
         name: config_json.number(config, what) or None for name, what in _SHAPE.items()
     }
     found |= {name: _figure(part.get(name)) for name in _MORE_SHAPE}
-    found["rope_theta"] = rope_of(part).base
+    found["rope_theta"] = parse_rope(part).base
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -178,8 +178,8 @@ def _template_source(path: Path, tokenizer_config: Mapping[str, Any]) -> str:
 
 
 def _tokens(path: Path) -> tuple[set[int], set[int]]:
-    """The ids of the added tokens of a tokenizer.json, and those of its words."""
-    found = document(path)
+    """Return the ids of the added tokens of a tokenizer.json, and those of its words."""
+    found = read_json_object(path)
     listed = found.get("added_tokens")
     model = found.get("model")
     vocab = model.get("vocab") if isinstance(model, dict) else None
@@ -193,8 +193,8 @@ def _tokens(path: Path) -> tuple[set[int], set[int]]:
     return added, set(range(len(vocab))) if isinstance(vocab, list) else set()
 
 
-def _places(path: Path) -> Iterator[TensorPlace]:
-    """The tensors of a safetensors file that has been found whole."""
+def _tensor_locations(path: Path) -> Iterator[TensorLocation]:
+    """Yield the tensors of a safetensors file that is known to be whole."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = json.loads(file.read(min(length, HEADER_BYTES)))
@@ -204,20 +204,22 @@ def _places(path: Path) -> Iterator[TensorPlace]:
         begin, end = entry["data_offsets"]
         shape = tuple(entry["shape"])
         size = min(end - begin, prod(shape) * 8)
-        yield TensorPlace(name, entry["dtype"], shape, path, 8 + length + begin, size)
+        yield TensorLocation(name, entry["dtype"], shape, path, 8 + length + begin, size)
 
 
 def _code(path: Path) -> Iterator[str]:
-    """What would be run if one let it: entries that name code, weights that are pickles only."""
+    """Yield what would run code: `auto_map` entries, and weights that come as pickles only."""
     for name in (CONFIG, TOKENIZER_CONFIG, GENERATION_CONFIG):
-        if any(key == "auto_map" and value for key, value in entries(document(path / name))):
+        if any(
+            key == "auto_map" and value for key, value in entries(read_json_object(path / name))
+        ):
             yield f"auto_map in {name}"
-    pickles = list(_named(path, *_PICKLES))
-    if pickles and not any(_named(path, ".safetensors")):
+    pickles = list(_names_ending_in(path, *_PICKLES))
+    if pickles and not any(_names_ending_in(path, ".safetensors")):
         yield f"weights as pickles only ({pickles[0]})"
 
 
-def _named(path: Path, *endings: str) -> Iterator[str]:
+def _names_ending_in(path: Path, *endings: str) -> Iterator[str]:
     try:
         names = sorted(entry.name for entry in path.iterdir())
     except OSError:

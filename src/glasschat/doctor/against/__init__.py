@@ -1,1 +1,0 @@
-"""One model held against another: a folder and its GGUF, or two quantisations of one model."""
