@@ -13,7 +13,7 @@ import numpy as np
 
 from glasschat.errors import GlasschatError
 from glasschat.glass.candidates import CandidateSet
-from glasschat.glass.cuts import RecordedStage
+from glasschat.glass.constraints import RecordedStage
 from glasschat.glass.trace import Trace
 from glasschat.sampling import Stage, StageContext, TokenHistory
 from glasschat.sampling.workspace import Row

@@ -6,14 +6,9 @@ import numpy as np
 
 from glasschat.errors import GlasschatError
 from glasschat.glass.candidates import CandidateSet
+from glasschat.glass.constraints import RecordedStage, propagate_constraints
 from glasschat.glass.custom_stage import rerun_custom_stage
-from glasschat.glass.cuts import (
-    Cut,
-    RecordedStage,
-    WorstFirstCut,
-    apply_cut,
-    propagate_constraints,
-)
+from glasschat.glass.cuts import Cut, WorstFirstCut, apply_cut
 from glasschat.glass.history import BatchedHistory
 from glasschat.glass.processors import apply_processor
 from glasschat.glass.tail_bounds import TailBounds, Wide
@@ -99,11 +94,11 @@ def _seed(trace: Trace, params: SamplingParams | None) -> int:
 def _build_stages(trace: Trace, params: SamplingParams) -> tuple[Stage, ...]:
     """Build the stages, with an UnavailableStage for each custom one whose class is not here."""
 
-    def build_custom(asked: CustomStage) -> Stage:
+    def build_custom(stage: CustomStage) -> Stage:
         try:
-            return trace.stage_classes.build(asked)
+            return trace.stage_classes.build(stage)
         except GlasschatError:
-            return UnavailableStage(asked.name, asked.kind, custom=asked)
+            return UnavailableStage(stage.name, stage.kind, custom=stage)
 
     return build_stages(params, build_custom)
 

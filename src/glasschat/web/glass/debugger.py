@@ -37,7 +37,7 @@ def debugger_state(reply: InspectedReply) -> dict[str, Any]:
     }
 
 
-def debugger_signal(reply: InspectedReply, asked: Mapping[str, Any]) -> dict[str, Any]:
+def debugger_signal(reply: InspectedReply, body: Mapping[str, Any]) -> dict[str, Any]:
     """Send a signal to the reply; return its state then.
 
     Raises InvalidMessage for a signal that is not known, ParameterError for a value out of range.
@@ -45,7 +45,7 @@ def debugger_signal(reply: InspectedReply, asked: Mapping[str, Any]) -> dict[str
     generation = reply.generation
     if generation is None:
         return debugger_state(reply)
-    signal = parse_body(DebuggerSignal, asked)
+    signal = parse_body(DebuggerSignal, body)
     if signal.breakpoints is not None:
         generation.break_on(*(point.build() for point in signal.breakpoints))
     count = len(generation.steps())

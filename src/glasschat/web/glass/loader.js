@@ -1,4 +1,4 @@
-// What Streamlit mounts: it fetches the glass box's own modules, and hands over what the page says.
+// The component that Streamlit mounts: it imports the glass box's modules and passes them the page's data.
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".box");
@@ -9,6 +9,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   import(new URL("box.js", address)).then(({ show }) => show(root, data, send));
 }
 
+// Whether a background colour is dark.
 function isDark(colour) {
   const pen = document.createElement("canvas").getContext("2d");
   pen.fillStyle = colour || "#fff";

@@ -61,9 +61,9 @@ def draw_box(site: Site, subject: Subject, reply: Node, *, idle: bool, on_act: A
     debugs = Capability.DEBUGGER not in missing
 
     def act() -> None:
-        asked = st.session_state.glass_box.get("act")
-        if asked:
-            on_act(dict(asked))
+        action = st.session_state.glass_box.get("act")
+        if action:
+            on_act(dict(action))
 
     st.html(f"<style>{_SPACE_CSS}</style>")
     _mount(

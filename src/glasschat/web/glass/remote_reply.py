@@ -100,10 +100,10 @@ def remote_waterfall_json(step: RemoteToken, place: int) -> dict[str, Any]:
 
 
 def _story(step: RemoteToken) -> list[str]:
-    said = []
+    sentences = []
     if step.top:
         best = step.top[0]
-        said.append(
+        sentences.append(
             _(
                 "The model wanted {token} most, with {share:.1%}.",
                 token=quote_name(_candidate_name(best)),
@@ -111,12 +111,12 @@ def _story(step: RemoteToken) -> list[str]:
             )
         )
     if step.unlisted_probability is not None:
-        said.append(
+        sentences.append(
             _(
                 "All tokens that were not told of have {share:.1%} together.",
                 share=step.unlisted_probability,
             )
         )
     if step.chosen is None:
-        said.append(_("The server told no probabilities here."))
-    return said
+        sentences.append(_("The server told no probabilities here."))
+    return sentences

@@ -144,17 +144,17 @@ def _model_choice(found: Waterfall, names: TokenNames) -> str:
 
 
 def _stage_effects(found: Waterfall) -> list[str]:
-    said = []
+    sentences = []
     for before, column in zip(found.columns, found.columns[1:], strict=False):
         if before.kept is None or column.kept is None or column.mass is None:
             continue
-        gone = before.kept - column.kept
-        if gone > 0:
-            said.append(
+        removed = before.kept - column.kept
+        if removed > 0:
+            sentences.append(
                 ngettext(
                     "{stage} removed {n:,} candidate that had {share:.2%} and left {left:,}.",
                     "{stage} removed {n:,} candidates that had {share:.2%} and left {left:,}.",
-                    gone,
+                    removed,
                     stage=column.name,
                     share=1 - column.mass,
                     left=column.kept,
@@ -162,14 +162,14 @@ def _stage_effects(found: Waterfall) -> list[str]:
             )
     first, last = found.columns[0].best, found.columns[-1].best
     if last is None:
-        said.append(
+        sentences.append(
             _("What the settings made of the candidates is not known behind a custom stage.")
         )
     elif first != last:
-        said.append(_("The settings put another token first than the model."))
-    if not said:
-        said.append(_("The settings removed nobody."))
-    return said
+        sentences.append(_("The settings put another token first than the model."))
+    if not sentences:
+        sentences.append(_("The settings removed nobody."))
+    return sentences
 
 
 def _draw_result(found: Waterfall, names: TokenNames) -> str:

@@ -74,14 +74,16 @@ def _story(
     ends_at: int | None,
 ) -> list[str]:
     """Return in sentences where the reply would have gone another way, and where it would end."""
-    said = []
+    sentences = []
     if first is None:
-        said.append(_("With these settings the reply would have been the same, token by token."))
+        sentences.append(
+            _("With these settings the reply would have been the same, token by token.")
+        )
     else:
         place, item = first
         token = quote_name(reply.names(item.token_id))
         if item.instead is None:
-            said.append(
+            sentences.append(
                 _(
                     "At token {n:,} a token that is not among the recorded candidates would have "
                     "come instead of {token}.",
@@ -90,7 +92,7 @@ def _story(
                 )
             )
         else:
-            said.append(
+            sentences.append(
                 _(
                     "At token {n:,} the reply would have gone another way: {instead} "
                     "({share:.1%}) instead of {token}.",
@@ -101,7 +103,7 @@ def _story(
                 )
             )
     if count > 1:
-        said.append(
+        sentences.append(
             ngettext(
                 "At {n:,} later token the choice would be another one too, were the text before "
                 "it the same.",
@@ -111,17 +113,17 @@ def _story(
             )
         )
     if ends_at is not None and (first is None or ends_at <= first[0]):
-        said.append(_("It would have ended after {n:,} tokens.", n=ends_at))
-    return said
+        sentences.append(_("It would have ended after {n:,} tokens.", n=ends_at))
+    return sentences
 
 
 def _certainty(open_count: int, unknown_count: int, *, exact: bool) -> list[str]:
     """Return how certain the answer is, and why it is not."""
     if exact:
         return [_("This is exact: the same draws, and the recorded candidates suffice.")]
-    said = []
+    sentences = []
     if open_count > unknown_count or not unknown_count:
-        said.append(
+        sentences.append(
             ngettext(
                 "This is approximate: at {n:,} token the recorded candidates do not suffice.",
                 "This is approximate: at {n:,} tokens the recorded candidates do not suffice.",
@@ -129,14 +131,14 @@ def _certainty(open_count: int, unknown_count: int, *, exact: bool) -> list[str]
             )
         )
     if unknown_count:
-        said.append(
+        sentences.append(
             ngettext(
                 "At {n:,} token the choice is not known behind a custom stage.",
                 "At {n:,} tokens the choice is not known behind a custom stage.",
                 unknown_count,
             )
         )
-    return said
+    return sentences
 
 
 def setting_effects_json(reply: InspectedReply) -> dict[str, Any]:

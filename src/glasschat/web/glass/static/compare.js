@@ -27,9 +27,9 @@ export function mount(box, pane) {
       known = await box.get("siblings");
       if (!controls.length) controls = known.controls;
     } catch (error) { showError(error); return; }
-    const asked = box.data.compared ?? [];
+    const compared = box.data.compared ?? [];
     const turns = known.replies.map((reply) => reply.turn);
-    chosen = (asked.every((turn) => turns.includes(turn)) && asked.length > 1 ? asked : turns.slice(-known.most));
+    chosen = (compared.every((turn) => turns.includes(turn)) && compared.length > 1 ? compared : turns.slice(-known.most));
     if (!chosen.includes(known.here)) chosen = [known.here, ...chosen.slice(0, known.most - 1)];
     drawForm();
     drawExisting();
@@ -86,11 +86,11 @@ export function mount(box, pane) {
     clearTimeout(timer);
     if (closed) return;
     if (chosen.length < 2) { columns.replaceChildren(el("p", { class: "hint" }, word("compare_choose"))); likelihoods.replaceChildren(); return; }
-    const asked = chosen.join();
+    const selection = chosen.join();
     try {
-      const found = await box.get("compare", { turns: asked });
+      const found = await box.get("compare", { turns: selection });
       trouble.hidden = true;
-      if (asked !== chosen.join() || closed) return;
+      if (selection !== chosen.join() || closed) return;
       draw(found);
       if (found.growing || isScoring(found)) timer = setTimeout(refresh, EVERY_MS);
     } catch (error) { showError(error); }
@@ -173,7 +173,7 @@ class Row {
     choose.onchange = () => put(Number(choose.value));
     put(Math.max(0, at));
     this.root = el("div", { class: "row request-row" }, this._model ?? "", choose,
-      ...controls.map((control) => el("label", { class: "knob" }, el("span", {}, control.label), this._inputs.get(control.name))),
+      ...controls.map((control) => el("label", { class: "control" }, el("span", {}, control.label), this._inputs.get(control.name))),
       button("×", remove, { class: "plain", "aria-label": box.word("remove") }));
   }
 

@@ -34,7 +34,7 @@ export function mount(box, pane) {
   const controls = el("div", { class: "row actions" },
     buttons.pause, buttons.step, count, buttons.steps, buttons.resume, buttons.run, buttons.cancel);
   const before = el("div", { class: "row actions" }, again,
-    el("label", { class: "knob" }, pauseNext, el("span", {}, word("next_paused"))));
+    el("label", { class: "control" }, pauseNext, el("span", {}, word("next_paused"))));
   const coming = el("section", { class: "coming" });
   const waterfall = new WaterfallView(box);
   waterfall.take = (token) => send({ action: "force", token });

@@ -73,11 +73,11 @@ export function mount(box, pane) {
     const rows = found.candidates.slice(0, FEW);
     if (!rows.some((row) => row.chosen)) rows.push(...found.candidates.filter((row) => row.chosen));
     const users = prompt.spans.filter(([, , origin]) => origin === "user").at(-1);
-    const asked = users ? prompt.tokens.slice(users[0], users[1]).map((name) => (Array.isArray(name) ? "\ufffd" : name)).join("") : "";
+    const question = users ? prompt.tokens.slice(users[0], users[1]).map((name) => (Array.isArray(name) ? "\ufffd" : name)).join("") : "";
     const tail = (tokens) => tokens.slice(-TAIL);
     story.replaceChildren(
       section(1, word("walk_1"), paragraph(word("walk_1_says", { n: format.count(prompt.ids.length) })),
-        asked ? el("blockquote", {}, asked.length > 300 ? `${asked.slice(0, 300)}…` : asked) : "",
+        question ? el("blockquote", {}, question.length > 300 ? `${question.slice(0, 300)}…` : question) : "",
         pieces(tail(found.before.prompt))),
       section(2, word("walk_2"), paragraph(word("walk_2_says", { n: format.count(found.length) })), pieces(tail(found.before.reply))),
       section(3, word("walk_3"), paragraph(word("walk_3_says", { n: format.count(found.columns[0].kept) })), list(0, rows)),

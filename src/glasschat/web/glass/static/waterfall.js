@@ -44,7 +44,7 @@ export class WaterfallView {
         found.id === null ? null : `id ${found.id}`, format.share(found.probability),
         found.rank === null ? null : `${word("rank")} ${format.count(found.rank + 1)}`,
       ].filter((part) => part !== null).join(" · ")));
-    const story = el("ul", { class: "story" }, ...found.story.map((said) => el("li", {}, said)));
+    const story = el("ul", { class: "story" }, ...found.story.map((sentence) => el("li", {}, sentence)));
     const kinds = choice(
       Object.keys(SHOWN).map((name) => [name, word(name)]), this._shown, word("numbers"),
       (name) => { this._shown = name; this._table(); },

@@ -48,14 +48,14 @@ export async function mount(box, pane) {
       input.setAttribute("aria-invalid", String(!Number.isFinite(value)));
       if (Number.isFinite(value)) put(setting.name, value, setting.value);
     };
-    const label = el("label", { class: "knob" }, el("span", {}, setting.label), input);
+    const label = el("label", { class: "control" }, el("span", {}, setting.label), input);
     inputs.set(setting.name, label);
     grid.append(label);
   }
   const sample = el("input", { type: "checkbox" });
   sample.checked = current.do_sample;
   sample.onchange = () => put("do_sample", sample.checked, current.do_sample);
-  const sampling = el("label", { class: "knob" }, el("span", {}, word("sample")), sample);
+  const sampling = el("label", { class: "control" }, el("span", {}, word("sample")), sample);
   inputs.set("do_sample", sampling);
   grid.append(sampling);
   const order = new Order(box, current.stages, (stages) => put("stages", stages, current.stages));
@@ -96,7 +96,7 @@ export async function mount(box, pane) {
   };
 
   const show = () => {
-    story.replaceChildren(...answer.story.map((said) => el("li", {}, said)));
+    story.replaceChildren(...answer.story.map((sentence) => el("li", {}, sentence)));
     const divergences = new Map(answer.places.map((item) => [item[0], item]));
     const open = new Set(answer.open);
     const parts = reply.tokens.map((token, place) => {
