@@ -1,4 +1,4 @@
-"""Settings of the program, frozen and resolved once; those of a reply are SamplingParams."""
+"""Options of the program, frozen and resolved once; the settings of a reply are SamplingParams."""
 
 import re
 from dataclasses import dataclass
@@ -66,10 +66,11 @@ class WebOptions:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine reaches the address."""
+        """Return whether only this machine reaches the address."""
         return self.host in LOOPBACK_HOSTS
 
 
 def _check(name: str, value: int | None, low: int, high: int) -> None:
+    """Raise ParameterError for a value outside the range; None is unset."""
     if value is not None and not low <= value <= high:
         raise ParameterError(name, f"a whole number from {low:,} to {high:,}", value)

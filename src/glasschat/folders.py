@@ -1,4 +1,4 @@
-"""Where this platform keeps what a program has of its user."""
+"""Folders of this platform for the program's data and caches."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ NAME = "glasschat"
 
 
 def data_folder() -> Path:
-    """For what must not be lost: `GLASSCHAT_DATA`, or the platform's place for a user's data."""
+    """Return the folder for what must not be lost: `GLASSCHAT_DATA`, or the platform's."""
     if named := os.environ.get("GLASSCHAT_DATA"):
         return Path(named).expanduser()
     if sys.platform == "darwin":
@@ -19,7 +19,7 @@ def data_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """For what can be made again: `GLASSCHAT_CACHE`, or the platform's place for caches."""
+    """Return the folder for what can be made again: `GLASSCHAT_CACHE`, or the platform's."""
     if named := os.environ.get("GLASSCHAT_CACHE"):
         return Path(named).expanduser()
     if sys.platform == "darwin":
@@ -30,11 +30,13 @@ def cache_folder() -> Path:
 
 
 def _local_on_windows() -> Path:
+    """Return the folder for a user's local application data on Windows."""
     local = os.environ.get("LOCALAPPDATA")
     return Path(local or Path.home() / "AppData" / "Local") / NAME
 
 
 def _shared(variable: str, otherwise: str) -> Path:
+    """Return the folder that an XDG variable names, or its default below the home folder."""
     named = os.environ.get(variable, "")
     # A relative path is to be ignored, says the XDG specification.
     return (Path(named) if Path(named).is_absolute() else Path.home() / otherwise) / NAME

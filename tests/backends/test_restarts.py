@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from glasschat.backends import LocalBackend, Readiness
-from glasschat.backends.host import Restarts
+from glasschat.backends.host import RestartLimit
 from glasschat.config import ModelOptions
 from glasschat.engine import FinishReason, Generation
 from glasschat.errors import EngineStopped, InvalidModel, ReplyFailed
@@ -152,7 +152,7 @@ def test_what_fails_again_and_again_is_given_up_with_its_reason() -> None:
         loaded[-1].broken = True
         return replace(scripted_model(""), runner=loaded[-1])
 
-    with LocalBackend(load, name="a model", restarts=Restarts(most=2)) as backend:
+    with LocalBackend(load, name="a model", restarts=RestartLimit(most=2)) as backend:
         backend.load()
         for count in (1, 2):
             fault_of(backend.start(HELLO, GREEDY))
@@ -214,7 +214,7 @@ def test_closing_while_the_model_is_loaded_again_leaves_nothing_behind() -> None
 
 def test_restarts_are_counted_over_a_time() -> None:
     now = 0.0
-    restarts = Restarts(most=2, within_s=60, clock=lambda: now)
+    restarts = RestartLimit(most=2, within_s=60, clock=lambda: now)
     assert [restarts.allow() for _ in range(3)] == [True, True, False]
     now = 61.0
     assert [restarts.allow() for _ in range(3)] == [True, True, False]

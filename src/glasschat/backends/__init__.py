@@ -1,4 +1,4 @@
-"""What pages and the API talk to: one interface, whatever generates the tokens."""
+"""Backends: one interface for pages and the API, whatever generates the tokens."""
 
 from glasschat.backends.base import Backend, Capability, Description, Readiness
 from glasschat.backends.local import LocalBackend

@@ -1,4 +1,4 @@
-"""What pages and the API talk to, whatever generates the tokens."""
+"""The interface between pages or the API and what generates the tokens."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +12,11 @@ from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import NO_STAGES, SamplingParams, StageClasses
 
 Loader = Callable[[Callable[[float], None]], Model]
-"""Loads a model, telling its progress from 0 to 1."""
+"""Loads a model; the argument is called with the progress, from 0 to 1."""
 
 
 class Readiness(StrEnum):
-    """Whether replies can be asked for."""
+    """Whether a backend accepts requests for replies."""
 
     LOADING = "loading"
     READY = "ready"
@@ -27,36 +27,36 @@ class Capability(StrEnum):
     """What can be done with the replies of a backend, beyond reading them."""
 
     GO_ON = "go_on"
-    """A reply that was cut is continued where it was cut."""
+    """Continue a reply that was cut, from where it was cut."""
     LOGPROBS = "logprobs"
-    """The likeliest tokens in each place are known."""
+    """Show the most likely tokens in each place."""
     STAGES = "stages"
-    """What each stage did to the candidates is known."""
+    """Show what each stage did to the candidates."""
     DRAW = "draw"
-    """The number that decided is known."""
+    """Show the random number that decided."""
     WHAT_IF = "what_if"
-    """What other settings would have done can be computed."""
+    """Compute what other settings would have done."""
     BRANCHING = "branching"
-    """Another token can be taken in any place, and the reply goes on exactly from there."""
+    """Take another token in any place, and continue the reply exactly from there."""
     DEBUGGER = "debugger"
-    """Replies pause, go step by step, and take a token that was chosen by hand."""
+    """Pause replies, go step by step, and take a token that was chosen by hand."""
     PROMPT_TOKENS = "prompt_tokens"
-    """Every token of the prompt is known, and where it comes from."""
+    """Show every token of the prompt, and where it comes from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
     """What a visitor should know of a backend.
 
-    `progress` of the loading is between 0 and 1. `detail` is a short text such as the
-    quantisation, `context` the tokens that prompt and reply may have together; both are empty
-    until the model is known, and `context` is 0 where it never is. `recommended` are its makers'
-    sampling settings, by the names of SamplingParams. `provenance` is what a record of a reply
-    should say besides the name. `missing` is what cannot be done with its replies, `not_taken`
-    are the settings, by the names of SamplingParams, that do nothing there. `error` is why it has
-    failed, or what it waits for while it loads. `stage_classes` are the stages of one's own that a
-    reply may ask for. `restarts` is how often the engine was started again after a fault,
-    `last_fault` the last of these.
+    `progress` of the loading is between 0 and 1. `detail` is a short text such as the quantisation,
+    `context` the tokens that prompt and reply may have together; both are empty until the model is
+    known, and `context` is 0 where it never is. `recommended` are its makers' sampling settings, by
+    the names of SamplingParams. `provenance` is what a record of a reply should say besides the
+    name. `missing` is what cannot be done with its replies, `not_taken` are the settings, by the
+    names of SamplingParams, that have no effect there. `error` is why it has failed, or what it
+    waits for while it loads. `stage_classes` are the custom stages that a reply may ask for.
+    `restarts` is how often the engine was started again after a fault, `last_fault` the last of
+    these.
     """
 
     readiness: Readiness
@@ -79,7 +79,7 @@ class Backend(Protocol):
     """Generates replies to conversations."""
 
     def describe(self) -> Description:
-        """What it is and whether it is ready; cheap, from any thread."""
+        """Return what it is and whether it is ready; cheap, from any thread."""
 
     def start(
         self,
@@ -89,16 +89,15 @@ class Backend(Protocol):
         policy: ContextPolicy = ContextPolicy.REFUSE,
         start_options: StartOptions = DEFAULT_START,
     ) -> Reply:
-        """Begin a reply to `messages`, or go on with the reply that is the last of them.
+        """Begin a reply to `messages`, or continue the reply that is the last of them.
 
-        The Reply of one that goes on has the new tokens and their text only. Its
-        `prompt.left_out` tells what `policy` did. A backend that cannot steer a reply refuses
-        any `start_options` but DEFAULT_START with EngineError. Raises PromptError,
-        ParameterError or EngineError.
+        The Reply of a continued one has the new tokens and their text only. Its `prompt.left_out`
+        tells what `policy` did. A backend that cannot steer a reply refuses any `start_options` but
+        DEFAULT_START with EngineError. Raises PromptError, ParameterError or EngineError.
         """
 
     def settle(self, params: SamplingParams) -> SamplingParams:
-        """The settings that a reply is written with: what is not taken here is off."""
+        """Return the settings that a reply is written with: those not taken here are off."""
 
     def fit(
         self,
@@ -106,24 +105,25 @@ class Backend(Protocol):
         params: SamplingParams,
         policy: ContextPolicy = ContextPolicy.REFUSE,
     ) -> ReplyPrompt:
-        """The prompt that `start` would use, and what would be left out. Raises as `start` does."""
+        """Return the prompt that `start` would use, and what it leaves out. Raises the same."""
 
     def measure(self, messages: Sequence[ChatMessage]) -> int:
-        """How many tokens of the context `messages` take, nothing left out, for a meter.
+        """Return how many tokens of the context `messages` take, nothing left out, for a meter.
 
-        Without a question yet, as if an empty one followed. Quick for messages that were measured
-        or sent before. An estimate where nobody counts. Raises PromptError or EngineError.
+        Without a question yet, the count is as if an empty one followed. Quick for messages that
+        were measured or sent before. An estimate where nobody counts. Raises PromptError or
+        EngineError.
         """
 
     def text_of(self, ids: Sequence[int]) -> str:
-        """What the first `ids` of a reply say, as its text has it.
+        """Return the text of the first `ids` of a reply, as the reply's own text has it.
 
-        Control tokens say nothing, and of a last character that is not whole nothing is said yet.
-        Raises InvalidMessage for ids of another model, EngineError where tokens are not known.
+        Control tokens have no text, and an incomplete last character is left out. Raises
+        InvalidMessage for ids of another model, EngineError where tokens are not known.
         """
 
     def load_in_background(self) -> object:
-        """Get ready in a thread of its own; `describe` tells how far that is."""
+        """Load in a thread of its own; `describe` tells the progress."""
 
     def close(self) -> None:
-        """End what is running and give back what is held."""
+        """End what is running and free what is held."""

@@ -1,4 +1,4 @@
-"""JSON, and JSON of a schema, as grammars over a model's tokens."""
+"""Grammars over a model's tokens: JSON, and JSON of a schema, by llguidance."""
 
 import json
 from collections.abc import Mapping
@@ -22,31 +22,31 @@ _OPTIONS: "JsonCompileOptions" = {"whitespace_pattern": r"[\x20\x0A\x0D\x09]{1,4
 
 
 class Grammars:
-    """Makes grammars for one vocabulary, which is read once. Safe to use from any thread."""
+    """Builds grammars for one vocabulary, which is read once. Safe to use from any thread."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._vocab_size = tokenizer.vocab_size
-        self._read = _read(tokenizer)
+        self._ll_tokenizer = _build_ll_tokenizer(tokenizer)
 
     def json(self, schema: Mapping[str, Any] | None = None) -> Grammar:
-        """A stage for one reply, which will be one JSON object, or what `schema` describes.
+        """Return a stage for one reply, which will be one JSON object, or what `schema` describes.
 
         Raises ParameterError for a schema that has no meaning, or a part of one that cannot be
-        held.
+        enforced.
         """
         source = json.dumps(ANY_OBJECT if schema is None else schema)
         try:
             grammar = LLMatcher.grammar_from_json_schema(source, overrides=_OPTIONS)
         except ValueError as error:
-            raise _refusal(str(error)) from None
-        matcher = LLMatcher(self._read, grammar, log_level=0)
+            raise _schema_error(str(error)) from None
+        matcher = LLMatcher(self._ll_tokenizer, grammar, log_level=0)
         if matcher.is_error():
-            raise _refusal(matcher.get_error())
+            raise _schema_error(matcher.get_error())
         return Grammar(_Matcher(matcher, self._vocab_size))
 
 
 class _Matcher:
-    """Follows one reply."""
+    """Follows one reply through a grammar."""
 
     def __init__(self, matcher: LLMatcher, vocab_size: int) -> None:
         self._matcher = matcher
@@ -54,7 +54,10 @@ class _Matcher:
         self._seen: list[int] = []
 
     def allowed(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """See TokenMatcher.allowed."""
+        """Return which tokens may follow `ids`, int64 [length]: a mask, bool [vocab_size].
+
+        Raises ReplyFailed for ids that the grammar does not allow.
+        """
         wanted = ids.tolist()
         if wanted[: len(self._seen)] != self._seen:
             self._matcher.reset()
@@ -70,7 +73,8 @@ class _Matcher:
         return mask
 
 
-def _read(tokenizer: Tokenizer) -> LLTokenizer:
+def _build_ll_tokenizer(tokenizer: Tokenizer) -> LLTokenizer:
+    """Return the vocabulary in llguidance's own form."""
     ends = sorted(tokenizer.end_ids)
     return LLTokenizer(
         TokenizerWrapper(_Vocabulary(tokenizer)),
@@ -81,7 +85,7 @@ def _read(tokenizer: Tokenizer) -> LLTokenizer:
 
 
 class _Vocabulary:
-    """A tokenizer in the form that llguidance reads."""
+    """Adapter from Tokenizer to the interface that llguidance reads."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -91,12 +95,13 @@ class _Vocabulary:
         self.special_token_ids = sorted(tokenizer.control_ids)
 
     def __call__(self, text: str | bytes) -> list[int]:
-        """Ids of `text`."""
+        """Return the ids of `text`; no control tokens are made of it."""
         if isinstance(text, bytes):
             text = text.decode("utf-8", errors="replace")
         return self._tokenizer.encode(text, control=False)
 
 
-def _refusal(reason: str) -> ParameterError:
+def _schema_error(reason: str) -> ParameterError:
+    """Return the error for a schema, with the first line of llguidance's reason."""
     first = reason.strip().partition("\n")[0]
     return ParameterError("schema", "a JSON schema that can be held to", first)

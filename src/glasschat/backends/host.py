@@ -1,4 +1,4 @@
-"""A model in this process from its loading to its end, whatever happens to its engine between."""
+"""Lifecycle of a model in this process: loading, serving, restarting its engine, closing."""
 
 import logging
 import threading
@@ -7,21 +7,29 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 from glasschat.backends.base import Description, Loader, Readiness
 from glasschat.backends.provenance import provenance
 from glasschat.backends.vocabulary import Vocabulary
-from glasschat.engine import Engine, Generation, reset_runner
+from glasschat.engine import Engine, reset_runner
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError
 from glasschat.models.base import Model
 from glasschat.models.memory import spare_bytes
 from glasschat.prompt import ChatTemplate, PlainText, PromptFitter, with_turn_end
 from glasschat.sampling import NO_STAGES, SETTINGS, SamplingParams, StageClasses
 
+log = logging.getLogger(__name__)
 
-class Serving:
-    """Owns the model from now on, and the engine on it, which is replaced when it has failed."""
+MAX_RESTARTS = 3
+RESTART_WINDOW_S = 600.0
+
+
+class ServedModel:
+    """A loaded model with its engine, its prompts and its vocabulary. It owns the model.
+
+    The engine is replaced when it has failed.
+    """
 
     def __init__(
         self,
@@ -39,16 +47,16 @@ class Serving:
 
     @contextmanager
     def prompts(self) -> Iterator[PromptFitter]:
-        """How prompts are made; meanwhile the tokenizer stays. Raises EngineStopped once closed."""
+        """Lend the PromptFitter and keep the tokenizer open. Raises EngineStopped once closed."""
         with self._lock:
             if self._closed:
                 raise EngineStopped("the engine has been closed")
             yield self._prompts
 
-    def start_again(self) -> None:
-        """Put a fresh engine in the place of one that has failed, on the model as it is.
+    def restart_engine(self) -> None:
+        """Replace an engine that has failed by a new one on the same model.
 
-        Raises whatever the runner raises where it cannot be used any more.
+        Raises what the runner raises where it cannot be used any more.
         """
         self.engine.stop()
         with self.prompts():
@@ -56,7 +64,7 @@ class Serving:
             self.engine = self._start_engine(self._model)
 
     def close(self) -> None:
-        """End what is running, and give the model's memory back."""
+        """End what is running, and free the model's memory."""
         with self._lock:
             if self._closed:
                 return
@@ -67,12 +75,9 @@ class Serving:
         self._model.runner.close()
 
 
-def usable(recommended: Mapping[str, float]) -> dict[str, float]:
-    """Return those of the recommendations that are settings, in their range and type.
-
-    In the order of the table of settings. A stranger wrote them.
-    """
-    usable: dict[str, float] = {}
+def valid_recommendations(recommended: Mapping[str, float]) -> dict[str, float]:
+    """Return the recommended settings that SamplingParams accepts; a stranger wrote them."""
+    valid: dict[str, float] = {}
     for name, row in SETTINGS.items():
         value = recommended.get(row.wire.get("generation_config", ""))
         if value is None:
@@ -81,24 +86,21 @@ def usable(recommended: Mapping[str, float]) -> dict[str, float]:
         number = int(value) if isinstance(value, float) and value.is_integer() else value
         setting: dict[str, Any] = {name: number}
         with suppress(ParameterError):
-            usable[name] = getattr(SamplingParams(**setting), name)
-    return usable
+            valid[name] = getattr(SamplingParams(**setting), name)
+    return valid
 
 
-MOST = 3
-WITHIN_S = 600.0
+class RestartLimit:
+    """Allows at most `most` restarts within `within_s` seconds.
 
-
-class Restarts:
-    """At most `most` within `within_s` seconds: what fails more often is not mended that way.
-
-    `count` is how many there have been. For one caller at a time.
+    What fails more often is not repaired that way. `count` is how many restarts there have been.
+    For one caller at a time.
     """
 
     def __init__(
         self,
-        most: int = MOST,
-        within_s: float = WITHIN_S,
+        most: int = MAX_RESTARTS,
+        within_s: float = RESTART_WINDOW_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.most = most
@@ -108,7 +110,7 @@ class Restarts:
         self._moments: deque[float] = deque()
 
     def allow(self) -> bool:
-        """Whether it may be started again now; if so, that counts as done."""
+        """Return whether a restart is allowed now; if so, count it."""
         now = self._clock()
         while self._moments and now - self._moments[0] > self.within_s:
             self._moments.popleft()
@@ -119,18 +121,15 @@ class Restarts:
         return True
 
 
-log = logging.getLogger(__name__)
-
-
 class ModelHost:
-    """Loads a model, keeps an engine on it running, says how that is, gives it back.
+    """Loads a model, keeps an engine on it running, describes its state, and closes it.
 
     `load` may run in the background while the first pages are drawn already. `name` is shown until
     the model's own is known. `prefix_cache_bytes` are for conversations without a slot, by default
-    a part of what memory is left. With `raw` messages are continued as plain text, without any
-    template: for base models. Replies may ask for stages of `stage_classes`. An engine that ends by
-    a fault is started again, as often as `restarts` allows: on the model as it is where that still
-    computes, else the model is loaded anew.
+    a part of the free memory. With `raw`, messages are continued as plain text, without any
+    template: for base models. Replies may ask for stages of `stage_classes`. An engine that fails
+    is started again, as often as `restarts` allows: on the same model where that still computes,
+    else the model is loaded anew.
     """
 
     def __init__(
@@ -143,7 +142,7 @@ class ModelHost:
         exact: bool = False,
         raw: bool = False,
         stage_classes: StageClasses = NO_STAGES,
-        restarts: Restarts | None = None,
+        restarts: RestartLimit | None = None,
     ) -> None:
         self._loader = loader
         self._raw = raw
@@ -152,26 +151,19 @@ class ModelHost:
         self._exact = exact
         self._lock = threading.Lock()
         self._closed = False
-        self._restarts = restarts or Restarts()
-        self._serving: Serving | None = None
+        self._restarts = restarts or RestartLimit()
+        self._served_model: ServedModel | None = None
         self._loading: threading.Thread | None = None
-        self._told: tuple[Callable[[Generation], None], ...] = ()
         self._description = Description(Readiness.LOADING, name, stage_classes=stage_classes)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def load(self) -> None:
         """Load the model and start the engine. Raises ModelError."""
         model: Model | None = None
         try:
             model = self._loader(self._progress)
-            model, template = self._prepared(model)
+            model, template = self._make_template(model)
             source = template.source if isinstance(template, ChatTemplate) else None
-            facts = provenance(model.info.path, source)
+            origin = provenance(model.info.path, source)
         except Exception as error:
             if model is not None:
                 model.runner.close()
@@ -187,21 +179,22 @@ class ModelHost:
             readiness=Readiness.READY,
             name=model.info.name,
             detail=model.info.quantization,
-            recommended=usable(model.info.recommended),
+            recommended=valid_recommendations(model.info.recommended),
             context=model.runner.context,
             slots=model.runner.slots,
             progress=1.0,
             error=None,
-            provenance=facts,
+            provenance=origin,
         )
         with self._lock:
             if self._closed:
                 model.runner.close()
                 return
-            self._serving = Serving(model, template, self._start_engine)
+            self._served_model = ServedModel(model, template, self._start_engine)
             self._description = ready
 
     def _start_engine(self, model: Model) -> Engine:
+        """Start an engine on the model, with this host's options."""
         return Engine(
             model,
             max_waiting=self._max_waiting,
@@ -211,19 +204,21 @@ class ModelHost:
             on_failure=self._engine_failed,
         )
 
-    def _prepared(self, model: Model) -> tuple[Model, ChatTemplate | PlainText]:
-        """How its prompts are made; the model, whose replies end where its turns do."""
+    def _make_template(self, model: Model) -> tuple[Model, ChatTemplate | PlainText]:
+        """Return the model, whose replies end where its turns do, and how its prompts are made."""
         if self._raw:
             return model, PlainText(model.tokenizer)
         template = ChatTemplate(model.tokenizer)
         return replace(model, tokenizer=with_turn_end(model.tokenizer, template)), template
 
     def load_in_background(self) -> threading.Thread:
-        """Load in a thread of its own; a failure shows in `describe` and in the log."""
+        """Load in a thread; a failure shows in `describe` and in the log."""
         with self._lock:
-            return self._in_background(self.load)
+            return self._run_in_background(self.load)
 
-    def _in_background(self, work: Callable[[], None]) -> threading.Thread:
+    def _run_in_background(self, work: Callable[[], None]) -> threading.Thread:
+        """Run `work` in the loading thread; log what it raises."""
+
         def run() -> None:
             try:
                 work()
@@ -240,7 +235,7 @@ class ModelHost:
     # --- after a fault --------------------------------------------------------------------
 
     def _engine_failed(self, fault: str) -> None:
-        """The engine is about to end: see to another. Its own thread calls."""
+        """Start the restart of a failed engine, if allowed. The engine's own thread calls this."""
         with self._lock:
             if self._closed:
                 return
@@ -263,18 +258,19 @@ class ModelHost:
                 last_fault=fault,
             )
             if again:
-                self._in_background(self._start_again)
+                self._run_in_background(self._restart_or_reload)
 
-    def _start_again(self) -> None:
+    def _restart_or_reload(self) -> None:
+        """Start a new engine on the same model; where that fails, load the model again."""
         with self._lock:
-            serving = self._serving
-            if self._closed or serving is None:
+            served = self._served_model
+            if self._closed or served is None:
                 return
             try:
-                serving.start_again()
+                served.restart_engine()
             except Exception as error:
                 log.error("the model is loaded again: it cannot be used as it is: %s", error)
-                self._serving = None
+                self._served_model = None
             else:
                 log.warning("the engine has been started again")
                 self._description = replace(
@@ -282,7 +278,7 @@ class ModelHost:
                 )
                 return
         try:
-            serving.close()
+            served.close()
         except Exception:
             # What is left of it must not keep a new one from being tried.
             log.exception("the failed model's memory could not be given back")
@@ -291,33 +287,30 @@ class ModelHost:
     # --- what it is -----------------------------------------------------------------------
 
     @property
-    def engine(self) -> Engine:
-        """The engine. Raises EngineStopped while there is none."""
-        return self._served.engine
-
-    @property
-    def _served(self) -> Serving:
-        serving = self._serving
-        if serving is None:
+    def served(self) -> ServedModel:
+        """Return the loaded model and its engine. Raises EngineStopped while there is none."""
+        served = self._served_model
+        if served is None:
             reason = self._description.error or "the model is still loading: wait a moment"
             raise EngineStopped(reason)
-        return serving
+        return served
 
     def describe(self) -> Description:
-        """See Backend.describe."""
+        """Return what the backend is and whether it is ready; cheap, from any thread."""
         return self._description
 
     def close(self) -> None:
-        """See Backend.close."""
+        """End what is running and free the model's memory."""
         with self._lock:
             self._closed = True
-            loading, serving = self._loading, self._serving
-        if serving is not None:
-            serving.close()
+            loading, served = self._loading, self._served_model
+        if served is not None:
+            served.close()
         if loading is not None:
             loading.join()
 
     def _progress(self, share: float) -> None:
+        """Publish the share of the loading. Raises EngineStopped once closed, to end it."""
         if self._closed:
             raise EngineStopped("closed while the model was loading")
         self._description = replace(self._description, progress=share)

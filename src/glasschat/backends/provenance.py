@@ -1,4 +1,4 @@
-"""What a reply's record should say of the program and the model that wrote it."""
+"""Provenance: what a reply's record should say of the program and the model that wrote it."""
 
 import hashlib
 import logging
@@ -33,7 +33,7 @@ class Provenance:
 
 
 def provenance(path: Path, template_source: str | None) -> Provenance:
-    """That of the model at `path`, a GGUF or a folder, with the chat template of that source.
+    """Return the provenance of the model at `path`, a GGUF or a folder, and of its chat template.
 
     Takes some ten milliseconds for each file of the model. What cannot be found out is empty.
     """
@@ -51,13 +51,13 @@ def provenance(path: Path, template_source: str | None) -> Provenance:
 
 
 def fingerprint(path: Path) -> str:
-    """A fingerprint of the model at `path`; empty where there are no files of one.
+    """Return a fingerprint of the model at `path`; empty where there are no files of one.
 
-    It covers, of every file in order, the size, the first MiB (metadata, tables of tensors) and
-    256 blocks of 4 KiB that are spread evenly over the rest, up to the last byte; for a folder
-    its config.json, its vocabulary and its weights. Names, dates and places do not matter. So it
-    tells models and quantisations apart, and copies of one are the same; it does not prove that
-    no byte between the blocks was changed. Raises OSError.
+    It covers, of every file in order, the size, the first MiB (metadata, tables of tensors) and 256
+    blocks of 4 KiB that are spread evenly over the rest, up to the last byte; for a folder its
+    config.json, its vocabulary and its weights. Names, dates and places do not matter. So it tells
+    models and quantisations apart, and copies of one are the same; it does not prove that no byte
+    between the blocks was changed. Raises OSError.
     """
     digest = hashlib.sha256()
     seen = False
@@ -73,6 +73,7 @@ def fingerprint(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
+    """Return the files that the fingerprint covers, in order."""
     if path.is_file():
         return split_files(path)
     weights = path / SINGLE
@@ -81,7 +82,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _samples(size: int) -> Iterator[tuple[int, int]]:
-    """Where to read a file of `size` bytes, and how much: all of it if it is small."""
+    """Yield offset and length of each block to read of a file of `size` bytes."""
     head = min(size, HEAD_BYTES)
     yield 0, head
     rest = size - head
@@ -93,6 +94,7 @@ def _samples(size: int) -> Iterator[tuple[int, int]]:
 
 
 def _version(package: str) -> str:
+    """Return the installed version of a package; empty if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""A model's tokens, for what has no template: texts as they are, single tokens, grammars."""
+"""A model's tokens without a template: raw texts, single tokens, grammars."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,54 +13,59 @@ from glasschat.models.base import Tokenizer
 from glasschat.prompt import encode_raw_text
 from glasschat.sampling import Grammar
 
-Guard = Callable[[], AbstractContextManager[object]]
+OpenGuard = Callable[[], AbstractContextManager[object]]
 
 
 class Vocabulary:
-    """Safe to use from any thread. `guard` keeps the tokenizer from being closed meanwhile, and
-    raises EngineStopped where it is; it may take a while to come by, so single tokens, which the
-    server's event loop asks for, have a lock of their own.
+    """Access to a model's tokens for the API. Safe to use from any thread.
+
+    `guard` keeps the tokenizer open meanwhile, and raises EngineStopped where it is closed. It may
+    take a while to get, so single tokens, which the server's event loop asks for, have a lock of
+    their own.
     """
 
-    def __init__(self, tokenizer: Tokenizer, guard: Guard) -> None:
+    def __init__(self, tokenizer: Tokenizer, guard: OpenGuard) -> None:
         self._tokenizer = tokenizer
         self._guard = guard
         self._grammars: Grammars | None = None
-        self._lock = threading.Lock()
-        self._reading = threading.Lock()
+        self._grammars_lock = threading.Lock()
+        self._bytes_lock = threading.Lock()
         self._closed = False
 
     def close(self) -> None:
-        """Read no more: the tokenizer's memory is about to be freed."""
-        with self._reading:
+        """Refuse further reads: the tokenizer's memory is about to be freed."""
+        with self._bytes_lock:
             self._closed = True
 
     def encode(self, text: str, *, control: bool, opened: bool) -> list[int]:
-        """See `prompt.encode_raw_text`. Raises InvalidMessage, EngineStopped."""
+        """Return the ids of a raw text. Raises InvalidMessage, EngineStopped."""
         with self._guard():
             return encode_raw_text(self._tokenizer, text, control=control, opened=opened)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """What the token stands for.
+        """Return the bytes of a token.
 
         Raises ParameterError for an id beyond the vocabulary, EngineStopped once it is closed.
         """
         size = self._tokenizer.vocab_size
         if not 0 <= token_id < size:
             raise ParameterError("token_id", f"a token id below {size:,}", token_id)
-        with self._reading:
+        with self._bytes_lock:
             if self._closed:
                 raise EngineStopped("the model is not loaded any more: ask again in a moment")
             return self._tokenizer.token_bytes(token_id)
 
     @cached_property
     def control_pieces(self) -> frozenset[str]:
-        """How the control tokens are written; only a template puts them into a prompt."""
+        """Return the texts of the control tokens; only a template puts them into a prompt."""
         pieces = map(self.token_bytes, self._tokenizer.control_ids)
         return frozenset(piece.decode(errors="replace") for piece in pieces if len(piece) > 2)
 
     def text_of(self, ids: Sequence[int]) -> str:
-        """See Backend.text_of."""
+        """Return the text of the first `ids` of a reply.
+
+        Raises InvalidMessage for ids of another model, EngineStopped once it is closed.
+        """
         with self._guard():
             size = self._tokenizer.vocab_size
             foreign = [i for i in ids if not 0 <= i < size]
@@ -74,8 +79,11 @@ class Vocabulary:
             return "".join(map(detokenizer.push, ids))
 
     def json_grammar(self, schema: Mapping[str, Any] | None = None) -> Grammar:
-        """See `Grammars.json`. Raises ParameterError, EngineStopped."""
-        with self._lock:
+        """Return a stage for one reply in JSON, of `schema` if given.
+
+        Raises ParameterError, EngineStopped.
+        """
+        with self._grammars_lock:
             if self._grammars is None:
                 with self._guard():
                     self._grammars = Grammars(self._tokenizer)
