@@ -1,7 +1,7 @@
-"""What the engine asks of a model: a tokenizer and a runner.
+"""The contract between the engine and a model: a tokenizer and a runner.
 
-Three things stand behind each protocol: llama.cpp, transformers' modelling code, and a scripted
-model for the engine's edge cases. Nothing here knows of any.
+Three things implement each protocol: llama.cpp, transformers' modelling code, and a scripted model
+for the engine's edge cases. This module knows none of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ class ForwardRow(NamedTuple):
 
 
 class SavedCache(Protocol):
-    """What a slot held, outside of it."""
+    """A copy of a slot's KV cache, outside of the slot."""
 
     @property
     def nbytes(self) -> int:
-        """Main memory that it takes."""
+        """Return how many bytes of main memory it takes."""
 
 
 class ModelRunner(Protocol):
@@ -40,109 +40,109 @@ class ModelRunner(Protocol):
 
     @property
     def vocab_size(self) -> int:
-        """The length of a row of logits."""
+        """Return the length of a row of logits."""
 
     @property
     def slots(self) -> int:
-        """How many sequences have a KV cache at once."""
+        """Return how many sequences have a KV cache at once."""
 
     @property
     def context(self) -> int:
-        """How many positions each slot holds."""
+        """Return how many positions each slot holds."""
 
     def forward(self, rows: Sequence[ForwardRow]) -> Logits:
-        """Append each row's ids to its slot; return the logits after the last id of each row
-        that wants them, float32 [n, vocab_size], in the order of the rows.
+        """Append each row's ids to its slot and return logits, float32 [n, vocab_size].
 
-        The array is valid until the next call. A row's `start` is the length of its slot.
+        There is one row of logits for each row that wants them, behind its last id, in the order of
+        the rows. The array is valid until the next call. A row's `start` is the length of its slot.
         Raises ReplyFailed, with every slot as it was, when the batch cannot be computed.
         """
 
     def truncate(self, slot: int, length: int) -> bool:
-        """Forget all positions of `slot` from `length` on.
+        """Remove all positions of `slot` from `length` on.
 
-        False when the cache cannot forget a part only; the slot is then empty.
+        Returns False when the cache cannot remove a part only; the slot is then empty.
         """
 
     def copy_prefix(self, source: int, target: int, length: int) -> bool:
         """Make `target` hold the first `length` positions of `source`, and nothing else.
 
-        False when the cache cannot share a part only; `target` is then empty.
+        Returns False when the cache cannot share a part only; `target` is then empty.
         """
 
     @property
     def idle_slots_cost(self) -> bool:
-        """Whether what idle slots hold slows the others down."""
+        """Return whether the contents of idle slots slow the busy ones down."""
 
     def save(self, slot: int) -> SavedCache | None:
-        """What `slot` holds, to be restored later; None where that cannot be done."""
+        """Return a copy of `slot` for `restore`; None where that cannot be done."""
 
     def restore(self, slot: int, saved: SavedCache) -> bool:
-        """Make `slot` hold what `save` of this runner gave, whichever slot that was of.
+        """Make `slot` hold what `save` of this runner returned, whichever slot that was of.
 
-        False when it cannot; `slot` is then empty.
+        Returns False when it cannot; `slot` is then empty.
         """
 
     def cached_length(self, slot: int) -> int:
-        """How many positions `slot` holds, as the backend itself counts them."""
+        """Return how many positions `slot` holds, by the backend's own count."""
 
     def close(self) -> None:
-        """Give the memory back. Calling it twice is allowed."""
+        """Free the memory. Calling it twice is allowed."""
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back. Safe to call from any thread."""
+    """Converts text to ids and back. Safe to call from any thread."""
 
     @property
     def vocab_size(self) -> int:
-        """How many ids there are."""
+        """Return how many ids there are."""
 
     @property
     def bos_id(self) -> int | None:
-        """The begin-of-text token, if the model has one."""
+        """Return the begin-of-text token, if the model has one."""
 
     @property
     def eos_id(self) -> int | None:
-        """The end token that templates call eos_token, if the model names one."""
+        """Return the end token that templates call eos_token, if the model names one."""
 
     @property
     def adds_bos(self) -> bool:
-        """Whether the model's metadata asks for a begin-of-text token in front of every prompt."""
+        """Return whether the model's metadata asks for begin-of-text in front of every prompt."""
 
     @property
     def end_ids(self) -> frozenset[int]:
-        """The tokens that end a reply."""
+        """Return the tokens that end a reply."""
 
     @property
     def control_ids(self) -> frozenset[int]:
-        """Every id that content must never become: control tokens and structural added tokens."""
+        """Return the ids that content must never become: control and structural added tokens."""
 
     @property
     def hidden_ids(self) -> frozenset[int]:
-        """Every id that has no text in a reply.
+        """Return the ids that have no text in a reply.
 
-        Those of `control_ids` but for the added tokens that readers are meant to see, such as
+        Those are `control_ids` without the added tokens that readers are meant to see, such as
         Qwen3's `<think>`.
         """
 
     @property
     def template_source(self) -> str | None:
-        """The model's own chat template, as Jinja text."""
+        """Return the model's own chat template, as Jinja text."""
 
     def encode(self, text: str, *, control: bool) -> list[int]:
-        """Ids of `text`; nothing is put in front of it, neither begin-of-text nor a space.
+        """Return the ids of `text`; nothing is put in front of it, no begin-of-text and no space.
 
         With `control`, pieces such as `<|im_end|>` become their control tokens. Without, the
-        backend is asked to read them as text; the prompt room checks that it did.
+        backend is asked to read them as text; `prompt.content` checks that it did.
         """
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes that the token stands for; for a control token, its piece as written."""
+        """Return the bytes that the token stands for; for a control token, its piece as written."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What is known of a model without running it.
+    """Facts about a model that are known without running it.
 
     `recommended` are its makers' sampling settings, by the names of SamplingParams.
     """
@@ -160,7 +160,7 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A loaded model: what it is, its tokenizer, its runner."""
+    """A loaded model: its facts, its tokenizer, its runner."""
 
     info: ModelInfo
     tokenizer: Tokenizer

@@ -1,4 +1,4 @@
-"""From what the user named to a loaded model."""
+"""Plan and load a model: from what the user named to a Model."""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ LoadPlan: TypeAlias = "GgufPlan | HfPlan"
 
 
 def builtin_model() -> Path:
-    """The small model that the `builtin` extra installs. Raises ModelNotFound without it."""
+    """Return the small model that the `builtin` extra installs. Raises ModelNotFound without it."""
     spec = importlib.util.find_spec(BUILTIN_PACKAGE)
     folders = list(spec.submodule_search_locations or ()) if spec else []
     for folder in folders:
@@ -36,7 +36,7 @@ def builtin_model() -> Path:
 
 
 def plan_model(options: ModelOptions) -> LoadPlan:
-    """Find the model, read what it says of itself and settle every choice.
+    """Find the model, read its header or configuration, and make every choice.
 
     No weights are read. Raises ModelError or ParameterError.
     """
@@ -49,10 +49,10 @@ def plan_model(options: ModelOptions) -> LoadPlan:
 
 
 def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: None) -> Model:
-    """Read the weights and make the KV cache. `progress` is told shares from 0 to 1.
+    """Read the weights and allocate the KV cache. `progress` is called with shares from 0 to 1.
 
-    Whatever `progress` raises ends the loading and comes out of here. Raises InvalidModel,
-    NotEnoughMemory; what was allocated is given back then.
+    Whatever `progress` raises ends the loading and is raised from here. Raises InvalidModel,
+    NotEnoughMemory; what was allocated is freed then.
     """
     if isinstance(plan, HfPlan):
         return load_folder(plan, progress)
@@ -63,7 +63,7 @@ def load_model(plan: LoadPlan, progress: Callable[[float], None] = lambda _: Non
 
 @contextmanager
 def open_tokenizer(path: Path) -> Iterator[Tokenizer]:
-    """The tokenizer of the model at `path`, without its weights: for looking at prompts.
+    """Open the tokenizer of the model at `path` without its weights, to look at prompts.
 
     Raises ModelError.
     """

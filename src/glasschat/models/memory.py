@@ -1,4 +1,4 @@
-"""What a model will need, and what there is: memory and cores."""
+"""Memory and cores: what a model needs, and what the machine has."""
 
 import os
 from collections.abc import Callable
@@ -19,27 +19,28 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 class ModelSizes(Protocol):
-    """What a model file says of its sizes; see GgufHeader."""
+    """Sizes that a model file states; GgufHeader is one."""
 
     @property
     def file_bytes(self) -> int:
-        """The weights."""
+        """Return the bytes of the weights."""
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """One position of KV cache, over all layers."""
+        """Return the bytes of one position of KV cache, over all layers."""
 
     @property
     def vocab_size(self) -> int:
-        """The length of a row of logits."""
+        """Return the length of a row of logits."""
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
-    """Weights, KV cache and workspace against what is available; all in bytes but the counts.
+    """Weights, KV cache and workspace against the available memory; all in bytes but the counts.
 
     A row of logits for each token of a micro-batch comes on top of `workspace`; `vocab_size` is 0
-    where there are none. `place` names what has the memory, where it is not the machine itself.
+    where there are none. `place` names the device that has the memory, where it is not the machine
+    itself.
     """
 
     weights: int
@@ -53,28 +54,28 @@ class MemoryNeed:
 
     @property
     def cache(self) -> int:
-        """The KV cache of all slots."""
+        """Return the bytes of the KV cache of all slots."""
         return self.per_token * self.context * self.slots
 
     @property
     def total(self) -> int:
-        """Everything together."""
+        """Return the bytes of everything together."""
         return self.weights + self.cache + self.vocab_size * MICRO_BATCH * 4 + self.workspace
 
     @property
     def fits(self) -> bool:
-        """Whether there is room for it."""
+        """Return whether the need is within what is available."""
         return self.total <= self.available
 
     @property
     def cached_tokens_that_fit(self) -> int:
-        """How many positions of KV cache there is room for beside the rest."""
+        """Return how many positions of KV cache fit beside the rest."""
         room = self.available - (self.total - self.cache)
         return max(0, room // self.per_token) if self.per_token else 0
 
 
 def memory_need(sizes: ModelSizes, context: int, slots: int, available: int) -> MemoryNeed:
-    """What llama.cpp needs of a model of these sizes for `slots` caches of `context` positions."""
+    """Return what llama.cpp needs for `slots` caches of `context` positions of a model."""
     return MemoryNeed(
         weights=sizes.file_bytes,
         per_token=sizes.kv_bytes_per_token,
@@ -104,7 +105,7 @@ def check_memory(need: MemoryNeed, name: str) -> None:
 
 
 def available_bytes(cgroup: Path = CGROUP) -> int:
-    """Memory that can be had without swapping, the container's own limit considered."""
+    """Return the memory available without swapping, within the container's own limit."""
     free = int(psutil.virtual_memory().available)
     try:
         limit = int((cgroup / "memory.max").read_text())
@@ -116,19 +117,22 @@ def available_bytes(cgroup: Path = CGROUP) -> int:
 
 
 def spare_bytes() -> int:
-    """Memory for what helps and is not needed: an eighth of what can be had, 8 GiB at most."""
+    """Return the memory for optional caches: an eighth of what is available, at most 8 GiB."""
     return min(8 * 2**30, available_bytes() // 8)
 
 
 def usable_cores(cgroup: Path = CGROUP) -> int:
-    """Cores that this process may use; two threads on one core only wait for each other."""
+    """Return how many cores this process may use.
+
+    Two threads on one core only wait for each other, so hyper-threads do not count.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     limits = (allowed, psutil.cpu_count(logical=False), quota_cores(cgroup))
     return min((cores for cores in limits if cores), default=1)
 
 
 def quota_cores(cgroup: Path = CGROUP) -> int | None:
-    """How many cores the container's CPU quota is worth, rounded up; None without a quota."""
+    """Return how many cores the container's CPU quota is worth, rounded up; None without one."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()
         return max(1, -(-int(quota) // int(period)))
@@ -137,6 +141,7 @@ def quota_cores(cgroup: Path = CGROUP) -> int | None:
 
 
 def _file_cache(cgroup: Path) -> int:
+    """Return the bytes of the container's memory that are file cache."""
     try:
         lines = [line.split() for line in (cgroup / "memory.stat").read_text().splitlines()]
         sizes = {words[0]: int(words[1]) for words in lines if len(words) == 2}
@@ -158,11 +163,11 @@ def choose_sizes(
     train_context: int,
     need: Callable[[int, int], MemoryNeed | None],
 ) -> tuple[int, int, int]:
-    """Context and slots: what was asked for, or what suits the model and fits.
+    """Return context, slots and bytes of main memory: as asked for, or what suits and fits.
 
-    The third is what the machine's memory will have to hold, in bytes. `need` is told context and
-    slots; None is as much as there is. Raises ContextTooLong for more than the model was made
-    for, NotEnoughMemory with settings that would fit.
+    `need` is called with context and slots; None from it means that memory is not counted. Raises
+    ContextTooLong for more than the model was made for, NotEnoughMemory with settings that would
+    fit.
     """
     context = options.context or min(DEFAULT_CONTEXT, train_context or DEFAULT_CONTEXT)
     if train_context and context > train_context:

@@ -1,7 +1,7 @@
-"""A model that says what it was told to, for the engine's edge cases and for users' tests.
+"""A scripted model, for the engine's edge cases and for users' tests.
 
 Its tokens are the 256 bytes and a few control tokens, so every text has ids and any byte can be
-produced. It is no stand-in for a real model where the model's behaviour matters.
+produced. It is no replacement for a real model where the model's behaviour matters.
 """
 
 import threading
@@ -23,11 +23,11 @@ TEMPLATE = (
 )
 
 Script = Callable[[Sequence[int]], "int | Logits"]
-"""All ids so far of one slot to the next id, or to a whole row of logits."""
+"""Maps all ids so far of one slot to the next id, or to a row of logits, float32 [vocab_size]."""
 
 
 class ScriptedTokenizer:
-    """Bytes as ids 0 to 255, then the control tokens."""
+    """Tokenizer with the bytes as ids 0 to 255, then the control tokens."""
 
     vocab_size = 260
     bos_id = BOS
@@ -39,7 +39,7 @@ class ScriptedTokenizer:
     template_source = TEMPLATE
 
     def encode(self, text: str, *, control: bool) -> list[int]:
-        """The bytes of `text`; with `control`, the pieces become their tokens."""
+        """Return the bytes of `text`; with `control`, the pieces become their tokens."""
         ids: list[int] = []
         rest = text
         while rest:
@@ -53,15 +53,15 @@ class ScriptedTokenizer:
         return ids
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The byte itself, or the piece as written."""
+        """Return the byte itself, or the piece as written."""
         return bytes([token_id]) if token_id < 256 else _PIECES[token_id].encode()
 
 
 class ScriptedRunner:
-    """Follows a script, and keeps the books of a KV cache as strictly as a real one.
+    """Runner that follows a script, and checks its KV cache as strictly as a real one.
 
     `gate`, when given, lets one forward through per release: a test can look between steps.
-    `forwards` is the rows of every call so far. `idle_slots_cost` is for the slots to know.
+    `forwards` has the rows of every call so far. `idle_slots_cost` may be set by a test.
     """
 
     vocab_size = ScriptedTokenizer.vocab_size
@@ -84,7 +84,10 @@ class ScriptedRunner:
         self._gate = gate
 
     def forward(self, rows: Sequence[ForwardRow]) -> Logits:
-        """Append the ids and ask the script; a script that raises spoils the whole batch."""
+        """Append the ids and call the script; a script that raises fails the whole batch.
+
+        Returns float32 [n, vocab_size], as ModelRunner.forward does.
+        """
         if self._gate is not None:
             self._gate.acquire()
         self.forwards.append(list(rows))
@@ -108,7 +111,7 @@ class ScriptedRunner:
         return np.array(wanted, dtype=np.float32).reshape(-1, self.vocab_size)
 
     def truncate(self, slot: int, length: int) -> bool:
-        """Forget the positions from `length` on."""
+        """Remove the positions from `length` on."""
         del self.cache[slot][length:]
         return True
 
@@ -118,30 +121,31 @@ class ScriptedRunner:
         return True
 
     def save(self, slot: int) -> SavedCache:
-        """The ids themselves."""
+        """Return the slot's ids, int64 [length]."""
         return np.array(self.cache[slot], dtype=np.int64)
 
     def restore(self, slot: int, saved: SavedCache) -> bool:
-        """Put the ids back."""
+        """Put saved ids back into the slot."""
         assert isinstance(saved, np.ndarray)
         self.cache[slot] = saved.tolist()
         return True
 
     def cached_length(self, slot: int) -> int:
-        """The number of positions held."""
+        """Return the number of positions held."""
         return len(self.cache[slot])
 
     def open_gate(self) -> None:
-        """Let everything through from now on."""
+        """Let every forward through from now on."""
         gate, self._gate = self._gate, None
         if gate is not None:
             gate.release()
 
     def close(self) -> None:
-        """Remember that it was called."""
+        """Record that it was called."""
         self.closed = True
 
     def _row(self, cache: Sequence[int]) -> Logits:
+        """Return the script's row of logits, float32 [vocab_size]; one id becomes a peak of 30."""
         said = self._script(cache)
         if isinstance(said, np.ndarray):
             return np.asarray(said, dtype=np.float32)
@@ -157,7 +161,7 @@ def scripted_model(
     context: int = 512,
     gate: threading.Semaphore | None = None,
 ) -> Model:
-    """A model that follows `script`; a text is said to everyone, then the reply ends."""
+    """Return a model that follows `script`; a text is the reply to every prompt."""
     runner = ScriptedRunner(
         reply_script(script) if isinstance(script, str) else script,
         slots=slots,
@@ -178,7 +182,7 @@ def scripted_model(
 
 
 def reply_script(text: str) -> Script:
-    """A script that answers `text` after the last open header, then ends."""
+    """Return a script that answers `text` after the last open header, then ends."""
     reply: list[int] = [*text.encode(), END]
 
     def script(ids: Sequence[int]) -> int:

@@ -1,4 +1,4 @@
-"""How many threads compute, by what the machine gives at the moment."""
+"""Number of compute threads, chosen by measured speed while the program runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,12 +16,12 @@ BETTER = 0.93
 
 
 class ThreadTuner:
-    """Picks the number of threads that is quickest right now, for each size of step by itself.
+    """Picks the number of threads that is fastest right now, for each size of step by itself.
 
-    llama.cpp's threads wait for each other several hundred times a token: all cores are best on
-    a quiet machine, and one core fewer is several times better beside a busy neighbour, such as
-    a browser that draws the reply. So now and then, and at once when a step takes unusually
-    long, a few steps are run with another count, and the quicker one stays.
+    llama.cpp's threads wait for each other several hundred times a token: all cores are best on a
+    quiet machine, and one core fewer is several times better beside a busy neighbour, such as a
+    browser that draws the reply. So now and then, and at once when a step takes unusually long, a
+    few steps are run with another count, and the faster one stays.
     """
 
     def __init__(self, most: int) -> None:
@@ -29,21 +29,22 @@ class ThreadTuner:
         self._sizes: dict[int, _Size] = {}
 
     def choose(self, tokens: int) -> int:
-        """Threads for a step of so many tokens."""
+        """Return the number of threads for a step of `tokens` tokens."""
         return self._size(tokens).count
 
     def record_step(self, tokens: int, seconds: float) -> None:
-        """Learn from a step that ran with what `choose` said."""
+        """Record the duration of a step that ran with the number from `choose`."""
         self._size(tokens).record_step(seconds / tokens)
 
     def _size(self, tokens: int) -> "_Size":
+        """Return the state for steps of this size."""
         # Steps of like size cost alike per token; large ones are all chunks of prompts.
         return self._sizes.setdefault(min(tokens.bit_length(), 6), _Size(self.counts))
 
 
 @dataclass(slots=True)
 class _Size:
-    """The state for steps of one size: a favourite, and perhaps a rival on trial."""
+    """Tuning state for steps of one size: the favourite count, and perhaps one on trial."""
 
     counts: Sequence[int]
     favourite: int = 0
@@ -56,17 +57,18 @@ class _Size:
 
     @property
     def count(self) -> int:
-        """Threads for the next step."""
+        """Return the number of threads for the next step."""
         return self.counts[self.favourite if self.trial is None else self.trial]
 
     def record_step(self, cost: float) -> None:
-        """Take the cost per token of one step."""
+        """Record the seconds per token of one step."""
         if self.trial is None:
             self._of_favourite(cost)
         else:
             self._of_trial(cost)
 
     def _of_favourite(self, cost: float) -> None:
+        """Record a step of the favourite count; begin trials when due or after a slow step."""
         usual = median(self.recent) if self.recent else cost
         self.recent = [*self.recent[1 - RECENT_STEPS :], cost]
         self.until_probe -= 1
@@ -82,6 +84,7 @@ class _Size:
             self._next_trial()
 
     def _of_trial(self, cost: float) -> None:
+        """Record a step of the count on trial; make it the favourite if it is faster."""
         self.tried.append(cost)
         usual = median(self.recent)
         hopeless = cost > SPIKE * usual
@@ -94,6 +97,7 @@ class _Size:
         self._next_trial()
 
     def _next_trial(self) -> None:
+        """Begin the next trial, or schedule the next round of them."""
         self.tried = []
         self.trial = self.waiting.pop() if self.waiting else None
         if self.trial is None:

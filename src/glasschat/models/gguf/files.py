@@ -1,4 +1,4 @@
-"""A GGUF model as its user has it: one file, or several that belong together."""
+"""Files of a GGUF model: one, or several parts of a split model."""
 
 import re
 from collections import Counter
@@ -14,7 +14,7 @@ _PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
 
 
 def display_name(path: Path) -> str:
-    """The file's name without its ending, part and quantisation: what its user calls it.
+    """Return the file's name without suffix, part number and quantisation, as its user calls it.
 
     The name in the metadata is often that of a training run.
     """
@@ -24,7 +24,7 @@ def display_name(path: Path) -> str:
 
 
 def split_files(path: Path) -> list[Path]:
-    """The files of the model of which `path` is the first, by their names: there or not."""
+    """Return the files of the model whose first file is `path`, existing or not."""
     part = _PART.fullmatch(path.name)
     if not part or int(part[2]) != 1:
         return [path]
@@ -33,10 +33,10 @@ def split_files(path: Path) -> list[Path]:
 
 
 def read_model(path: Path | str) -> GgufHeader:
-    """The header of the model at `path`; that of a split model counts all its files.
+    """Read the header of the model at `path`; that of a split model counts all its files.
 
-    Raises ModelNotFound or InvalidModel, also for a split model that is not all there or that
-    is not named by its first file.
+    Raises ModelNotFound or InvalidModel, also for a split model that is incomplete or that is not
+    named by its first file.
     """
     header = read_header(path)
     count = header.metadata.get("split.count")

@@ -1,6 +1,6 @@
-"""The header of a GGUF file: what the model is, and whether the file is all there.
+"""Header of a GGUF file: facts about the model, and whether the file is complete.
 
-Reads no weights. See docs/decisions/gguf-header.md for why this is not gguf-py's reader.
+Reads no weights. docs/decisions/gguf-header.md says why this is not gguf-py's reader.
 """
 
 import stat
@@ -29,10 +29,10 @@ _AGAIN = "download or copy it again"
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What a GGUF file says of itself.
+    """Contents of a GGUF file's header.
 
-    `needed_bytes` is how long the file must be to hold every tensor of a known type;
-    `tensor_bytes` is how much of it each tensor type takes.
+    `needed_bytes` is how long the file must be to hold every tensor of a known type; `tensor_bytes`
+    is how much of it each tensor type takes.
     """
 
     path: Path
@@ -46,17 +46,17 @@ class GgufHeader:
 
     @property
     def name(self) -> str:
-        """The model's own name; empty if it has none."""
+        """Return the model's own name; empty if it has none."""
         return self._text("general.name")
 
     @property
     def architecture(self) -> str:
-        """The family as llama.cpp names it, such as `llama`; empty if the file does not say."""
+        """Return the family as llama.cpp names it, such as `llama`; empty if it is not stated."""
         return self._text("general.architecture")
 
     @property
     def quantization(self) -> str:
-        """How the weights are stored, such as `Q4_K_M`; failing that, what most of them are."""
+        """Return the quantisation, such as `Q4_K_M`; else the type of most of the weights."""
         known = FILE_TYPES.get(self._number("general.file_type", -1) & ~1024)
         return known or max(
             self.tensor_bytes, key=lambda t: self.tensor_bytes[t], default="unknown"
@@ -64,12 +64,12 @@ class GgufHeader:
 
     @property
     def train_context(self) -> int:
-        """The longest context that the model was made for, in tokens; 0 if it does not say."""
+        """Return the longest context the model was made for, in tokens; 0 if it is not stated."""
         return self._number(f"{self.architecture}.context_length", 0)
 
     @property
     def vocab_size(self) -> int:
-        """How many tokens there are; 0 if the file does not say."""
+        """Return how many tokens there are; 0 if it is not stated."""
         tokens = self.metadata.get("tokenizer.ggml.tokens")
         if isinstance(tokens, GgufArray):
             return tokens.length
@@ -79,7 +79,7 @@ class GgufHeader:
 
     @property
     def kv_bytes_per_token(self) -> int:
-        """Bytes of f16 KV cache for one position, over all layers; 0 if the file does not say.
+        """Return the bytes of f16 KV cache for one position, over all layers; 0 if unknown.
 
         An upper bound where layers share their cache or attend to a window only.
         """
@@ -93,14 +93,17 @@ class GgufHeader:
         return sum(kv_heads) * (key + value) * 2
 
     def _text(self, key: str) -> str:
+        """Return a metadata field that is text; empty otherwise."""
         value = self.metadata.get(key)
         return value if isinstance(value, str) else ""
 
     def _number(self, key: str, default: int) -> int:
+        """Return a metadata field that is a non-negative integer; `default` otherwise."""
         value = self.metadata.get(key)
         return value if isinstance(value, int) and value >= 0 else default
 
     def _per_layer(self, key: str, layers: int, default: int | None) -> list[int]:
+        """Return an attention field for each layer; it is stored as one number or as an array."""
         value = self.metadata.get(f"{self.architecture}.attention.{key}", default)
         if isinstance(value, tuple):
             return [count for count in value if isinstance(count, int) and count >= 0]
@@ -109,11 +112,11 @@ class GgufHeader:
 
 
 def read_header(path: Path | str, arrays: Collection[str] = ()) -> GgufHeader:
-    """Read the header of the GGUF file at `path`, in milliseconds, and check that it is whole.
+    """Read the header of the GGUF file at `path`, in milliseconds, and check it against the size.
 
-    Arrays of more than 1,024 entries come as a `GgufArray`, unless `arrays` names them.
-    Raises ModelNotFound where there is no file, InvalidModel for a file that is no GGUF, is
-    damaged, is cut off, or is of a version that is not read.
+    Arrays of more than 1,024 entries come as a `GgufArray`, unless `arrays` names them. Raises
+    ModelNotFound where there is no file, InvalidModel for a file that is no GGUF, is damaged, is
+    cut off, or is of a version that is not read.
     """
     path = Path(path)
     size = _file_size(path)
@@ -147,6 +150,7 @@ def read_header(path: Path | str, arrays: Collection[str] = ()) -> GgufHeader:
 
 
 def _file_size(path: Path) -> int:
+    """Return the size of the file in bytes. Raises ModelNotFound."""
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
@@ -167,6 +171,7 @@ def _file_size(path: Path) -> int:
 
 
 def _not_gguf(path: Path, start: bytes, size: int) -> InvalidModel:
+    """Return the error for a file that does not begin as a GGUF."""
     if not size:
         return InvalidModel(
             f"{path.name} is empty: it has 0 bytes and needs at least {SHORTEST}: {_AGAIN}"
@@ -178,6 +183,7 @@ def _not_gguf(path: Path, start: bytes, size: int) -> InvalidModel:
 
 
 def _read(path: Path, reader: Reader, size: int, arrays: Collection[str]) -> GgufHeader:
+    """Read everything behind the magic number. Raises InvalidModel, CutOffError, DamagedError."""
     version = reader.number("I")
     if version and not version & 0xFFFF:
         raise InvalidModel(

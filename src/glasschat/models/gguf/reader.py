@@ -1,4 +1,4 @@
-"""A reader of GGUF's values that believes no length it reads."""
+"""Reader of GGUF values that checks every length before it uses it."""
 
 import struct
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SHORT_ARRAY = 1024
 
 @dataclass(frozen=True, slots=True)
 class GgufArray:
-    """An array that was passed over: how long it is."""
+    """Placeholder for an array that was skipped, with its length."""
 
     length: int
 
@@ -34,7 +34,7 @@ class CutOffError(Exception):
 
 
 class DamagedError(Exception):
-    """What the file says cannot be."""
+    """The header claims something that is impossible."""
 
 
 class Reader:
@@ -49,15 +49,15 @@ class Reader:
 
     @property
     def position(self) -> int:
-        """Bytes from the beginning of the file."""
+        """Return the offset from the start of the file, in bytes."""
         return self._start + self._at
 
     def number(self, letter: str) -> int:
-        """One little-endian integer of struct's type `letter`."""
+        """Read one little-endian integer of struct's type `letter`."""
         return int(self.scalar(letter))
 
     def scalar(self, letter: str) -> int | float | bool:
-        """One little-endian value of struct's type `letter`."""
+        """Read one little-endian value of struct's type `letter`."""
         size = struct.calcsize("<" + letter)
         self._need(size)
         value: int | float | bool = struct.unpack_from("<" + letter, self._window, self._at)[0]
@@ -65,7 +65,7 @@ class Reader:
         return value
 
     def scalars(self, letter: str, count: int) -> tuple[int | float | bool, ...]:
-        """`count` values, when that many are there."""
+        """Read `count` values. Raises CutOffError if the file has fewer."""
         size = struct.calcsize("<" + letter)
         self._claim(count * size)
         values: list[int | float | bool] = []
@@ -77,7 +77,7 @@ class Reader:
         return tuple(values)
 
     def text(self) -> str:
-        """A length and so many bytes of UTF-8."""
+        """Read a string: its length, then that many bytes of UTF-8."""
         length = self.number("Q")
         if length > LONGEST_TEXT:
             raise DamagedError(f"a text of {length:,} bytes at byte {self.position:,}")
@@ -87,13 +87,13 @@ class Reader:
         return data.decode("utf-8", errors="replace")
 
     def skip_scalars(self, letter: str, count: int) -> None:
-        """Pass over `count` values."""
+        """Skip `count` values."""
         size = count * struct.calcsize("<" + letter)
         self._claim(size)
         self._at += size
 
     def skip_texts(self, count: int) -> None:
-        """Pass over `count` texts, at a few million a second."""
+        """Skip `count` strings, at a few million a second."""
         self._claim(8 * count)
         unpack = struct.Struct("<Q").unpack_from
         while count:
@@ -107,7 +107,7 @@ class Reader:
             self._at = at
 
     def value(self, whole: bool, most_texts: int) -> Value:
-        """A metadata value. A long array is passed over, unless it is wanted `whole`."""
+        """Read a metadata value. A long array is skipped, unless it is wanted `whole`."""
         kind = self.number("I")
         if kind in SCALARS:
             return self.scalar(SCALARS[kind])
@@ -131,7 +131,7 @@ class Reader:
         return GgufArray(count)
 
     def _claim(self, length: int) -> None:
-        """Refuse to go past the end of the file."""
+        """Raise if the next `length` bytes go past the end of the file."""
         needed = self.position + length
         if needed > self._size:
             # The end of a file that was cut off lies within reach; that of nonsense does not.
@@ -140,7 +140,7 @@ class Reader:
             raise CutOffError(needed)
 
     def _need(self, length: int) -> None:
-        """Have the next `length` bytes in the window; `length` is at most LONGEST_TEXT."""
+        """Load the next `length` bytes into the window; `length` is at most LONGEST_TEXT."""
         if self._at + length <= len(self._window):
             return
         self._claim(length)

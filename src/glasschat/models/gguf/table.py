@@ -1,4 +1,4 @@
-"""What stands in the header of a GGUF file, entry by entry: its fields, then its tensors."""
+"""Entries of a GGUF header: metadata fields, then tensors."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ _ALIGNMENT = 32
 
 @dataclass(frozen=True, slots=True)
 class GgufTensor:
-    """A tensor as the table names it; `offset` is in bytes from the beginning of the data.
+    """Entry of the tensor table; `offset` is in bytes from the start of the data.
 
-    `shape` has the quickest dimension first. `size` is in bytes, and 0 for a type that is not
-    known, which is called by its number.
+    `shape` has the fastest dimension first. `size` is in bytes, and 0 for an unknown type, which is
+    called by its number.
     """
 
     name: str
@@ -27,14 +27,14 @@ class GgufTensor:
 
     @property
     def elements(self) -> int:
-        """How many numbers it has."""
+        """Return how many numbers it has."""
         return prod(self.shape)
 
 
 def read_fields(
     reader: Reader, count: int, arrays: Collection[str] = ()
 ) -> Iterator[tuple[str, Value]]:
-    """The metadata; arrays of more than 1,024 entries come whole where `arrays` names them.
+    """Yield the metadata; arrays of more than 1,024 entries come whole where `arrays` names them.
 
     Raises CutOffError and DamagedError.
     """
@@ -47,7 +47,7 @@ def read_fields(
 
 
 def read_tensors(reader: Reader, count: int) -> Iterator[GgufTensor]:
-    """The tensors, in the order of the file. Raises CutOffError and DamagedError."""
+    """Yield the tensors, in the order of the file. Raises CutOffError and DamagedError."""
     for _ in range(count):
         name = reader.text()
         rank = reader.number("I")
@@ -66,9 +66,9 @@ def read_tensors(reader: Reader, count: int) -> Iterator[GgufTensor]:
 
 
 def data_start(reader: Reader, metadata: Mapping[str, Value]) -> int:
-    """Where the data begins in the file, when the reader is at the end of the tensors.
+    """Return the offset of the data in the file, when the reader is at the end of the tensors.
 
-    Raises DamagedError for an alignment that cannot be.
+    Raises DamagedError for an impossible alignment.
     """
     alignment = metadata.get("general.alignment", _ALIGNMENT)
     if (

@@ -1,4 +1,4 @@
-"""The numbers of a GGUF file: types of values, of tensors and of whole files.
+"""Type numbers of a GGUF file: of values, of tensors and of whole files.
 
 After https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3.
 """

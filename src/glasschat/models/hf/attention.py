@@ -1,9 +1,9 @@
 """Attention over the slots, under transformers' stock modelling code.
 
-All rows of a forward are laid end to end as one sequence, so that every layer is computed once
-for all of them, without padding. What must not see across rows is attention alone; transformers
-lets a library bring its own (AttentionInterface.register), and this one goes through the rows'
-groups, each on its own part of the cache and by its own length. No mask comes from the model.
+All rows of a forward are packed end to end as one sequence, so that every layer is computed once
+for all of them, without padding. Attention alone must not see across rows. transformers lets a
+library register its own (AttentionInterface.register), and this one goes through the rows' groups,
+each on its own part of the cache and by its own length. No mask comes from the model.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,16 +31,16 @@ class AttentionRules(NamedTuple):
 class AttentionGroup(Protocol):
     """Neighbouring tokens of a forward that attend together.
 
-    `tokens` says which. `attend` takes their queries [tokens, heads, width] and one layer's cache
-    [slots, kv_heads, context, width], and returns [tokens, heads, width of the values].
+    `attend` takes their queries, [tokens, heads, width], and one layer's cache, [slots, kv_heads,
+    context, width], and returns [tokens, heads, width of the values].
     """
 
     @property
     def tokens(self) -> slice:
-        """Which tokens of the forward they are."""
+        """Return which tokens of the forward they are."""
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: AttentionRules) -> Tensor:
-        """Attend, each token to what its slot holds up to itself."""
+        """Compute attention of each token to what its slot holds up to itself."""
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class DecodeGroup:
     _masks: dict[int | None, Tensor | None] = field(default_factory=dict)
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: AttentionRules) -> Tensor:
-        """See Group."""
+        """Compute attention for [tokens, heads, width], all slots of the group in one call."""
         rows = slice(self.slot, self.slot + len(self.lengths))
         first = max(0, min(self.lengths) - rules.window) if rules.window else 0
         seen = slice(first, max(self.lengths))
@@ -66,6 +66,7 @@ class DecodeGroup:
         return attended.squeeze(2)
 
     def _mask(self, seen: slice, query: Tensor, window: int | None) -> Tensor | None:
+        """Return an additive mask, [rows, 1, 1, keys]; None where all slots have one length."""
         if min(self.lengths) == max(self.lengths):
             return None
         lengths = torch.tensor(self.lengths, device=query.device).view(-1, 1, 1, 1)
@@ -83,7 +84,7 @@ class PrefillGroup:
     _masks: dict[int | None, Tensor] = field(default_factory=dict)
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, rules: AttentionRules) -> Tensor:
-        """See Group."""
+        """Compute causal attention for [tokens, heads, width] over one slot."""
         end = self.start + len(query)
         first = max(0, self.start + 1 - rules.window) if rules.window else 0
         if rules.window not in self._masks:
@@ -101,13 +102,13 @@ class PrefillGroup:
 
 
 def causal_mask(keys: Tensor, queries: Tensor, window: int | None) -> Tensor:
-    """Which key positions a query at each position sees; the two are broadcast."""
+    """Return which key positions a query at each position sees, bool; the two are broadcast."""
     seen = keys <= queries
     return seen if window is None else seen & (keys > queries - window)
 
 
 def additive_mask(seen: Tensor, dtype: Any) -> Tensor:
-    """Zero where something is seen, minus infinity elsewhere."""
+    """Return a mask of `dtype`: zero where `seen` is true, minus infinity elsewhere."""
     return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(
         ~seen, float("-inf")
     )
@@ -116,9 +117,10 @@ def additive_mask(seen: Tensor, dtype: Any) -> Tensor:
 def dense_attention(
     query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, rules: AttentionRules
 ) -> Tensor:
-    """Attention of query [rows, heads, n, width] over keys [rows, kv_heads, length, width].
+    """Compute attention of query [rows, heads, n, width] over keys [rows, kv_heads, length, width].
 
-    `mask` is added to the scores; its shape is broadcast to [rows, 1, n, length].
+    `mask` is added to the scores; its shape is broadcast to [rows, 1, n, length]. Returns [rows,
+    heads, n, width of the values].
     """
     rows, heads, count, width = query.shape
     kv_heads = keys.shape[1]
@@ -169,9 +171,9 @@ _forward: ContextVar[_Forward] = ContextVar("the forward that is running")
 def attention_groups(
     groups: Sequence[AttentionGroup], seen: dict[int, LayerAttention] | None = None
 ) -> Iterator[None]:
-    """Whatever model runs inside attends by these groups, which tile its tokens.
+    """Use these groups, which tile the tokens, for the forward that runs inside.
 
-    `seen`, when given, is told by layer what the model asked for.
+    `seen`, when given, is filled by layer with what the model asked for.
     """
     token = _forward.set(_Forward(groups, seen))
     try:
@@ -191,10 +193,11 @@ def attend(
     softcap: float | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """The attention function that transformers calls: query [1, heads, tokens, width].
+    """Compute one layer's attention for transformers: query [1, heads, tokens, width].
 
-    `key` and `value` are one layer's cache of the slots, as SlotCache.update returned it.
-    Raises InvalidModel for a kind of attention that would come out wrong.
+    `key` and `value` are the layer's cache of the slots, as SlotCache.update returned it. Returns
+    [1, tokens, heads, width]. Raises InvalidModel for a kind of attention that would come out
+    wrong.
     """
     missed = [name for name in _NOT_HANDLED if others.get(name) is not None]
     if missed or attention_mask is not None or others.get("is_causal") is False:
@@ -216,5 +219,5 @@ def attend(
 
 
 def register() -> None:
-    """Make this attention known to transformers by the name IMPLEMENTATION. Can be repeated."""
+    """Register this attention with transformers under the name IMPLEMENTATION. Can be repeated."""
     transformers.AttentionInterface.register(IMPLEMENTATION, attend)

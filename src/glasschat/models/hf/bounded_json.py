@@ -1,4 +1,4 @@
-"""JSON of strangers, read within bounds."""
+"""Bounded reading of JSON files that strangers wrote."""
 
 import json
 import stat
@@ -15,7 +15,7 @@ TOKENIZER_BYTES = 128 << 20
 
 
 def read_object(path: Path, most_bytes: int = CONFIG_BYTES) -> dict[str, Any] | None:
-    """The JSON object in the file at `path`; None when there is no such file.
+    """Read the JSON object in the file at `path`; None when there is no such file.
 
     Raises InvalidModel when it is something else, damaged or longer than `most_bytes`,
     ModelNotFound when it cannot be read.
@@ -25,7 +25,10 @@ def read_object(path: Path, most_bytes: int = CONFIG_BYTES) -> dict[str, Any] | 
 
 
 def read_bytes(path: Path, most_bytes: int) -> bytes | None:
-    """All of the file at `path`, if it has at most `most_bytes`; None when there is none."""
+    """Read all of the file at `path`; None when there is none.
+
+    Raises InvalidModel for more than `most_bytes`, ModelNotFound when it cannot be read.
+    """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -43,7 +46,7 @@ def read_bytes(path: Path, most_bytes: int) -> bytes | None:
 
 
 def parse_object(data: bytes, name: str) -> dict[str, Any]:
-    """The JSON object that `data` is; `name` is for the message of the InvalidModel it may be."""
+    """Parse `data` as a JSON object. Raises InvalidModel, which calls it `name`."""
     try:
         document = json.loads(data.decode("utf-8"))
     except UnicodeDecodeError:
@@ -64,7 +67,7 @@ def parse_object(data: bytes, name: str) -> dict[str, Any]:
 
 
 def entries(document: Any) -> Iterator[tuple[str, Any]]:
-    """Every key of every object in `document` with its value, at any depth."""
+    """Yield every key of every object in `document` with its value, at any depth."""
     waiting = [document]
     while waiting:
         value = waiting.pop()

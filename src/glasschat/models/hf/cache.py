@@ -1,7 +1,7 @@
-"""The KV caches of all slots, as transformers' modelling code meets them.
+"""KV caches of all slots, in the form that transformers' modelling code uses.
 
-Once attention and positions are ours, it asks a cache for one thing only: `update`. A model that
-asks for more, such as one length of all rows, would be wrong here, and fails.
+Because attention and positions are ours, the code calls one method of a cache only: `update`. A
+model that asks for more, such as one length of all rows, would be wrong here, and fails.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from glasschat.models.hf.library import Tensor, torch
 
 @dataclass(frozen=True, slots=True)
 class _LayerTensor:
-    """One tensor of one layer: as it lies, and as [slots, kv_heads, context, width]."""
+    """Keys or values of one layer: as they lie, and as a view [slots, kv_heads, context, width]."""
 
     lines: Tensor
     view: Tensor
@@ -20,23 +20,22 @@ class _LayerTensor:
 
 @dataclass(frozen=True, slots=True)
 class SavedSlot:
-    """What a slot held: each layer's keys and values, [kv_heads, length, width], in main memory."""
+    """Contents of a slot in main memory: keys and values by layer, [kv_heads, length, width]."""
 
     length: int
     layers: dict[int, tuple[Tensor, Tensor]]
 
     @property
     def nbytes(self) -> int:
-        """What it takes."""
+        """Return how many bytes it takes."""
         return sum(part.nbytes for pair in self.layers.values() for part in pair)
 
 
 class SlotMapping:
-    """Where the tokens of one forward go: `slots` and `positions`, both int64 [tokens].
+    """Slot and position of each token of one forward: `slots` and `positions`, both int64 [tokens].
 
-    `extent` is how many slots and how many positions, counted from the first, the forward has to
-    do with; None for all. Padding of a captured graph has the slot number `cache.slots`, which is
-    no slot's.
+    `extent` is how many slots and how many positions, counted from the first, the forward uses;
+    None for all. Padding of a captured graph has the slot number `cache.slots`, which is no slot's.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class SlotMapping:
         self._lines: dict[int, Tensor] = {}
 
     def lines(self, cache: "SlotCache", heads: int) -> Tensor:
-        """The lines to write, [tokens * heads]."""
+        """Return the lines of the layer's tensor to write, int64 [tokens * heads]."""
         if heads not in self._lines:
             head = torch.arange(heads, device=self.slots.device)
             if cache.by_token:
@@ -65,10 +64,10 @@ class SlotMapping:
 class SlotCache:
     """Keys and values of `slots` sequences, `context` positions each, allocated once.
 
-    A layer's tensors are made when it is first written to, in the shape that it writes. With
+    A layer's tensors are allocated when it is first written to, in the shape that it writes. With
     `by_token` a token's heads lie together, as flash attention on CUDA wants them, and there is
-    room for `padding` tokens that belong to nobody; without, a head's positions lie together,
-    which is quicker on a CPU.
+    room for `padding` tokens that belong to nobody; without, a head's positions lie together, which
+    is faster on a CPU.
     """
 
     def __init__(
@@ -84,21 +83,21 @@ class SlotCache:
 
     @property
     def layers(self) -> frozenset[int]:
-        """The layers that have written."""
+        """Return the layers that have written."""
         return frozenset(self._stores)
 
     def head_shape(self, layer: int) -> tuple[int, int]:
-        """How many heads of keys a layer has in the cache, and how wide they are."""
+        """Return how many heads of keys a layer has in the cache, and their width."""
         _, heads, _, width = self._stores[layer][0].view.shape
         return heads, width
 
     @property
     def bytes(self) -> int:
-        """Memory that the tensors take."""
+        """Return how many bytes the tensors take."""
         return sum(s.lines.nbytes for pair in self._stores.values() for s in pair)
 
     def set_slot_mapping(self, slot_mapping: SlotMapping) -> None:
-        """The next forward writes to these places."""
+        """Set where the next forward writes."""
         self._places = slot_mapping
 
     def update(
@@ -107,7 +106,7 @@ class SlotCache:
         """Write a layer's new keys and values, [1, kv_heads, tokens, width] each.
 
         Returns the layer's cache, [slots, kv_heads, context, width] each, as far as the forward
-        has to do with it: some models (DeepSeek) unpack all that they get.
+        uses it: some models (DeepSeek) unpack all that they get.
         """
         assert self._places is not None
         pair = self._stores.get(layer_idx)
@@ -122,7 +121,7 @@ class SlotCache:
         return pair[0].view[:slots, :, :length], pair[1].view[:slots, :, :length]
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Make `target` begin with the first `length` positions of `source`."""
+        """Copy the first `length` positions of `source` to `target`."""
         with torch.inference_mode():
             for pair in self._stores.values():
                 for store in pair:
@@ -130,7 +129,7 @@ class SlotCache:
             self.lengths[target] = length
 
     def save(self, slot: int) -> SavedSlot:
-        """A copy of what `slot` holds."""
+        """Return a copy of what `slot` holds."""
         with torch.inference_mode():
             length = self.lengths[slot]
 
@@ -141,7 +140,7 @@ class SlotCache:
             return SavedSlot(length, layers)
 
     def restore(self, slot: int, saved: SavedSlot) -> None:
-        """Make `slot` begin with what was saved."""
+        """Write a saved copy into `slot`."""
         with torch.inference_mode():
             for layer, pair in saved.layers.items():
                 for store, part in zip(self._stores[layer], pair, strict=True):
@@ -157,7 +156,7 @@ class SlotCache:
             self.lengths[slot] = 0
 
     def is_finite(self, slot: int) -> bool:
-        """Whether all that a slot holds are numbers. Reads all of it."""
+        """Return whether a slot holds neither NaN nor infinity. Reads all of it."""
         with torch.inference_mode():
             held = [
                 store.view[slot, :, : self.lengths[slot]]
@@ -168,6 +167,7 @@ class SlotCache:
             return bool(torch.stack([torch.isfinite(part).all() for part in held]).all())
 
     def _store(self, new: Tensor) -> _LayerTensor:
+        """Allocate a layer's tensor for keys or values like `new`, [1, kv_heads, n, width]."""
         _, heads, _, width = new.shape
         tokens = self.slots * self.context
         lines = torch.zeros(
@@ -181,12 +181,12 @@ class SlotCache:
         return _LayerTensor(lines, view)
 
     def drop(self) -> None:
-        """Forget the tensors."""
+        """Free the tensors."""
         self._stores.clear()
         self._places = None
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
-        """What a model asks that would put all rows at one position. Raises InvalidModel."""
+        """Raise InvalidModel: a model that asks for this would put all rows at one position."""
         raise InvalidModel(
             "the model wants one length for all sequences, and slots have their own: "
             "glasschat cannot serve it"

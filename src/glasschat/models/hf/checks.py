@@ -1,4 +1,4 @@
-"""What shows whether slots are right for a model, once it is there and has run."""
+"""Checks that slots are right for a model, once it is loaded and has run."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -17,10 +17,10 @@ _PROBE = 24
 
 
 def layer_windows(config: Any) -> list[int | None]:
-    """For each layer the number of keys that a query sees; None for all of them.
+    """Return for each layer how many keys a query sees; None for all of them.
 
-    `config` is transformers' own of the language model. Follows the way in which its modelling
-    code chooses between create_causal_mask and create_sliding_window_causal_mask.
+    `config` is transformers' own of the language model. Follows the way in which its modelling code
+    chooses between create_causal_mask and create_sliding_window_causal_mask.
     """
     window = getattr(config, "sliding_window", None) or None
     kinds = getattr(config, "layer_types", None)
@@ -35,7 +35,7 @@ def check_layers(
     """Compare what each layer asked of attention with what `config` says it should.
 
     `cached` are the layers that have written to the cache. Raises InvalidModel when a layer keeps
-    its past elsewhere, or does not say its window: it would be silently wrong in slots.
+    its past somewhere else, or does not state its window: it would be silently wrong in slots.
     """
     expected = layer_windows(config)
     kind = config.model_type
@@ -83,7 +83,7 @@ def fix_rope_frequencies(module: Any, context: int) -> None:
 
 
 def reference_logits(module: Any, ids: list[int]) -> torch.Tensor:
-    """What transformers itself computes for `ids`, without a cache: [tokens, vocabulary]."""
+    """Return transformers' own logits for `ids`, without a cache: [tokens, vocabulary]."""
     module.set_attn_implementation("eager")
     try:
         with torch.inference_mode():
@@ -94,12 +94,12 @@ def reference_logits(module: Any, ids: list[int]) -> torch.Tensor:
 
 
 def probe_ids(vocab_size: int) -> list[int]:
-    """Ids spread over the vocabulary, always the same."""
+    """Return ids spread over the vocabulary, always the same."""
     return [(7919 * (i + 1)) % vocab_size for i in range(_PROBE)]
 
 
 def check_agreement(kind: str, ours: Logits, theirs: torch.Tensor) -> None:
-    """Raise InvalidModel when logits from slots are not transformers' own."""
+    """Raise InvalidModel when logits, float32 [vocab_size], differ from transformers' own."""
     known = theirs.float().cpu().numpy()[: len(ours)]
     apart = float(np.sqrt(np.square(ours - known).mean()) / known.std())
     # Written so that a NaN fails too.
@@ -111,4 +111,5 @@ def check_agreement(kind: str, ours: Logits, theirs: torch.Tensor) -> None:
 
 
 def _within(window: int | None, context: int) -> int | None:
+    """Return the window if it is shorter than the context; None otherwise."""
     return window if window and window < context else None

@@ -1,4 +1,4 @@
-"""What a config.json says, whatever names its family has for it."""
+"""Values of a config.json, whatever names its family has for them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ _IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")
 
 
 def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part about the language model, of a model that also sees or hears."""
+    """Return the part about the language model, of a model that also sees or hears."""
     for key in ("text_config", "llm_config", "language_config"):
         part = config.get(key)
         if isinstance(part, dict):
@@ -31,9 +31,10 @@ def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def number(config: Mapping[str, Any], what: str) -> int:
-    """`what` is hidden, layers, heads, kv_heads, head_dim, context or vocab; 0 if it is not said.
+    """Return a size of the model; 0 if it is not stated.
 
-    Raises InvalidModel when it is no number that a model can have.
+    `what` is hidden, layers, heads, kv_heads, head_dim, context or vocab. Raises InvalidModel when
+    it is no number that a model can have.
     """
     part = text_config(config)
     for key in _NAMES[what]:
@@ -50,7 +51,7 @@ def number(config: Mapping[str, Any], what: str) -> int:
 
 
 def kv_heads(config: Mapping[str, Any]) -> int:
-    """How many heads of keys and values a layer has."""
+    """Return how many heads of keys and values a layer has."""
     part = text_config(config)
     if part.get("multi_query") is True and part.get("new_decoder_architecture") is not True:
         # Falcon's writes down the other number, and does not use it.
@@ -59,7 +60,7 @@ def kv_heads(config: Mapping[str, Any]) -> int:
 
 
 def head_dim(config: Mapping[str, Any]) -> int:
-    """How many numbers a key or a value of one head has."""
+    """Return how many numbers a key or a value of one head has."""
     heads = number(config, "heads")
     return number(config, "head_dim") or (number(config, "hidden") // heads if heads else 0)
 
@@ -71,7 +72,7 @@ def check_numbers(config: Mapping[str, Any]) -> None:
 
 
 def check_kind(config: Mapping[str, Any], name: str) -> None:
-    """Refuse an encoder-decoder: it answers a text, and does not go on with it."""
+    """Raise InvalidModel for an encoder-decoder: it answers a text, and does not continue it."""
     part = text_config(config)
     both = all(isinstance(config.get(key), dict) for key in ("encoder", "decoder"))
     if config.get("is_encoder_decoder") is True or part.get("is_encoder_decoder") is True or both:
@@ -83,7 +84,7 @@ def check_kind(config: Mapping[str, Any], name: str) -> None:
 
 
 def check_no_code(document: Mapping[str, Any], name: str) -> None:
-    """Refuse a JSON file that names code to run: the folder's own, or another repository's."""
+    """Raise InvalidModel for JSON that names code to run: the folder's or another repository's."""
     for key, value in entries(document):
         if key == "auto_map" and value:
             raise InvalidModel(

@@ -1,4 +1,4 @@
-"""Where a Hugging Face model computes, and with which numbers."""
+"""Choice of the device and the number type of a Hugging Face model."""
 
 from glasschat.errors import ParameterError
 from glasschat.models.hf.library import torch
@@ -8,10 +8,10 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 def choose_device(asked: str) -> str:
-    """The device for `asked`: auto, cpu, cuda, cuda:1 and so on, or mps.
+    """Return the device for `asked`: auto, cpu, cuda, cuda:1 and so on, or mps.
 
     auto is CUDA where there is one, then Apple's GPU, then the CPU. Raises ParameterError for a
-    device that is not there, with what torch sees.
+    device that does not exist, with what torch sees.
     """
     kind, _, number = asked.partition(":")
     if kind not in DEVICES or (number and (kind != "cuda" or not number.isdecimal())):
@@ -28,11 +28,11 @@ def choose_device(asked: str) -> str:
 
 
 def choose_dtype(asked: str, device: str, stored: str) -> str:
-    """The numbers to compute with: `asked`, or what suits `device` and weights `stored` so.
+    """Return the number type: `asked`, or what suits `device` and weights `stored` so.
 
-    On a GPU that is what is stored, where the GPU can; on a CPU bfloat16 where the CPU computes
-    with it by itself and the weights are in it, float32 otherwise. float16 is slow on a CPU and
-    never chosen there. Raises ParameterError for numbers that are none of DTYPES.
+    On a GPU that is what is stored, where the GPU can; on a CPU bfloat16 where the CPU has
+    instructions for it and the weights are in it, float32 otherwise. float16 is slow on a CPU and
+    never chosen there. Raises ParameterError for a type that is none of DTYPES.
     """
     if asked not in DTYPES:
         raise ParameterError("dtype", ", ".join(DTYPES), asked)
@@ -47,7 +47,7 @@ def choose_dtype(asked: str, device: str, stored: str) -> str:
 
 
 def dtype_warning(device: str, dtype: str) -> str | None:
-    """One line on a choice that works and that nobody would want; None for the others."""
+    """Return one line on a choice that works but is slow; None for the others."""
     if device == "cpu" and dtype == "float16":
         return "float16 is several times slower than float32 on a CPU: choose another --dtype"
     if device == "cpu" and dtype == "bfloat16" and not cpu_has_bfloat16():
@@ -59,11 +59,12 @@ def dtype_warning(device: str, dtype: str) -> str | None:
 
 
 def cpu_has_bfloat16() -> bool:
-    """Whether the CPU has instructions for bfloat16."""
+    """Return whether the CPU has instructions for bfloat16."""
     return any(there for name, there in torch.cpu.get_capabilities().items() if "bf16" in name)
 
 
 def _check_cuda(asked: str, number: int) -> None:
+    """Raise ParameterError for a CUDA device that does not exist."""
     if torch.version.cuda is None and torch.version.hip is None:
         sees = f"torch {torch.__version__} is built without CUDA: install a build with it"
     elif not torch.cuda.is_available():

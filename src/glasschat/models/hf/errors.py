@@ -1,4 +1,4 @@
-"""What torch raises, as the errors that a user meets."""
+"""torch's exceptions as the errors that a user sees."""
 
 import gc
 from typing import Any
@@ -16,7 +16,7 @@ _OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether that is what happened, in any of the ways in which torch says it."""
+    """Return whether memory was short, in any of the ways in which torch says it."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(
@@ -25,24 +25,24 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release_memory(device: Any) -> None:
-    """Give back to the system what no tensor uses any more."""
+    """Free the memory that no tensor uses any more."""
     gc.collect()
     if torch.device(device).type == "cuda":
         torch.cuda.empty_cache()
 
 
 def first_error_line(error: BaseException) -> str:
-    """The kind of the error and the first line of what it says; torch adds pages."""
+    """Return the error's class and the first line of its message; torch adds pages."""
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def one_line_error(error: BaseException) -> str:
-    """The kind of the error and the beginning of what it says, where later lines tell more."""
+    """Return the error's class and the start of its message, where later lines tell more."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def reply_failure(error: Exception, device: torch.device) -> ReplyFailed:
-    """Why a forward failed, and what to do."""
+    """Return the error for a forward that failed."""
     if is_out_of_memory(error):
         return ReplyFailed(
             f"{device.type} ran out of memory: ask again with a shorter prompt, or start with "
@@ -56,7 +56,7 @@ def reply_failure(error: Exception, device: torch.device) -> ReplyFailed:
 def start_failure(
     error: Exception, kind: str, device: torch.device, slots: int, context: int
 ) -> GlasschatError:
-    """Why a model of the class `kind` cannot be served, and what to do."""
+    """Return the error for a model of the class `kind` that cannot be served."""
     if is_out_of_memory(error):
         return NotEnoughMemory(
             f"{device.type} has no room for {slots} slots of {context:,} tokens beside the "

@@ -1,10 +1,10 @@
-"""Which model families can be right in slots, told from config.json alone.
+"""Model families that are right in slots, known from config.json alone.
 
 Every sequence has a slot of keys and values, and all sequences of a step are computed as one. A
 model whose past is anything else, or whose attention wants more than keys, values and a window,
-would be silently wrong; it is refused by name. The families of TESTED are held to transformers'
-own logits by tests. Any other that is not refused must prove itself when it is loaded, on a few
-tokens against transformers' own attention (checks.py).
+would be silently wrong; it is refused by name. The families of TESTED are held to transformers' own
+logits by tests. Any other that is not refused must pass a check when it is loaded, on a few tokens
+against transformers' own attention (checks.py).
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from glasschat.models.hf.config_json import text_config
 
 
 def _names(text: str) -> frozenset[str]:
+    """Return the names in a text, split at blanks."""
     return frozenset(text.split())
 
 
@@ -85,11 +86,12 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
 
 
 def is_tested(config: Mapping[str, Any]) -> bool:
-    """Whether tests hold this family to transformers' own logits."""
+    """Return whether tests hold this family to transformers' own logits."""
     return config.get("model_type") in TESTED
 
 
 def _refusal(part: Mapping[str, Any]) -> str | None:
+    """Return why a part of config.json cannot be served; None if it can."""
     inner = part.get("attn_config")
     if part.get("alibi") is True or (isinstance(inner, dict) and inner.get("alibi") is True):
         return _ALIBI
@@ -109,6 +111,7 @@ def _refusal(part: Mapping[str, Any]) -> str | None:
 
 
 def _check_head(config: Mapping[str, Any], name: str) -> None:
+    """Raise InvalidModel for a class without an output of tokens."""
     classes = config.get("architectures")
     if not isinstance(classes, list) or not classes:
         return
@@ -119,6 +122,7 @@ def _check_head(config: Mapping[str, Any], name: str) -> None:
 
 
 def _check_quantization(config: Mapping[str, Any], name: str) -> None:
+    """Raise InvalidModel for quantized weights."""
     for key in ("quantization_config", "compression_config"):
         found = config.get(key)
         if found:

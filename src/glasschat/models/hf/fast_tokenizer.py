@@ -1,4 +1,4 @@
-"""A folder's tokenizer as an object of the `tokenizers` library, made fit for a chat.
+"""A folder's tokenizer as an object of the `tokenizers` library, without what a chat must not have.
 
 tokenizer.json is read by that library alone. transformers would rebuild some of them by the class
 that the folder names, and loses parts of what the file says; it is asked only where a folder has
@@ -26,7 +26,7 @@ _LISTS = ("decoders", "pretokenizers", "normalizers")
 
 
 def open_fast_tokenizer(path: Path, settings: TokenizerConfig) -> tuple[Any, Mapping[str, str]]:
-    """A `tokenizers.Tokenizer` for the folder at `path`, and the pieces of bos_token and its like.
+    """Return a `tokenizers.Tokenizer` for the folder, and the pieces of bos_token and its like.
 
     It has no truncation, padding or dropout, and what `settings` declare is added. Raises
     InvalidModel when there is no tokenizer or a damaged one, MissingExtra when the library is not
@@ -64,7 +64,7 @@ def open_fast_tokenizer(path: Path, settings: TokenizerConfig) -> tuple[Any, Map
 def _add(
     backend: Any, settings: TokenizerConfig, named: Mapping[str, str], added_token: Any
 ) -> None:
-    """Make tokens of their own of what tokenizer_config.json declares, as transformers does."""
+    """Add the tokens that tokenizer_config.json declares, as transformers does."""
     for token in settings.declared:
         if backend.token_to_id(token.piece) is not None:
             continue
@@ -88,7 +88,7 @@ def _add(
 
 @contextmanager
 def translate_errors(what: str) -> Iterator[None]:
-    """Turn whatever the library raises into an InvalidModel of one line, its panics too."""
+    """Turn whatever the library raises, its panics too, into an InvalidModel of one line."""
     try:
         yield
     except (ModelError, KeyboardInterrupt, SystemExit, MemoryError):
@@ -102,7 +102,7 @@ def translate_errors(what: str) -> Iterator[None]:
 
 
 def component_parts(component: Any) -> list[dict[str, Any]]:
-    """What a normalizer, pre-tokenizer or decoder consists of, in order."""
+    """Return the parts of a normalizer, pre-tokenizer or decoder, in order."""
     if component is None:
         return []
     waiting = [json.loads(component.__getstate__())]
@@ -118,7 +118,7 @@ def component_parts(component: Any) -> list[dict[str, Any]]:
 
 
 def _leaves(normalizer: Any) -> list[Any]:
-    """The normalizers that a sequence of them consists of."""
+    """Return the normalizers that a sequence of them consists of."""
     if normalizer is None:
         return []
     if not hasattr(normalizer, "__len__"):
@@ -127,7 +127,7 @@ def _leaves(normalizer: Any) -> list[Any]:
 
 
 def _from_pieces(path: Path, legacy: bool) -> tuple[Any, dict[str, str]] | None:
-    """The tokenizer of the folder's sentencepiece file; None when there is none."""
+    """Return the tokenizer of the folder's sentencepiece file; None when there is none."""
     found = read_pieces(read_bytes(path / PIECES, TOKENIZER_BYTES) or b"")
     if found is None:
         return None
@@ -136,7 +136,7 @@ def _from_pieces(path: Path, legacy: bool) -> tuple[Any, dict[str, str]] | None:
 
 
 def _converted(path: Path) -> tuple[Any, dict[str, str]]:
-    """The tokenizer that transformers makes of the folder's other files."""
+    """Return the tokenizer that transformers makes of the folder's other files."""
     there = [name for name in _CONVERTIBLE if (path / name).exists()]
     if not there:
         raise InvalidModel(

@@ -1,6 +1,6 @@
 """Attention over the slots by flash attention with variable lengths, on CUDA.
 
-One call for all rows, whatever their lengths: each names where its keys begin and how many there
+One call serves all rows, whatever their lengths: each names where its keys begin and how many there
 are. All of that lies on the device, so a captured graph serves any lengths and any slots.
 """
 
@@ -27,7 +27,7 @@ WIDEST_HEAD = 256
 
 @dataclass(frozen=True, slots=True)
 class FlashGroup:
-    """Rows that attend in one call; see Group.
+    """Rows that attend in one call; an AttentionGroup.
 
     `query_starts` and `key_starts` are int32 [rows + 1], in tokens of the query and of the whole
     cache; `lengths` is int32 [rows], each with the new tokens. The cache must be `by_token`.
@@ -43,7 +43,7 @@ class FlashGroup:
     def attend(
         self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rules: AttentionRules
     ) -> torch.Tensor:
-        """See Group."""
+        """Compute attention for [tokens, heads, width], all rows in one call."""
         from torch.nn.attention.varlen import varlen_attn
 
         before = rules.window - 1 if rules.window else -1
@@ -65,7 +65,7 @@ class FlashGroup:
 
 
 def use_flash(layout: PackedBatch, context: int) -> PackedBatch:
-    """The same layout, attending by flash attention, to which a slot is a place in the whole."""
+    """Return the same batch with its groups attending by flash attention."""
     slot_mapping = SlotMapping(layout.slot_mapping.slots, layout.slot_mapping.positions)
     groups = flash_groups(layout.groups, context, layout.ids.device)
     return replace(layout, slot_mapping=slot_mapping, groups=groups)
@@ -74,7 +74,7 @@ def use_flash(layout: PackedBatch, context: int) -> PackedBatch:
 def flash_groups(
     groups: Sequence[AttentionGroup], context: int, device: Any
 ) -> list[AttentionGroup]:
-    """The same rows as `groups` of runs and chunks, in one call for each kind."""
+    """Return the rows of decode and prefill groups as one FlashGroup for each kind."""
     runs = [group for group in groups if isinstance(group, DecodeGroup)]
     chunks = [group for group in groups if isinstance(group, PrefillGroup)]
     found: list[AttentionGroup] = []
@@ -98,6 +98,7 @@ def _rows(
     context: int,
     device: Any,
 ) -> FlashGroup:
+    """Return one FlashGroup over neighbouring groups."""
     starts = [0]
     for count in counts:
         starts.append(starts[-1] + count)
@@ -114,7 +115,7 @@ def _rows(
 
 
 def flash_usable(seen: Iterable[LayerAttention], dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether every layer can attend so; a try on the device itself has the last word."""
+    """Return whether every layer can attend so; a trial on the device itself decides last."""
     if device.type != "cuda" or dtype not in (torch.float16, torch.bfloat16):
         return False
     layers = list(seen)
@@ -138,7 +139,7 @@ def flash_usable(seen: Iterable[LayerAttention], dtype: torch.dtype, device: tor
 
 
 def measure_difference(dtype: torch.dtype, device: torch.device, width: int) -> float:
-    """The largest difference to the portable attention, over a few rows and rules."""
+    """Return the largest difference to the portable attention, over a few rows and rules."""
     generator = torch.Generator(device="cpu").manual_seed(0)
 
     def random(*shape: int) -> torch.Tensor:

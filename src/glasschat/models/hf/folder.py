@@ -1,6 +1,6 @@
-"""A model folder in Hugging Face format: what the model is, and whether the folder is all there.
+"""A model folder in Hugging Face format: facts about the model, and whether it is complete.
 
-Reads JSON and the headers of safetensors files; no weights, no torch, nothing of the folder's own
+Reads JSON and the headers of safetensors files; no weights, no torch, none of the folder's own
 code. Links are followed: the hub's cache consists of them.
 """
 
@@ -30,10 +30,10 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 
 @dataclass(frozen=True, slots=True)
 class HfFolder:
-    """What a model folder says of itself.
+    """Contents of a model folder.
 
-    `generation_config` is empty when the folder has none. `tensors` are by name; `shards` are
-    the files that they are in.
+    `generation_config` is empty when the folder has none. `tensors` are by name; `shards` are the
+    files that they are in.
     """
 
     path: Path
@@ -44,33 +44,33 @@ class HfFolder:
 
     @property
     def name(self) -> str:
-        """What its user calls it: the folder's name, or the repository's in the hub's cache."""
+        """Return the folder's name, or the repository's in the hub's cache."""
         return folder_name(self.path)
 
     @property
     def model_type(self) -> str:
-        """The family as transformers names it, such as `llama`; empty if config.json is silent."""
+        """Return the family as transformers names it, such as `llama`; empty if not stated."""
         return _text(self.config.get("model_type"))
 
     @property
     def architecture(self) -> str:
-        """The class of the model, such as `LlamaForCausalLM`; empty if config.json is silent."""
+        """Return the model's class, such as `LlamaForCausalLM`; empty if it is not stated."""
         found = self.config.get("architectures")
         return _text(found[0]) if isinstance(found, list) and found else ""
 
     @property
     def parameters(self) -> int:
-        """How many numbers the weights are."""
+        """Return how many numbers the weights are."""
         return sum(tensor.elements for tensor in self.tensors.values())
 
     @property
     def weight_bytes(self) -> int:
-        """How many bytes the weights take as stored."""
+        """Return how many bytes the weights take as stored."""
         return sum(tensor.bytes for tensor in self.tensors.values())
 
     @property
     def dtype(self) -> str:
-        """What most of the weights are stored as, by torch's name, such as `bfloat16`."""
+        """Return the type of most of the weights, by torch's name, such as `bfloat16`."""
         sizes: Counter[str] = Counter()
         for tensor in self.tensors.values():
             sizes[tensor.dtype] += tensor.bytes
@@ -78,23 +78,23 @@ class HfFolder:
 
     @property
     def train_context(self) -> int:
-        """The longest context that the model was made for, in tokens; 0 if it does not say."""
+        """Return the longest context the model was made for, in tokens; 0 if it is not stated."""
         return config_json.number(self.config, "context")
 
     @property
     def vocab_size(self) -> int:
-        """How many tokens have an embedding: the length of a row of logits."""
+        """Return how many tokens have an embedding: the length of a row of logits."""
         embedding = embedding_of(self.tensors)
         return embedding[1].shape[0] if embedding else config_json.number(self.config, "vocab")
 
     @property
     def layers(self) -> int:
-        """How many layers the language model has."""
+        """Return how many layers the language model has."""
         return config_json.number(self.config, "layers") or len(self._widths())
 
     @property
     def kv_elements_per_token(self) -> int:
-        """How many numbers the KV cache holds for one position, over all layers.
+        """Return how many numbers the KV cache holds for one position, over all layers.
 
         An upper bound where layers share their cache or attend to a window only. By the weights
         where they show it: a config.json may leave out what its family takes for granted.
@@ -107,16 +107,17 @@ class HfFolder:
         return 2 * layers * width
 
     def _widths(self) -> dict[int, int]:
+        """Return the width of keys and values of each layer, by the weights."""
         embedding = embedding_of(self.tensors)
         return layers_of(self.tensors, embedding[0]) if embedding else {}
 
 
 def read_folder(path: Path | str) -> HfFolder:
-    """Read what the model folder at `path` says of itself, and check that it is whole.
+    """Read the facts of the model folder at `path`, and check that it is complete.
 
-    Takes milliseconds. Raises ModelNotFound where there is no model folder or no weights that
-    can be read, InvalidModel for one that is damaged, cut off, contradicts itself, wants code of
-    its own to be run, or is of a kind that cannot chat.
+    Takes milliseconds. Raises ModelNotFound where there is no model folder or no weights that can
+    be read, InvalidModel for one that is damaged, cut off, contradicts itself, wants code of its
+    own to be run, or is of a kind that cannot chat.
     """
     path = Path(path)
     inside = _names_in(path)
@@ -138,7 +139,7 @@ def read_folder(path: Path | str) -> HfFolder:
 
 
 def folder_name(path: Path) -> str:
-    """What a user calls the model in the folder at `path`."""
+    """Return what a user calls the model in the folder at `path`."""
     whole = Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would leave a link's name)
     repository = whole.parent.parent.name.split("--")
     if whole.parent.name == "snapshots" and repository[0] == "models" and len(repository) > 1:
@@ -147,6 +148,7 @@ def folder_name(path: Path) -> str:
 
 
 def _names_in(path: Path) -> list[str]:
+    """Return the sorted names in the folder. Raises ModelNotFound."""
     try:
         return sorted(entry.name for entry in path.iterdir())
     except FileNotFoundError:
@@ -158,6 +160,7 @@ def _names_in(path: Path) -> list[str]:
 
 
 def _no_config(path: Path, inside: list[str]) -> ModelNotFound:
+    """Return the error for a folder without config.json."""
     ggufs = [name for name in inside if name.endswith(".gguf")]
     if ggufs:
         return ModelNotFound(
@@ -181,4 +184,5 @@ def _no_config(path: Path, inside: list[str]) -> ModelNotFound:
 
 
 def _text(value: Any) -> str:
+    """Return `value` if it is text; empty otherwise."""
     return value if isinstance(value, str) else ""

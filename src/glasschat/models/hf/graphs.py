@@ -1,8 +1,8 @@
-"""Decoding through captured graphs: the same kernels again, without Python in between.
+"""Decoding through captured CUDA graphs: the same kernels again, without Python in between.
 
 A graph is captured for a number of rows and a length of the cache, both rounded up to a bucket,
-when it is first wanted. It reads one table (ids, positions, slots), so any rows of any slots go
-through it; rows that fill a bucket up write to the cache's padding and are thrown away.
+when it is first wanted. It reads one table (ids, positions, slots), int64 [3, rows], so any rows of
+any slots go through it; rows that fill a bucket up write to the cache's padding and are discarded.
 """
 
 import logging
@@ -33,7 +33,7 @@ Capture = Callable[[Replay], Replay]
 
 
 def bucket(wanted: int, smallest: int, most: int) -> int:
-    """The next power of two from `smallest` on, at most `most`."""
+    """Return the next power of two from `smallest` on, at most `most`."""
     size = smallest
     while size < wanted:
         size *= 2
@@ -42,10 +42,10 @@ def bucket(wanted: int, smallest: int, most: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class GatheredGroup:
-    """Single tokens of any slots, by copies of their caches up to `length`; see Group.
+    """Single tokens of any slots, by copies of their caches up to `length`; an AttentionGroup.
 
-    For models and devices that flash attention does not serve. `slots` and `positions` are
-    int64 [rows] on the device.
+    For models and devices that flash attention does not serve. `slots` and `positions` are int64
+    [rows] on the device.
     """
 
     tokens: slice
@@ -56,7 +56,7 @@ class GatheredGroup:
     def attend(
         self, query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rules: AttentionRules
     ) -> torch.Tensor:
-        """See Group."""
+        """Compute attention for [rows, heads, width] over gathered caches."""
         rows = self.slots.clamp(max=keys.shape[0] - 1)
         keys = keys[:, :, : self.length].index_select(0, rows)
         values = values[:, :, : self.length].index_select(0, rows)
@@ -77,8 +77,9 @@ class _Graph:
 class GraphDecoder:
     """Runs rows of one token each through graphs.
 
-    `compute` runs the model on a layout and returns logits [rows, width]; `cache` is `by_token`
-    with padding. `capture` turns a function into one that repeats what it does on the device.
+    `compute` runs the model on a batch and returns logits, [rows, width]; `cache` is `by_token`
+    with padding. `capture` turns a function into one that repeats on the device what the function
+    did.
     """
 
     def __init__(
@@ -100,13 +101,13 @@ class GraphDecoder:
 
     @property
     def buckets(self) -> list[tuple[int, int]]:
-        """The numbers of rows and lengths that have been captured."""
+        """Return the numbers of rows and lengths that have been captured."""
         return sorted(self._graphs)
 
     def decode(self, rows: Sequence[ForwardRow]) -> torch.Tensor | None:
-        """Logits [rows, width] in the order of the rows, valid until the next call.
+        """Return logits, [rows, width], in the order of the rows, valid until the next call.
 
-        None where they cannot go through a graph: they are to be run without one.
+        None where they cannot go through a graph: they have to run without one.
         """
         if self._broken or any(len(row.ids) != 1 or not row.wants_logits for row in rows):
             return None
@@ -120,6 +121,7 @@ class GraphDecoder:
         return graph.replay()[: len(rows)]
 
     def _fill(self, rows: Sequence[ForwardRow], size: int) -> torch.Tensor:
+        """Return the table of the rows, int64 [3, size], filled up with padding."""
         spare = range(size - len(rows))
         return torch.tensor(
             [
@@ -131,6 +133,7 @@ class GraphDecoder:
         )
 
     def _make(self, size: int, length: int) -> _Graph | None:
+        """Capture a graph for a bucket; None if that fails, and no graph is tried again."""
         table = self._fill([], size).to(self._device)
         try:
             replay = self._capture(lambda: self._compute(self._layout(table, length)))
@@ -144,6 +147,7 @@ class GraphDecoder:
         return graph
 
     def _layout(self, table: torch.Tensor, length: int) -> PackedBatch:
+        """Return a batch that reads the table, int64 [3, rows]."""
         # Made anew for each run: what it works out from the table must be in the graph.
         ids, positions, slots = table[0], table[1], table[2]
         count = table.shape[1]
@@ -158,6 +162,7 @@ class GraphDecoder:
     def _rows(
         self, slots: torch.Tensor, positions: torch.Tensor, length: int, count: int
     ) -> FlashGroup | GatheredGroup:
+        """Return the attention group of the rows."""
         tokens = slice(0, count)
         if not self._flash:
             return GatheredGroup(tokens, slots, positions, length)
@@ -175,7 +180,7 @@ class GraphDecoder:
 
 
 def recompute(function: Replay) -> Replay:
-    """Captures nothing: the same path on a device that has no graphs, slower than without."""
+    """Return `function` itself: the same path on a device without graphs, slower than without."""
     return function
 
 
@@ -189,7 +194,7 @@ class CudaCapture:
             self._pool: Any = torch.cuda.graph_pool_handle()
 
     def __call__(self, function: Replay) -> Replay:
-        """See GraphDecoder."""
+        """Capture what `function` does; return a function that replays it."""
         with torch.cuda.device(self._device):
             current = torch.cuda.current_stream()
             self._stream.wait_stream(current)

@@ -1,4 +1,4 @@
-"""From a model folder to a loaded model: check that it fits, load it with transformers."""
+"""Plan and load a model folder: check that it fits, load it with transformers."""
 
 import importlib.util
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ LIBRARIES = ("torch", "transformers", "tokenizers", "safetensors")
 class HfPlan:
     """A model folder that was found and fits, with every choice made.
 
-    `memory` is what of the machine's it will take, in bytes.
+    `memory` is what it will take of the machine's memory, in bytes.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class HfPlan:
 
     @property
     def info(self) -> ModelInfo:
-        """What the folder says of the model."""
+        """Return the facts that the folder states about the model."""
         return ModelInfo(
             name=self.folder.name,
             path=self.path,
@@ -51,10 +51,10 @@ class HfPlan:
 
 
 def plan_folder(options: ModelOptions, path: Path) -> HfPlan:
-    """Read the folder's JSON and settle device, numbers, context and slots.
+    """Read the folder's JSON; choose device, number type, context and slots.
 
     No weights are read; torch is imported, which takes seconds. Raises ModelError, and
-    ParameterError for a device that is not there.
+    ParameterError for a device that does not exist.
     """
     folder = read_folder(path)
     check_supported(folder.config, folder.name)
@@ -91,7 +91,7 @@ def plan_folder(options: ModelOptions, path: Path) -> HfPlan:
 
 
 def load_folder(plan: HfPlan, progress: Callable[[float], None]) -> Model:
-    """See load_model."""
+    """Load the model of a plan, as `load_model` does."""
     from glasschat.models.hf.runner import HfRunner
     from glasschat.models.hf.tokenizer import HfTokenizer
     from glasschat.models.hf.weights import load_weights
@@ -123,10 +123,7 @@ def check_libraries() -> None:
 
 
 def recommended_sampling(generation_config: Mapping[str, Any]) -> Mapping[str, float]:
-    """Return the numbers of generation_config.json, and do_sample where it is false.
-
-    Which of them are settings, and in their range, is for whoever knows settings to say.
-    """
+    """Return the settings of generation_config.json that glasschat has too."""
     found: dict[str, float] = {
         name: value
         for name, value in generation_config.items()

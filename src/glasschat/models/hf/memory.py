@@ -1,4 +1,4 @@
-"""What a model folder will need on its device, and what there is."""
+"""Memory that a model folder needs on its device, and memory that is free there."""
 
 from glasschat.models.hf import config_json
 from glasschat.models.hf.folder import HfFolder
@@ -16,7 +16,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 def hf_memory_need(
     folder: HfFolder, *, context: int, slots: int, device: str, dtype: str
 ) -> MemoryNeed:
-    """What the model of `folder` needs on `device`, in `dtype`, against what is free there.
+    """Return what the model of `folder` needs on `device` in `dtype`, and what is free there.
 
     Both are chosen already: neither is "auto".
     """
@@ -34,7 +34,7 @@ def hf_memory_need(
 
 
 def free_bytes(device: str) -> int:
-    """Memory of `device` that can be had now; Apple's GPU shares the machine's."""
+    """Return the free memory of `device` in bytes; Apple's GPU shares the machine's."""
     if not device.startswith("cuda"):
         return available_bytes()
 
@@ -45,7 +45,7 @@ def free_bytes(device: str) -> int:
 
 
 def _cached_per_token(folder: HfFolder) -> int:
-    """Numbers that one position takes in all layers."""
+    """Return how many numbers one position takes in all layers."""
     latent = _latent(folder)
     if latent is not None:
         return folder.layers * (latent["kv_lora_rank"] + latent["qk_rope_head_dim"])
@@ -61,7 +61,7 @@ def _cached_per_token(folder: HfFolder) -> int:
 
 
 def _latent(folder: HfFolder) -> dict[str, int] | None:
-    """The widths of latent attention (DeepSeek), which caches keys and values packed."""
+    """Return the widths of latent attention (DeepSeek), which caches keys and values packed."""
     part = config_json.text_config(folder.config)
     names = ("kv_lora_rank", "qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim")
     widths = {name: part.get(name) for name in names}
@@ -70,7 +70,7 @@ def _latent(folder: HfFolder) -> dict[str, int] | None:
 
 
 def _workspace(folder: HfFolder, context: int, slots: int, size: int, device: str) -> int:
-    """One layer's activations of a chunk, its mask and unpacked cache; the logits; torch's own."""
+    """Return the bytes of one layer's activations, mask, unpacked cache, logits and overhead."""
     part = config_json.text_config(folder.config)
     hidden = config_json.number(folder.config, "hidden")
     inner = next(

@@ -1,4 +1,4 @@
-"""How the rows of one forward are laid end to end, and which of them attend together."""
+"""Packing of the rows of one forward end to end, and the groups of them that attend together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ SHORTEST_UNEVEN = 256
 class PackedBatch:
     """The tokens of all rows, one row after the other.
 
-    `ids` and `positions` are int64 [1, tokens]; `wanted` has the index of the last token of each
-    row that wants logits, in the order of the rows as they came.
+    `ids` and `positions` are int64 [1, tokens]; `wanted`, int64 [n], has the index of the last
+    token of each row that wants logits, in the order of the rows as they came.
     """
 
     ids: torch.Tensor
@@ -32,7 +32,7 @@ class PackedBatch:
 
 
 def pack_rows(rows: Sequence[ForwardRow], device: Any) -> PackedBatch:
-    """Lay the rows out: those of one token by their slots first, then the longer ones."""
+    """Pack the rows: those of one token first, by their slots, then the longer ones."""
     order = sorted(range(len(rows)), key=lambda i: (len(rows[i].ids) > 1, rows[i].slot))
     ids: list[int] = []
     positions: list[int] = []
@@ -64,7 +64,7 @@ def pack_rows(rows: Sequence[ForwardRow], device: Any) -> PackedBatch:
 
 
 def group_decodes(rows: Sequence[ForwardRow]) -> list[DecodeGroup]:
-    """Rows of one token, ordered by slot, in as few runs of neighbouring slots as is quick."""
+    """Group rows of one token, ordered by slot, into few groups of neighbouring slots."""
     found: list[list[ForwardRow]] = []
     for row in rows:
         if found and row.slot == found[-1][-1].slot + 1 and _even([*found[-1], row]):
@@ -81,12 +81,13 @@ def group_decodes(rows: Sequence[ForwardRow]) -> list[DecodeGroup]:
 
 
 def _even(rows: Sequence[ForwardRow]) -> bool:
+    """Return whether the slots' lengths are close enough for one call."""
     lengths = [row.start + 1 for row in rows]
     return max(lengths) <= max(SHORTEST_UNEVEN, MOST_UNEVEN * min(lengths))
 
 
 def check_row(row: ForwardRow, held: int, context: int, known_ids: int) -> None:
-    """Raise ReplyFailed for a row that does not go on where its slot, which holds `held`, ends."""
+    """Raise ReplyFailed for a row that does not start where its slot, of length `held`, ends."""
     if row.start != held or not row.ids or row.start + len(row.ids) > context:
         raise ReplyFailed(
             f"slot {row.slot} holds {held} of {context} positions and {len(row.ids)} "

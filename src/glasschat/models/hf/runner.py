@@ -20,16 +20,16 @@ from glasschat.models.thread_tuner import ThreadTuner
 
 
 class HostRows:
-    """Fetches logits as float32 [n, width]; what it returned is good until the next call."""
+    """Copies logits to host memory, float32 [n, width]; the result is valid until the next call."""
 
     def __init__(self, width: int, *, pinned: bool = True) -> None:
-        """`pinned` memory is never swapped out; it can be had where there is a GPU only."""
+        """`pinned` memory is never swapped out; it exists only where there is a GPU."""
         self._width = width
         self._pinned = pinned
         self._rows: Tensor | None = None
 
     def fetch(self, logits: Tensor) -> Logits:
-        """The rows of `logits`, [n, at least width] of any float, once they are there."""
+        """Return the rows of `logits`, [n, at least width] of any float, once they have arrived."""
         count = logits.shape[0]
         if self._rows is None or self._rows.shape[0] < count:
             self._rows = self._allocate(count)
@@ -42,6 +42,7 @@ class HostRows:
         return found
 
     def _allocate(self, count: int) -> Tensor:
+        """Allocate float32 [count, width], pinned if possible."""
         shape = (count, self._width)
         if self._pinned:
             try:
@@ -60,14 +61,14 @@ class HfRunner:
     """Implements ModelRunner over a causal language model of transformers, which it owns.
 
     `module` is in evaluation mode, on `device`. `vocab_size` cuts the logits where the embedding
-    was padded to more. On a CPU at most `threads` compute, as many as torch likes by default;
-    with `adaptive` their number follows what else the machine does. On CUDA single tokens go
-    through captured graphs unless `graphs` is off; elsewhere they do with a `capture` of one's
-    own. With `check` the model must first prove that its logits are transformers' own, for
-    families that no test covers.
+    was padded to more. On a CPU at most `threads` compute, by default as many as torch chooses;
+    with `adaptive` their number follows the machine's load. On CUDA single tokens go through
+    captured graphs unless `graphs` is off; elsewhere they do with a `capture` that is given. With
+    `check` the model's logits are compared with transformers' own before it serves, for families
+    that no test covers.
 
-    Raises InvalidModel for a model that glasschat cannot serve, NotEnoughMemory where the slots
-    do not fit; what was allocated is given back then.
+    Raises InvalidModel for a model that glasschat cannot serve, NotEnoughMemory where the slots do
+    not fit; what was allocated is freed then.
     """
 
     idle_slots_cost = False
@@ -132,7 +133,10 @@ class HfRunner:
             )
 
     def forward(self, rows: Sequence[ForwardRow]) -> Logits:
-        """See ModelRunner.forward."""
+        """Append the rows to their slots and return the wanted logits, float32 [n, vocab_size].
+
+        Raises ReplyFailed, with every slot as it was.
+        """
         for row in rows:
             check_row(row, self._cache.lengths[row.slot], self.context, self._known_ids)
         started = self._set_threads(sum(len(row.ids) for row in rows))
@@ -160,7 +164,7 @@ class HfRunner:
         return logits
 
     def truncate(self, slot: int, length: int) -> bool:
-        """See ModelRunner.truncate."""
+        """Remove all positions of `slot` from `length` on; a slot with NaN is emptied."""
         if self._holds_numbers(slot):
             self._cache.lengths[slot] = min(length, self._cache.lengths[slot])
             return True
@@ -169,7 +173,7 @@ class HfRunner:
         return length == 0
 
     def copy_prefix(self, source: int, target: int, length: int) -> bool:
-        """See ModelRunner.copy_prefix."""
+        """Copy the first `length` positions of `source` to `target`; False if they hold NaN."""
         self.truncate(target, 0)
         if not self._holds_numbers(source):
             return False
@@ -177,27 +181,27 @@ class HfRunner:
         return True
 
     def save(self, slot: int) -> SavedCache | None:
-        """See ModelRunner.save."""
+        """Return a copy of `slot` in main memory; None if it cannot be trusted."""
         return self._cache.save(slot) if self._holds_numbers(slot) else None
 
     def restore(self, slot: int, saved: SavedCache) -> bool:
-        """See ModelRunner.restore."""
+        """Make `slot` hold a saved copy."""
         assert isinstance(saved, SavedSlot)
         self.truncate(slot, 0)
         self._cache.restore(slot, saved)
         return True
 
     def cached_length(self, slot: int) -> int:
-        """See ModelRunner.cached_length."""
+        """Return how many positions `slot` holds."""
         return self._cache.lengths[slot]
 
     @property
     def cache_bytes(self) -> int:
-        """Memory that the KV caches take."""
+        """Return how many bytes the KV caches take."""
         return self._cache.bytes
 
     def close(self) -> None:
-        """See ModelRunner.close."""
+        """Free the model and the caches."""
         self._module = None
         self._graphs = None
         self._host_rows = None
@@ -207,6 +211,7 @@ class HfRunner:
     # --- computing ------------------------------------------------------------------------
 
     def _run(self, rows: Sequence[ForwardRow]) -> Logits:
+        """Compute the rows, through a graph if possible; return logits, float32 [n, vocab_size]."""
         decoded = self._graphs.decode(rows) if self._graphs is not None else None
         if decoded is None:
             layout = pack_rows(rows, self._device)
@@ -218,7 +223,7 @@ class HfRunner:
     def _compute(
         self, layout: PackedBatch, seen: dict[int, LayerAttention] | None = None
     ) -> torch.Tensor:
-        """Run the model: logits [wanted, width] on the device."""
+        """Run the model; return logits, [wanted, width], on the device."""
         self._cache.set_slot_mapping(layout.slot_mapping)
         with attention.attention_groups(layout.groups, seen):
             output = self._module(
@@ -231,6 +236,7 @@ class HfRunner:
         return output.logits[0]
 
     def _to_host(self, logits: torch.Tensor) -> Logits:
+        """Copy logits, [n, width], to host memory as float32 [n, vocab_size]."""
         # The one place where results leave the device: whole rows, [n, vocabulary].
         if self._host_rows is not None:
             return self._host_rows.fetch(logits)
@@ -238,7 +244,7 @@ class HfRunner:
         return rows
 
     def _holds_numbers(self, slot: int) -> bool:
-        """Whether a slot can be trusted; looked through where no logits have shown it."""
+        """Return whether a slot has no NaN; it is searched where no logits have shown it."""
         if slot in self._unproven:
             self._unproven.remove(slot)
             if not self._cache.is_finite(slot):
@@ -246,6 +252,7 @@ class HfRunner:
         return slot not in self._tainted
 
     def _set_threads(self, tokens: int) -> float:
+        """Set the number of threads for a step of `tokens`; return the time of its start."""
         wanted = self._threads if self._tuner is None else self._tuner.choose(tokens)
         if wanted and self._threads_set != (here := (threading.get_ident(), wanted)):
             torch.set_num_threads(wanted)
@@ -255,7 +262,7 @@ class HfRunner:
     # --- what can go wrong ----------------------------------------------------------------
 
     def _begin(self, check: bool) -> None:
-        """Run a few tokens: allocates the caches, and shows whether slots are right here."""
+        """Run a few tokens: this allocates the caches, and shows whether slots are right here."""
         config = self._module.config.get_text_config()
         ids = checks.probe_ids(self._known_ids)[: self.context]
         self._module.set_attn_implementation(attention.IMPLEMENTATION)

@@ -1,6 +1,6 @@
-"""The header of a safetensors file: which tensors are in it, and whether it is all there.
+"""Header of a safetensors file: its tensors, and whether the file is complete.
 
-Reads no weights and believes no length. The format: a little-endian length of 8 bytes, so many
+Reads no weights and trusts no length. The format: a little-endian length of 8 bytes, that many
 bytes of JSON, then the tensors, one after the other without a gap.
 """
 
@@ -48,7 +48,7 @@ _AGAIN = "download or copy it again"
 
 @dataclass(frozen=True, slots=True)
 class TensorEntry:
-    """A tensor as stored: its type by torch's name, such as `bfloat16`, and in which file."""
+    """A tensor as stored: its type by torch's name, such as `bfloat16`, its shape and its file."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -56,17 +56,17 @@ class TensorEntry:
 
     @property
     def elements(self) -> int:
-        """How many numbers it holds."""
+        """Return how many numbers it holds."""
         return prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """How much of the file it takes."""
+        """Return how many bytes of the file it takes."""
         return self.elements * _BITS[self.dtype] // 8
 
 
 def read_safetensors(path: Path) -> dict[str, TensorEntry]:
-    """The tensors in the file at `path`, by name, in milliseconds.
+    """Read the tensors in the file at `path`, by name, in milliseconds.
 
     Raises ModelNotFound where there is no file, InvalidModel for one that is no safetensors, is
     damaged or is cut off.
@@ -108,6 +108,7 @@ def read_safetensors(path: Path) -> dict[str, TensorEntry]:
 
 
 def _no_header(path: Path, start: bytes, length: int, size: int) -> InvalidModel:
+    """Return the error for a file whose header cannot be read."""
     if start.startswith(_LFS):
         return InvalidModel(
             f"{path.name} is a Git LFS pointer of {size:,} bytes and not the weights: "
@@ -124,13 +125,14 @@ def _no_header(path: Path, start: bytes, length: int, size: int) -> InvalidModel
 
 
 def _foreign(path: Path, size: int) -> InvalidModel:
+    """Return the error for a file of another format."""
     return InvalidModel(
         f"{path.name} is not a safetensors file: its {size:,} bytes do not begin as one: {_AGAIN}"
     )
 
 
 def _check_data(path: Path, document: Mapping[str, Any]) -> int:
-    """How many bytes of data there are; every entry is well formed after this."""
+    """Check every entry; return how many bytes of data there are. Raises InvalidModel."""
     ranges = []
     for name, entry in document.items():
         try:
@@ -159,6 +161,7 @@ def _check_data(path: Path, document: Mapping[str, Any]) -> int:
 
 
 def _damaged(path: Path, name: str, what: str) -> InvalidModel:
+    """Return the error for an impossible tensor."""
     return InvalidModel(
         f"{path.name} is damaged: it claims a tensor {name[:80]!r} {what}: {_AGAIN}"
     )

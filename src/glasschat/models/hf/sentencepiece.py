@@ -1,8 +1,8 @@
-"""A sentencepiece file, tokenizer.model, as an object of the `tokenizers` library.
+"""Reader of a sentencepiece file, tokenizer.model, for the `tokenizers` library.
 
 For folders without a tokenizer.json. transformers' own conversion wants two libraries more, and
-loses the scores: blanks side by side, as in front of code, come out as other tokens than the
-model was trained on.
+loses the scores: blanks side by side, as in front of code, come out as other tokens than the model
+was trained on.
 
 The file is a message of Protocol Buffers; the numbers are those of sentencepiece_model.proto.
 """
@@ -24,7 +24,7 @@ _Field = tuple[int, "int | bytes"]
 
 @dataclass(frozen=True, slots=True)
 class SentencePieces:
-    """What a tokenizer.model says: pieces with score and kind, and how a text is cut."""
+    """Contents of a tokenizer.model: pieces with score and kind, and how a text is split."""
 
     pieces: tuple[tuple[str, float, int], ...]
     model_type: int
@@ -43,10 +43,10 @@ def read_pieces(data: bytes) -> SentencePieces | None:
 
 
 def build(found: SentencePieces, *, legacy: bool) -> Any:
-    """A `tokenizers.Tokenizer` that cuts a text as sentencepiece does.
+    """Build a `tokenizers.Tokenizer` that splits a text as sentencepiece does.
 
-    With `legacy` a vocabulary that puts a space in front of a text does so after each control
-    token too, as Llama 2's. Raises InvalidModel for a kind that is not read.
+    With `legacy` a vocabulary that puts a space in front of a text does so after each control token
+    too, as Llama 2's. Raises InvalidModel for a kind that is not read.
     """
     from tokenizers import (
         AddedToken,
@@ -92,7 +92,7 @@ def build(found: SentencePieces, *, legacy: bool) -> Any:
 
 
 def _merges(found: SentencePieces, vocab: dict[str, int]) -> list[tuple[str, str]]:
-    """Every way to make a piece of two, the best piece first.
+    """Return every way to join two pieces to a third, the best piece first.
 
     sentencepiece joins the neighbours whose piece has the highest score; `tokenizers` those that
     come first in this list.
@@ -108,6 +108,7 @@ def _merges(found: SentencePieces, vocab: dict[str, int]) -> list[tuple[str, str
 
 
 def _read(data: bytes) -> SentencePieces:
+    """Parse the file. Raises ValueError, struct.error or UnicodeDecodeError."""
     pieces: list[tuple[str, float, int]] = []
     trainer: dict[int, int | bytes] = {}
     normalizer: dict[int, int | bytes] = {}
@@ -139,6 +140,7 @@ def _read(data: bytes) -> SentencePieces:
 
 
 def _piece(data: bytes) -> tuple[str, float, int]:
+    """Parse one piece: its text, score and kind."""
     fields = dict(_fields(data))
     text, score, kind = fields.get(1, b""), fields.get(2, b"\0\0\0\0"), fields.get(3, NORMAL)
     if not isinstance(text, bytes) or not isinstance(score, bytes) or not isinstance(kind, int):
@@ -150,7 +152,7 @@ def _piece(data: bytes) -> tuple[str, float, int]:
 
 
 def _fields(data: bytes) -> Iterator[_Field]:
-    """The fields of a message, each with its number: integers, and bytes for all the rest."""
+    """Yield the fields of a message by number: integers, and bytes for all the rest."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
@@ -172,6 +174,7 @@ def _fields(data: bytes) -> Iterator[_Field]:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Read a variable-length integer; return it and the offset behind it."""
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
@@ -185,7 +188,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _signed(value: int | bytes) -> int:
-    """A number as the file means it: -1 stands for none."""
+    """Return a number as signed: -1 stands for none."""
     if not isinstance(value, int):
         raise ValueError("a number of another shape")
     return value - (1 << 64) if value >= 1 << 63 else value

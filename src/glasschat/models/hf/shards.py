@@ -1,4 +1,4 @@
-"""The weights of a model folder: which files they are in, and whether config.json agrees."""
+"""Weight files of a model folder: which they are, and whether config.json agrees."""
 
 import re
 from collections.abc import Mapping
@@ -26,9 +26,9 @@ _AGAIN = "download or copy it again"
 def find_shards(
     path: Path, inside: list[str], config: Mapping[str, Any]
 ) -> tuple[tuple[Path, ...], Mapping[str, str] | None]:
-    """The files of weights in the folder at `path`, and which tensor the index says is where.
+    """Return the weight files of the folder at `path`, and the index: file names by tensor.
 
-    `inside` is what the folder holds. Raises ModelNotFound when there are no weights,
+    `inside` are the names in the folder. Raises ModelNotFound when there are no weights,
     InvalidModel when there are some that cannot be used.
     """
     if "adapter_config.json" in inside:
@@ -78,7 +78,7 @@ def find_shards(
 def read_tensors(
     shards: tuple[Path, ...], index: Mapping[str, str] | None
 ) -> dict[str, TensorEntry]:
-    """Every tensor of the files, by name. Raises InvalidModel when one is not whole."""
+    """Read every tensor's entry, by name. Raises InvalidModel for a file that is not complete."""
     tensors: dict[str, TensorEntry] = {}
     for shard in shards:
         found = read_safetensors(shard)
@@ -96,7 +96,7 @@ def read_tensors(
 
 
 def embedding_of(tensors: Mapping[str, TensorEntry]) -> tuple[str, TensorEntry] | None:
-    """The language model's embedding, with what comes before its name; None if none is known."""
+    """Return the language model's embedding and the prefix of its name; None if unknown."""
     found = [
         (match[1] or "", tensor)
         for name, tensor in tensors.items()
@@ -109,7 +109,7 @@ def embedding_of(tensors: Mapping[str, TensorEntry]) -> tuple[str, TensorEntry] 
 
 
 def layers_of(tensors: Mapping[str, TensorEntry], prefix: str) -> dict[int, int]:
-    """The layers whose tensors' names begin with `prefix`: how wide keys and values are in each.
+    """Return the layers below `prefix`, each with the width of its keys and values.
 
     The width is 0 where they are not stored as tensors of their own.
     """
@@ -155,6 +155,7 @@ def check_weights(config: Mapping[str, Any], tensors: Mapping[str, TensorEntry],
 
 
 def _contradiction(name: str, what: str, claimed: int, found: str) -> InvalidModel:
+    """Return the error for a config.json that the weights contradict."""
     return InvalidModel(
         f"{name} contradicts itself: config.json says {what} {claimed:,}, and {found}: the config "
         f"is another model's, or files are missing: download the folder again"
@@ -162,6 +163,7 @@ def _contradiction(name: str, what: str, claimed: int, found: str) -> InvalidMod
 
 
 def _no_weights(path: Path, inside: list[str]) -> ModelNotFound | InvalidModel:
+    """Return the error for a folder without usable weights."""
     shards = [name for name in inside if _SHARD.fullmatch(name)]
     other = [name for name in inside if name.endswith(".safetensors")]
     pickles = [name for name in inside if name.endswith(_PICKLES)]

@@ -1,4 +1,4 @@
-"""The tokenizer of a model folder in Hugging Face format."""
+"""Tokenizer of a model folder in Hugging Face format."""
 
 import re
 import threading
@@ -58,64 +58,64 @@ class HfTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """How many ids there are: as many as a row of logits is long."""
+        """Return how many ids there are: as many as a row of logits is long."""
         return self._vocab.size
 
     @property
     def bos_id(self) -> int | None:
-        """The begin-of-text token, if the folder names one."""
+        """Return the begin-of-text token, if the folder names one."""
         return self._bos_id
 
     @property
     def eos_id(self) -> int | None:
-        """The end token that tokenizer_config.json names, if it names one."""
+        """Return the end token that tokenizer_config.json names, if it names one."""
         return self._eos_id
 
     @property
     def adds_bos(self) -> bool:
-        """Whether the tokenizer puts begin-of-text in front of every text, or is said to."""
+        """Return whether begin-of-text goes in front of every text, as the files say."""
         return self._adds_bos
 
     @property
     def adds_bos_origin(self) -> str:
-        """Which file says so."""
+        """Return the file that states `adds_bos`."""
         return self._adds_bos_origin
 
     @property
     def end_ids(self) -> frozenset[int]:
-        """The tokens that end a reply, by any of the folder's files.
+        """Return the tokens that end a reply, by any of the folder's files.
 
-        What the template writes after a turn is not among them: see `glasschat.prompt.end_of_turn`.
+        The template's own end of a turn is not among them: `glasschat.prompt.end_of_turn` finds it.
         """
         return frozenset(self._end_sources)
 
     @property
     def end_sources(self) -> Mapping[int, tuple[str, ...]]:
-        """The files that name each of `end_ids`."""
+        """Return the files that name each of `end_ids`."""
         return self._end_sources
 
     @property
     def control_ids(self) -> frozenset[int]:
-        """Special tokens, begin and end tokens, visible added ones, and padding."""
+        """Return special tokens, begin and end tokens, visible added ones, and padding."""
         return self._control_ids
 
     @property
     def hidden_ids(self) -> frozenset[int]:
-        """Special tokens, begin and end tokens, and padding."""
+        """Return special tokens, begin and end tokens, and padding."""
         return self._hidden_ids
 
     @property
     def template_source(self) -> str | None:
-        """The folder's chat template; None for a base model."""
+        """Return the folder's chat template; None for a base model."""
         return self._template_source
 
     @property
     def template_origin(self) -> str | None:
-        """The file that the template is from."""
+        """Return the file that the template is from."""
         return self._template_origin
 
     def encode(self, text: str, *, control: bool) -> list[int]:
-        """Ids of `text`, with nothing put in front of it.
+        """Return the ids of `text`, with nothing put in front of it.
 
         With `control`, as transformers does it for what comes after other text: a vocabulary that
         wants a space after a control token gets it.
@@ -138,14 +138,16 @@ class HfTokenizer:
         return ids + self._encode_words(text[end:] if end else text)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes that the token stands for; for an added token, its piece as written."""
+        """Return the bytes of a token; for an added token, its piece as written."""
         return self._vocab.token_bytes(token_id)
 
     def _id_of(self, piece: str | None) -> int | None:
+        """Return the id of a piece, if the model has an embedding for it."""
         token_id = self._backend.token_to_id(piece) if piece else None
         return token_id if token_id is not None and token_id < self.vocab_size else None
 
     def _find_adds_bos(self, settings: TokenizerConfig) -> tuple[bool, str]:
+        """Return whether begin-of-text is added, and the file that says so."""
         if settings.adds_bos is not None:
             adds, origin = settings.adds_bos, TOKENIZER_CONFIG
         else:
@@ -154,6 +156,7 @@ class HfTokenizer:
         return adds and self._bos_id is not None, origin
 
     def _find_ends(self, settings: TokenizerConfig) -> dict[int, tuple[str, ...]]:
+        """Return the end tokens with the files that name them."""
         found: dict[int, tuple[str, ...]] = {}
         files = {name for name, _ in settings.end_ids}
         for name, token_id in settings.end_ids:
@@ -167,7 +170,7 @@ class HfTokenizer:
         return found
 
     def _disarm(self) -> None:
-        """Make every added token one that can be switched off; what each is, is known by now."""
+        """Mark every added token as special, so that encoding content can switch it off."""
         import tokenizers
 
         self._backend.add_special_tokens(
@@ -186,17 +189,18 @@ class HfTokenizer:
         )
 
     def _find_sentinels(self) -> list[tuple[str, list[int]]]:
-        """What to put in front, if this vocabulary puts a space in front of any text."""
+        """Return texts to put in front, if this vocabulary puts a space in front of any text."""
         if self._joined(self._tokenize("\n", control=False)) == b"\n":
             return []
         written = [(text, self._tokenize(text, control=False)) for text in _SENTINELS]
         return [(text, ids) for text, ids in written if self._joined(ids) == b" " + text.encode()]
 
     def _joined(self, ids: list[int]) -> bytes:
+        """Return the bytes of `ids`, joined."""
         return b"".join(map(self.token_bytes, ids))
 
     def _encode_words(self, text: str) -> list[int]:
-        """Ids of a text without control tokens; a written space mark stands for itself."""
+        """Return the ids of text without control tokens; a space mark stands for itself."""
         if not (self._space_mark and SPACE_MARK in text):
             return self._encode_plain(text, control=False)
         ids: list[int] = []
@@ -206,6 +210,7 @@ class HfTokenizer:
         return ids
 
     def _encode_plain(self, text: str, *, control: bool) -> list[int]:
+        """Return the ids of `text` without the space that the vocabulary puts in front."""
         if not text:
             return []
         for sentinel, sentinel_ids in self._sentinels:
@@ -216,6 +221,7 @@ class HfTokenizer:
         return self._tokenize(text, control=control)
 
     def _tokenize(self, text: str, *, control: bool) -> list[int]:
+        """Call the library, with control tokens switched on or off."""
         # The switch is the object's. A batch of one: only for batches does the library let other
         # threads run meanwhile, and a megabyte takes half a second.
         with self._lock, translate_errors("the tokenizer fails on this text"):

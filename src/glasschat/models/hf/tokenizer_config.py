@@ -1,4 +1,4 @@
-"""What a model folder's JSON files say of its tokens and its template, beside the vocabulary."""
+"""Tokenizer settings of a model folder: its JSON files beside the vocabulary."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -29,12 +29,12 @@ class DeclaredToken:
 
 @dataclass(frozen=True, slots=True)
 class TokenizerConfig:
-    """The settings of a folder's tokenizer.
+    """Settings of a folder's tokenizer.
 
-    `named` has the pieces of bos_token, eos_token and unk_token; `special` are more pieces that
-    are special by name. `adds_bos` is None where nothing is said; `legacy` is about blanks after
-    control tokens, in a sentencepiece file. `bos_id` and `end_ids` are what
-    the files say in numbers, with the name of the file. `vocab_size` is config.json's, or 0.
+    `named` has the pieces of bos_token, eos_token and unk_token; `special` are more pieces that are
+    special by name. `adds_bos` is None where nothing is said; `legacy` is about blanks after
+    control tokens, in a sentencepiece file. `bos_id` and `end_ids` are what the files say in
+    numbers, with the name of the file. `vocab_size` is config.json's, or 0.
     """
 
     named: Mapping[str, str]
@@ -50,7 +50,7 @@ class TokenizerConfig:
 
 
 def read_tokenizer_config(path: Path) -> TokenizerConfig:
-    """Read them from the folder at `path`; files that are not there say nothing.
+    """Read the settings from the folder at `path`; a missing file states nothing.
 
     Raises InvalidModel for what is damaged, or asks for code of its own.
     """
@@ -92,7 +92,7 @@ def read_tokenizer_config(path: Path) -> TokenizerConfig:
 
 
 def _template(path: Path, tokenizer: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The chat template and where it is from; a file of its own goes before an entry."""
+    """Return the chat template and the file it is from; a file of its own goes before an entry."""
     data = read_bytes(path / TEMPLATE_FILE, TEMPLATE_BYTES)
     if data is not None:
         try:
@@ -114,16 +114,18 @@ def _template(path: Path, tokenizer: Mapping[str, Any]) -> tuple[str | None, str
 
 
 def _is_text(value: Any) -> bool:
+    """Return whether `value` is a text that is not empty."""
     return isinstance(value, str) and bool(value)
 
 
 def _piece(value: Any) -> str | None:
-    """A token as written plainly, or with its flags."""
+    """Return the piece of a token that is written plainly or with its flags."""
     content = value.get("content") if isinstance(value, dict) else value
     return content if isinstance(content, str) and content else None
 
 
 def _special(tokenizer: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the pieces that tokenizer_config.json lists as special."""
     for key in _LISTS:
         value = tokenizer.get(key)
         values = [*value.values()] if isinstance(value, dict) else value
@@ -134,6 +136,7 @@ def _special(tokenizer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _declared(tokenizer: Mapping[str, Any]) -> Iterator[DeclaredToken]:
+    """Yield the tokens of added_tokens_decoder, by their ids."""
     table = tokenizer.get("added_tokens_decoder")
     if not isinstance(table, dict) or len(table) > _MOST_DECLARED:
         return
@@ -146,6 +149,7 @@ def _declared(tokenizer: Mapping[str, Any]) -> Iterator[DeclaredToken]:
 
 
 def _ids(*values: Any) -> Iterator[int]:
+    """Yield the token ids among `values`, each a number or a list of numbers."""
     for value in values:
         for token_id in value if isinstance(value, list) else [value]:
             if type(token_id) is int and token_id >= 0:

@@ -1,4 +1,4 @@
-"""The tokens of a folder's tokenizer: the bytes of each, and which of them are no text."""
+"""Tokens of a folder's tokenizer: the bytes of each, and which of them are no text."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,10 @@ _BLANK = " \t\r\n" + SPACE_MARK
 
 
 class HfVocab:
-    """`size` ids, each with its bytes. Ids from the last token up to `size` are padding.
+    """Vocabulary of `size` ids, each with its bytes. Ids behind the last token are padding.
 
-    A model's embedding often has more rows than there are tokens, rounded up; they stand for
-    nothing.
+    A model's embedding often has more rows than there are tokens, rounded up; those rows have no
+    text.
     """
 
     def __init__(self, backend: Any, size: int) -> None:
@@ -58,7 +58,7 @@ class HfVocab:
             )
 
     def token_bytes(self, token_id: int) -> bytes:
-        """What the token stands for; for an added token, its piece as written."""
+        """Return the bytes of a token; for an added token, its piece as written."""
         if not 0 <= token_id < self.size:
             raise IndexError(f"token {token_id} is not in a vocabulary of {self.size:,}")
         known = self._bytes[token_id]
@@ -67,14 +67,14 @@ class HfVocab:
         return known
 
     def byte_ids(self) -> dict[int, int]:
-        """The token of each byte that a sentencepiece vocabulary has one for."""
+        """Return the token of each byte that a sentencepiece vocabulary has one for."""
         if not self.sentencepiece:
             return {}
         matches = ((i, _BYTE.fullmatch(p)) for i, p in enumerate(self._pieces) if p and p[0] == "<")
         return {int(match[1], 16): i for i, match in matches if match and i not in self.added}
 
     def blanks(self) -> dict[str, int]:
-        """The added tokens that stand for blanks, by their spelling: text like any other."""
+        """Return the added tokens for runs of blanks, by their spelling: text like any other."""
         return {
             token.content: token_id
             for token_id, token in self.added.items()
@@ -82,13 +82,13 @@ class HfVocab:
         }
 
     def hidden_ids(self, named: Iterable[int]) -> frozenset[int]:
-        """Special tokens, those `named` by the folder's files, and padding."""
+        """Return special tokens, those `named` by the folder's files, and padding."""
         special = {i for i, token in self.added.items() if token.special}
         padding = {i for i, piece in enumerate(self._pieces) if piece is None}
         return frozenset(special | padding | set(named))
 
     def visible_structure(self) -> frozenset[int]:
-        """Added tokens that readers are meant to see, such as Qwen3's `<think>`."""
+        """Return the added tokens that readers are meant to see, such as Qwen3's `<think>`."""
         return frozenset(
             token_id
             for token_id, token in self.added.items()
@@ -96,6 +96,7 @@ class HfVocab:
         )
 
     def _spelled(self, token_id: int) -> bytes:
+        """Decode the bytes of a token from its piece."""
         piece = self._pieces[token_id] or ""
         if token_id in self.added:
             return piece.encode()
@@ -106,7 +107,7 @@ class HfVocab:
 
 
 def _letters() -> Mapping[str, bytes]:
-    """The letter that byte-level vocabularies write for each byte, as in GPT-2's."""
+    """Return the byte of each letter that byte-level vocabularies write, as in GPT-2's."""
     shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     hidden = [byte for byte in range(256) if byte not in shown]
     letters = {chr(byte): bytes([byte]) for byte in shown}

@@ -1,4 +1,4 @@
-"""The weights of a model folder, loaded by transformers and checked."""
+"""Weights of a model folder, loaded by transformers and checked."""
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -24,12 +24,12 @@ Progress = Callable[[float], None]
 def load_weights(
     folder: HfFolder, *, device: str, dtype: str, progress: Progress = lambda _: None
 ) -> torch.nn.Module:
-    """The model of `folder` on `device`, in `dtype` ("float32" and so on), in evaluation mode.
+    """Return the model of `folder` on `device`, in `dtype` ("float32" and so on), for evaluation.
 
-    `progress` is told shares from 0 to 1; whatever it raises ends the loading and comes out of
-    here. Raises InvalidModel for weights that are missing, left over, of another shape or not
-    finite, for a config.json that transformers does not take and for an architecture that it does
-    not know; NotEnoughMemory. What was allocated is given back then.
+    `progress` is called with shares from 0 to 1; whatever it raises ends the loading and is raised
+    from here. Raises InvalidModel for weights that are missing, left over, of another shape or not
+    finite, for a config.json that transformers does not accept and for an architecture that it does
+    not know; NotEnoughMemory. What was allocated is freed then.
     """
     kind = folder.model_type
     if kind not in transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
@@ -52,6 +52,7 @@ def load_weights(
 
 
 def _load(folder: HfFolder, device: str, dtype: str, reporter: "_Reporter") -> torch.nn.Module:
+    """Load and check the module. Raises what transformers raises, and InvalidModel."""
     module, info = transformers.AutoModelForCausalLM.from_pretrained(
         folder.path,
         config=_config(folder),
@@ -72,7 +73,7 @@ def _load(folder: HfFolder, device: str, dtype: str, reporter: "_Reporter") -> t
 
 
 def _config(folder: HfFolder) -> Any:
-    """What transformers makes of config.json, which it holds to the types of the family."""
+    """Return transformers' config of the folder, with values of the family's types."""
     try:
         return transformers.AutoConfig.from_pretrained(
             folder.path, local_files_only=True, trust_remote_code=False
@@ -85,6 +86,7 @@ def _config(folder: HfFolder) -> Any:
 
 
 def _check_complete(name: str, info: Mapping[str, Any]) -> None:
+    """Raise InvalidModel for weights that are missing, left over or of another shape."""
     missing = _listed(info["missing_keys"])
     if missing:
         raise InvalidModel(
@@ -110,6 +112,7 @@ def _check_complete(name: str, info: Mapping[str, Any]) -> None:
 
 
 def _check_finite(name: str, module: torch.nn.Module, reporter: "_Reporter") -> None:
+    """Raise InvalidModel for a parameter with NaN or infinity."""
     parameters = list(module.named_parameters())
     for number, (key, weights) in enumerate(parameters, start=1):
         if weights.numel() and not _is_finite(weights):
@@ -121,18 +124,20 @@ def _check_finite(name: str, module: torch.nn.Module, reporter: "_Reporter") -> 
 
 
 def _is_finite(weights: torch.Tensor) -> bool:
+    """Return whether all numbers of a tensor are finite."""
     # One pass without a copy; NaN and infinity both show in the extremes.
     return bool(torch.isfinite(torch.stack(torch.aminmax(weights))).all())
 
 
 def _listed(names: Collection[str] | Iterator[str]) -> str:
-    """The first few names, and how many more there are."""
+    """Return the first few names, and how many more there are."""
     found = sorted(names)
     more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
     return ", ".join(found[:3]) + more
 
 
 def _explained(error: Exception, folder: HfFolder, device: str) -> GlasschatError:
+    """Return the error that a user sees for what loading raised."""
     if isinstance(error, GlasschatError):
         return error
     if is_out_of_memory(error):
@@ -155,7 +160,7 @@ class _Reporter:
         self.raised: BaseException | None = None
 
     def tell(self, share: float) -> None:
-        """Pass a share on; what the listener raises is remembered as its own."""
+        """Report a share; remember what the listener raises as its own."""
         try:
             self._progress(share)
         except BaseException as error:
@@ -164,7 +169,7 @@ class _Reporter:
 
     @contextmanager
     def reporting(self) -> Iterator["_Reporter"]:
-        """transformers is quiet inside, and its bars come here."""
+        """Silence transformers, and receive its progress bars, inside the block."""
         with _hook_lock:
             verbosity = transformers.utils.logging.get_verbosity()
             before = transformers.utils.logging.set_tqdm_hook(self._bar)
@@ -176,13 +181,14 @@ class _Reporter:
                 transformers.utils.logging.set_verbosity(verbosity)
 
     def _bar(self, factory: Callable[..., Any], args: tuple[Any, ...], options: Any) -> Any:
+        """Return a bar that reports, for this thread only."""
         if threading.get_ident() != self._thread:
             return factory(*args, **options)
         return _Bar(self, args[0] if args else options.get("iterable", ()))
 
 
 class _Bar:
-    """Stands in for a tqdm over the weights to load."""
+    """Replacement for a tqdm over the weights to load."""
 
     def __init__(self, reporter: _Reporter, items: Any) -> None:
         self._reporter = reporter

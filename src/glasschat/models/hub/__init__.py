@@ -1,4 +1,4 @@
-"""Models by name from the hub."""
+"""Models by name from the Hugging Face hub."""
 
 from glasschat.models.hub.fetch import fetch, is_reference
 

@@ -25,12 +25,11 @@ def download(
     lock: Path,
     tell: Callable[[int], None],
 ) -> None:
-    """Fetch `size` bytes from `url` to `blob`, whose name is their SHA-256.
+    """Download `size` bytes from `url` to `blob`, whose name is their SHA-256.
 
-    `lock` is a file by which several processes wait for each other. `tell` is called with how
-    many bytes of it are there; what it raises ends the download, and what has arrived stays.
-    Raises what huggingface_hub raises, OSError, and ModelError when the bytes are not those of
-    the hash.
+    `lock` is a file by which several processes wait for each other. `tell` is called with how many
+    bytes have arrived; what it raises ends the download, and what has arrived stays. Raises what
+    huggingface_hub raises, OSError, and ModelError when the bytes do not have that hash.
     """
     from filelock import FileLock
 
@@ -54,12 +53,12 @@ def download(
 
 
 def part_of(blob: Path) -> Path:
-    """Where the bytes of `blob` are until they are complete."""
+    """Return the path of the incomplete file of `blob`."""
     return blob.with_name(f"{blob.name}.glasschat.incomplete")
 
 
 class _Sink:
-    """A file that grows to `size` bytes, hashed on the way."""
+    """File that grows to `size` bytes, hashed as it grows."""
 
     def __init__(self, file: Any, size: int, tell: Callable[[int], None]) -> None:
         self.size = size
@@ -69,7 +68,7 @@ class _Sink:
         self._hash = hashlib.sha256()
 
     def take_up(self) -> None:
-        """Count what an earlier attempt has left."""
+        """Hash and count the bytes that an earlier attempt has left."""
         self._file.seek(0)
         while block := self._file.read(BLOCK):
             self._hash.update(block)
@@ -79,13 +78,13 @@ class _Sink:
         self._tell(self.length)
 
     def start_anew(self) -> None:
-        """Forget everything."""
+        """Discard everything."""
         self._file.truncate(0)
         self.length = 0
         self._hash = hashlib.sha256()
 
     def write(self, block: bytes) -> None:
-        """Append `block`, or as much of it as has a place."""
+        """Append `block`, up to `size` bytes in all."""
         block = block[: self.size - self.length]
         self._file.write(block)
         self._hash.update(block)
@@ -94,19 +93,19 @@ class _Sink:
 
     @property
     def digest(self) -> str:
-        """The hash of all that is there."""
+        """Return the SHA-256 of all bytes so far, in hexadecimal."""
         return self._hash.hexdigest()
 
 
 def connection_lost() -> type[Exception]:
-    """What the HTTP library under huggingface_hub raises when it does not reach a server."""
+    """Return the exception that huggingface_hub's HTTP library raises for a lost connection."""
     from huggingface_hub import errors
 
     return cast(type[Exception], errors.HTTPError)  # type: ignore[attr-defined]
 
 
 def _fill(url: str, headers: Mapping[str, str], sink: _Sink) -> None:
-    """Ask for what is missing until nothing is; give up when attempt after attempt brings none."""
+    """Request the missing bytes until none is missing, or several attempts in a row bring none."""
     from huggingface_hub.errors import HfHubHTTPError
 
     failures = 0
@@ -130,6 +129,7 @@ def _fill(url: str, headers: Mapping[str, str], sink: _Sink) -> None:
 
 
 def _stream(url: str, headers: Mapping[str, str], sink: _Sink) -> None:
+    """Append the rest of one HTTP response to the file."""
     from huggingface_hub import constants, get_session, utils
 
     # Compressed bytes could be neither counted nor taken up in the middle.

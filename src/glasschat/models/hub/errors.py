@@ -1,4 +1,4 @@
-"""What goes wrong with the hub, in one line that says what to do."""
+"""Errors of the hub as one line that says what to do."""
 
 import errno
 from collections.abc import Iterator
@@ -68,7 +68,7 @@ def translate_errors(reference: Reference, cache: Path) -> Iterator[None]:
 
 
 def check_room(reference: Reference, cache: Path, missing: int, free: int) -> None:
-    """Raise ModelError when `missing` bytes do not go into `free` ones."""
+    """Raise ModelError when `missing` bytes do not fit into `free` bytes of disk."""
     if missing > free:
         raise ModelError(
             f"{reference} needs {missing / 1e9:.1f} GB more on the disk with {cache}, which has "

@@ -17,12 +17,12 @@ __all__ = ["fetch", "is_reference"]
 
 
 def fetch(text: str, progress: Progress = lambda done, total: None) -> Path:
-    """The folder or the GGUF on this machine that the reference `text` means.
+    """Return the folder or the GGUF on this machine for a reference; download it if needed.
 
-    Fetches what is missing. `progress` is told how many bytes are there, and how many it will be
-    in all; what it raises ends the fetching and comes out of here. The next call goes on from
-    there. Raises ModelError: no such repository or file, no access, no network or no room; and
-    MissingExtra without huggingface_hub.
+    `progress` is called with how many bytes are there, and how many there will be in all; what it
+    raises ends the download and is raised from here. The next call continues it. Raises ModelError
+    for a missing repository or file, no access, no network or no room; MissingExtra without
+    huggingface_hub.
     """
     reference = parse(text)
     try:
@@ -55,7 +55,7 @@ def fetch(text: str, progress: Progress = lambda done, total: None) -> Path:
 
 
 def _cached(reference: Reference) -> Path | None:
-    """What is in the cache already, if it is whole."""
+    """Return the model's path in the cache, if it is complete there."""
     if reference.file:
         found = [in_cache(reference, part) for part in split_parts(reference.file)]
         return found[0] if all(found) else None
@@ -71,7 +71,7 @@ def _cached(reference: Reference) -> Path | None:
 
 
 def _is_known(reference: Reference) -> bool:
-    """Whether the cache says of every file that tells something that it is there, or is not."""
+    """Return whether the cache knows of each decisive file that it exists or does not."""
     from huggingface_hub import try_to_load_from_cache
 
     return all(
@@ -81,7 +81,7 @@ def _is_known(reference: Reference) -> bool:
 
 
 class _Ended(BaseException):
-    """Carries what `progress` raised past everything that handles errors of the network."""
+    """Carries what `progress` raised past the handlers of network errors."""
 
     def __init__(self, reason: BaseException) -> None:
         super().__init__()

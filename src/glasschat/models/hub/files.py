@@ -1,4 +1,4 @@
-"""Which files of a repository on the hub make a model."""
+"""Choice of the files of a hub repository that make a model."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -43,7 +43,10 @@ class HubFile:
 
 
 def config_files(files: Mapping[str, HubFile], repo: str) -> list[HubFile]:
-    """All that is needed of a model folder but its weights, and the index of those."""
+    """Return the files of a model folder other than its weights, and the index of those.
+
+    Raises ModelNotFound or InvalidModel for a repository that is no folder in safetensors.
+    """
     ggufs = [name for name in files if name.endswith(".gguf")]
     if SINGLE not in files and INDEX not in files:
         if ggufs:
@@ -65,12 +68,15 @@ def config_files(files: Mapping[str, HubFile], repo: str) -> list[HubFile]:
 
 
 def likely_shards(files: Mapping[str, HubFile]) -> list[str]:
-    """What look like the files of weights, before the index is known."""
+    """Return the names that look like files of weights, before the index is known."""
     return [name for name in files if _SHARD.fullmatch(name)]
 
 
 def weight_files(files: Mapping[str, HubFile], shards: Collection[str], repo: str) -> list[HubFile]:
-    """The files of weights: those that the index names, or the only one."""
+    """Return the files of weights: those that the index names, or the only one.
+
+    Raises InvalidModel for one that is missing.
+    """
     names = [SINGLE] if SINGLE in files else sorted(shards)
     missing = [name for name in names if name not in files]
     if missing:
@@ -82,7 +88,7 @@ def weight_files(files: Mapping[str, HubFile], shards: Collection[str], repo: st
 
 
 def split_parts(name: str) -> list[str]:
-    """The files of the GGUF called `name`, in order: several for one that is split."""
+    """Return the names of the files of the GGUF `name`, in order: several for a split one."""
     part = _PART.fullmatch(name)
     count = int(part[3]) if part else 1
     if part is None or not 1 < count <= _MOST_PARTS:
@@ -91,7 +97,7 @@ def split_parts(name: str) -> list[str]:
 
 
 def gguf_files(files: Mapping[str, HubFile], name: str, repo: str) -> list[HubFile]:
-    """The files of the GGUF called `name`. Raises ModelNotFound, which says what there is."""
+    """Return the files of the GGUF `name`. Raises ModelNotFound, which names those there are."""
     ggufs = [known for known in files if known.endswith(".gguf")]
     for part in split_parts(name):
         if part not in files:

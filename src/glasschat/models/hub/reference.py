@@ -1,4 +1,4 @@
-"""What a user writes for a model on the hub: hf:owner/name, or hf:owner/name/file.gguf."""
+"""References to models on the hub: hf:owner/name, or hf:owner/name/file.gguf."""
 
 import re
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _REFERENCE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A repository, at a branch, tag or commit; `file` is empty for a whole model folder."""
+    """A repository at a branch, tag or commit; `file` is empty for a whole model folder."""
 
     repo: str
     revision: str
@@ -27,12 +27,12 @@ class Reference:
 
 
 def is_reference(text: str) -> bool:
-    """Whether `text` is meant for the hub rather than as a path; it may still be malformed."""
+    """Return whether `text` is meant for the hub and not as a path; it may still be malformed."""
     return text.startswith(PREFIX)
 
 
 def parse(text: str) -> Reference:
-    """The reference that `text` is. Raises ModelNotFound, which says how one is written."""
+    """Parse `text` as a reference. Raises ModelNotFound, which says how one is written."""
     match = _REFERENCE.fullmatch(text)
     if match and not (match["early"] and match["late"]):
         file = match["file"] or ""

@@ -1,4 +1,4 @@
-"""One fetch from the hub: what is missing comes, what is there stays."""
+"""Download of one model from the hub, of the files that the cache lacks."""
 
 import re
 import shutil
@@ -32,7 +32,7 @@ _LISTING_SECONDS = 20.0
 
 
 def in_cache(reference: Reference, name: str) -> Path | None:
-    """The file called `name`, if the cache has it for the revision of `reference`."""
+    """Return the path of the file `name` in the cache for this revision; None if it is missing."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(reference.repo, name, revision=reference.revision)
@@ -55,7 +55,7 @@ class SnapshotDownload:
         self._total = 0
 
     def run(self) -> Path:
-        """Fetch all that is needed, small files first; the folder, or the first file."""
+        """Download all that is needed, small files first; return the folder, or the first file."""
         files = self._list()
         reference = self._reference
         if reference.file:
@@ -76,6 +76,7 @@ class SnapshotDownload:
         return found
 
     def _list(self) -> dict[str, HubFile]:
+        """List the files of the repository, and remember the commit."""
         try:
             found = self._api.model_info(
                 self._reference.repo,
@@ -94,7 +95,7 @@ class SnapshotDownload:
         }
 
     def _shards(self, folder: Path, files: Mapping[str, HubFile]) -> set[str]:
-        """The files that the index names. Raises InvalidModel for one that leads elsewhere."""
+        """Return the files that the index names. Raises InvalidModel for one outside the folder."""
         if SINGLE in files:
             return set()
         where = (read_object(folder / INDEX, INDEX_BYTES) or {}).get("weight_map")
@@ -110,7 +111,7 @@ class SnapshotDownload:
         return names
 
     def _fetch_all(self, wanted: Sequence[HubFile], planned: Sequence[HubFile]) -> list[Path]:
-        """Fetch `wanted`, when there is room for all that is `planned`."""
+        """Download `wanted`, when the disk has room for all that is `planned`."""
         self._total = sum(file.size for file in planned)
         missing = sum(map(self._missing, planned))
         at = next(path for path in (self._cache, *self._cache.parents) if path.exists())
@@ -118,7 +119,7 @@ class SnapshotDownload:
         return [self._fetch(file) for file in wanted]
 
     def _missing(self, file: HubFile) -> int:
-        """How many bytes of `file` are still to come."""
+        """Return how many bytes of `file` are still to come."""
         if in_cache(self._at_commit(), file.name) is not None:
             return 0
         part = part_of(self._blob(file))
@@ -160,14 +161,14 @@ class SnapshotDownload:
         )
 
     def _note_absence(self, name: str) -> None:
-        """Have the cache remember that there is no such file."""
+        """Record in the cache that there is no such file."""
         from huggingface_hub.errors import EntryNotFoundError
 
         with suppress(EntryNotFoundError):
             self._by_library(name, self._commit)
 
     def _note_revision(self, name: str) -> None:
-        """Have the cache remember which commit a branch means, now that all of it is there."""
+        """Record in the cache which commit a branch means, now that all of it is there."""
         if self._reference.revision != self._commit:
             self._by_library(name, self._reference.revision)
 

@@ -1,4 +1,4 @@
-"""From a GGUF file to a loaded model: check that it fits, load it with llama.cpp."""
+"""Plan and load a GGUF file: check that it fits, load it with llama.cpp."""
 
 import ctypes
 import os
@@ -30,7 +30,7 @@ from glasschat.models.memory import (
 class GgufPlan:
     """A model that was found and fits, with every choice made.
 
-    `memory` is what of the machine's it will take, in bytes.
+    `memory` is what it will take of the machine's memory, in bytes.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class GgufPlan:
 
     @property
     def info(self) -> ModelInfo:
-        """What the header says of the model."""
+        """Return the facts that the header states about the model."""
         return ModelInfo(
             name=display_name(self.path),
             path=self.path,
@@ -59,10 +59,10 @@ class GgufPlan:
 
 
 def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
-    """Read the header and settle context, slots, threads and layers.
+    """Read the header; choose context, slots, threads and layers.
 
-    No weights are read. A file that was not loaded before is tried first, which takes half a
-    second. Raises ModelError or ParameterError.
+    No weights are read. A file that was not loaded before is opened in a process of its own first,
+    which takes half a second. Raises ModelError or ParameterError.
     """
     header = read_model(path)
     if options.dtype != "auto":
@@ -90,7 +90,10 @@ def plan_gguf(options: ModelOptions, path: Path) -> GgufPlan:
 
 
 def load_gguf(plan: GgufPlan, progress: Callable[[float], None]) -> Model:
-    """See load_model. Raises InvalidModel with llama.cpp's own words, NotEnoughMemory."""
+    """Load the model of a plan, as `load_model` does.
+
+    Raises InvalidModel with llama.cpp's own words, NotEnoughMemory.
+    """
     model = _load_weights(plan, progress)
     try:
         tokenizer = LlamaTokenizer(model)
@@ -111,7 +114,7 @@ def load_gguf(plan: GgufPlan, progress: Callable[[float], None]) -> Model:
 
 
 def _load_weights(plan: GgufPlan, progress: Callable[[float], None]) -> Any:
-    """A llama.cpp model pointer, which the caller owns."""
+    """Return a llama.cpp model pointer, which the caller owns."""
     log.silence()
     log.clear_errors()
     llama_cpp.llama_backend_init()
@@ -140,6 +143,7 @@ def _load_weights(plan: GgufPlan, progress: Callable[[float], None]) -> Any:
 
 
 def _gpu_layers(asked: int | None, device: str) -> int:
+    """Return how many layers go to a GPU. Raises ParameterError."""
     supported = bool(llama_cpp.llama_supports_gpu_offload())
     if device not in ("auto", "cpu"):
         raise ParameterError("device", "auto or cpu for a GGUF (see --gpu-layers)", device)
@@ -153,6 +157,6 @@ def _gpu_layers(asked: int | None, device: str) -> int:
 
 
 def _all_on_gpu(header: GgufHeader, gpu_layers: int) -> bool:
-    """Whether no layer stays in main memory; one that is divided is counted as if all did."""
+    """Return whether no layer stays in main memory; one that is divided counts as staying."""
     layers = header.metadata.get(f"{header.architecture}.block_count")
     return gpu_layers > 0 and isinstance(layers, int) and gpu_layers >= layers

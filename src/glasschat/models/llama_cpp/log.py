@@ -1,4 +1,4 @@
-"""llama.cpp's own log: silent, with the last errors kept for our messages."""
+"""llama.cpp's own log: silenced, with the last errors kept for our messages."""
 
 import ctypes
 from collections import deque
@@ -18,17 +18,17 @@ def _keep(level: int, text: bytes, _user_data: Any) -> None:
 
 
 def silence() -> None:
-    """Send llama.cpp's log here instead of to standard error."""
+    """Send llama.cpp's log to this module instead of standard error."""
     llama_cpp.llama_log_set(_keep, ctypes.c_void_p(0))
 
 
 def clear_errors() -> None:
-    """Start anew: what comes after belongs to the next call."""
+    """Clear the kept errors before a call."""
     _errors.clear()
 
 
 def load_error(what: str) -> InvalidModel:
-    """That llama.cpp cannot do `what`, with the reasons that it gave since."""
+    """Return an error that llama.cpp cannot do `what`, with the reasons it has logged."""
     reason = " ".join("; ".join(_errors).split()) or "it gave no reason"
     return InvalidModel(
         f"llama.cpp cannot {what} ({reason}): get another conversion, or a newer llama-cpp-python "

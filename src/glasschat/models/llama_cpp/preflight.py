@@ -1,8 +1,9 @@
-"""Whether llama.cpp can open a GGUF at all, tried in a process of its own.
+"""Preflight of a GGUF: whether llama.cpp can open it at all, tested in a process of its own.
 
 llama.cpp ends the process where a damaged file breaks what it takes for granted: a token that
-occurs twice, a model of no layers. Whoever asked must live to be told. No weights are read: the
-model is loaded without memory for them, which checks every figure and the shape of every tensor.
+occurs twice, a model of no layers. The caller's process must survive and report that. No weights
+are read: the model is loaded without memory for them, which checks every figure and the shape of
+every tensor. What was sound once is remembered and not tested again.
 """
 
 import logging
@@ -30,14 +31,14 @@ _DAMAGED = "it is damaged, or was converted badly: get another conversion"
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """Why the vocabulary, and why the model itself, could not be opened; empty where they could."""
+    """Why vocabulary and model could not be opened; empty where they could."""
 
     vocabulary: str = ""
     model: str = ""
 
 
 def open_in_subprocess(path: Path, *, weights: bool) -> PreflightResult:
-    """Open the GGUF at `path` elsewhere; its vocabulary only, unless it has `weights`."""
+    """Open the GGUF at `path` in a process of its own; the vocabulary only, without `weights`."""
     # Without -P a module in the folder that one happens to be in would be imported.
     command = [sys.executable, "-P", "-m", "glasschat.models.llama_cpp.preflight", str(path)]
     try:
@@ -63,14 +64,14 @@ def open_in_subprocess(path: Path, *, weights: bool) -> PreflightResult:
 
 
 def _failure(reason: str, output: bytes | None) -> PreflightResult:
-    """What failed is the first thing of which it was not said that it is fine."""
+    """Return the result for `reason`: what failed is the first part not reported as fine."""
     if _VOCABULARY_IS_FINE.encode() in (output or b""):
         return PreflightResult(model=reason)
     return PreflightResult(vocabulary=reason)
 
 
 def main() -> int:
-    """Open what the command line names, and say how far it went."""
+    """Open what the command line names, and print how far it went. Returns the exit code."""
     from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 
     path, weights = Path(sys.argv[1]), len(sys.argv) > 2
@@ -112,7 +113,7 @@ _EPSILONS = ("layer_norm_rms_epsilon", "layer_norm_epsilon", "group_norm_epsilon
 def check_in_subprocess(header: GgufHeader, *, weights: bool = True) -> None:
     """Raise InvalidModel for a model over which llama.cpp would end the process.
 
-    `header` counts all files of the model, all of which are there. Without `weights` only its
+    `header` counts all files of the model, all of which exist. Without `weights` only its
     vocabulary is to be opened. Half a second for a file that is new here, nothing afterwards.
     """
     if weights:
@@ -128,7 +129,7 @@ def check_in_subprocess(header: GgufHeader, *, weights: bool = True) -> None:
 
 
 def _check_epsilons(header: GgufHeader) -> None:
-    """The one figure that is asserted when the first token is computed, and not before."""
+    """Check the one figure that llama.cpp asserts only when the first token is computed."""
     for name in _EPSILONS:
         key = f"{header.architecture}.attention.{name}"
         value = header.metadata.get(key)
@@ -140,6 +141,7 @@ def _check_epsilons(header: GgufHeader) -> None:
 
 
 def _fingerprint(header: GgufHeader) -> str:
+    """Return a key for the files and llama.cpp's version: paths, sizes and times."""
     said = [llama_cpp.__version__]
     for path in split_files(header.path.absolute()):
         status = path.stat()
@@ -148,12 +150,14 @@ def _fingerprint(header: GgufHeader) -> str:
 
 
 def _is_remembered(mark: str) -> bool:
+    """Return whether this key has passed before."""
     with suppress(OSError, RuntimeError):
         return (cache_folder() / "tried" / mark).exists()
     return False
 
 
 def _remember(mark: str) -> None:
+    """Record that this key has passed."""
     # RuntimeError: a user without a home.
     try:
         folder = cache_folder() / "tried"

@@ -1,7 +1,7 @@
-"""The llama.cpp runner, on the low-level calls of llama-cpp-python.
+"""Runner over llama.cpp, on the low-level calls of llama-cpp-python.
 
 One context holds all slots as its sequences. Up to four have a KV cache each, so that idle ones
-cost the others nothing; more share a unified one, which is quicker in large batches
+cost the others nothing; more share a unified one, which is faster in large batches
 (docs/decisions/kv-caches.md).
 """
 
@@ -34,7 +34,7 @@ _DECODE_ERRORS = {
 class LlamaCppRunner:
     """Implements ModelRunner over a loaded llama.cpp model, which it owns and frees on close.
 
-    At most `threads` compute; with `adaptive` their number follows what else the machine does.
+    At most `threads` compute; with `adaptive` their number follows the machine's load.
     """
 
     def __init__(
@@ -80,7 +80,10 @@ class LlamaCppRunner:
         self._seq_ids = [self._batch.seq_id[i] for i in range(params.n_batch)]
 
     def forward(self, rows: Sequence[ForwardRow]) -> Logits:
-        """See ModelRunner.forward."""
+        """Append the rows to their slots and return the wanted logits, float32 [n, vocab_size].
+
+        Raises ReplyFailed, with every slot as it was.
+        """
         filled = 0
         outputs = 0
         for slot, start, ids, wants_logits in rows:
@@ -114,7 +117,10 @@ class LlamaCppRunner:
         return self._logits(pointer, outputs)
 
     def _logits(self, pointer: Any, outputs: int) -> Logits:
-        """The rows at `pointer`; llama.cpp seldom moves them, and making a view is slow."""
+        """Return the rows at `pointer`, float32 [outputs, vocab_size].
+
+        llama.cpp seldom moves them, and making a view is slow, so the last view is kept.
+        """
         address = ctypes.addressof(pointer.contents)
         if (address, outputs) != self._viewed:
             view = _view(pointer, outputs * self.vocab_size, np.float32)
@@ -123,6 +129,7 @@ class LlamaCppRunner:
         return self._rows
 
     def _set_threads(self, tokens: int) -> float:
+        """Set the number of threads for a step of `tokens`; return the time of its start."""
         if self._tuner is not None:
             wanted = self._tuner.choose(tokens)
             if wanted != self._threads:
@@ -131,7 +138,7 @@ class LlamaCppRunner:
         return time.perf_counter()
 
     def truncate(self, slot: int, length: int) -> bool:
-        """See ModelRunner.truncate."""
+        """Remove all positions of `slot` from `length` on; False if only all could be removed."""
         if length == self.cached_length(slot):
             return True
         if length > 0 and llama_cpp.llama_memory_seq_rm(self._memory, slot, length, -1):
@@ -144,7 +151,7 @@ class LlamaCppRunner:
         return length == 0
 
     def copy_prefix(self, source: int, target: int, length: int) -> bool:
-        """See ModelRunner.copy_prefix."""
+        """Copy the first `length` positions of `source` to `target`; False if impossible."""
         llama_cpp.llama_memory_seq_rm(self._memory, target, -1, -1)
         if not self._divisible:
             return False
@@ -159,14 +166,14 @@ class LlamaCppRunner:
         return self.truncate(target, length)
 
     def save(self, slot: int) -> SavedCache | None:
-        """See ModelRunner.save."""
+        """Return the slot's state as llama.cpp serialises it, uint8 [bytes]; None if it fails."""
         size = llama_cpp.llama_state_seq_get_size(self._context, slot)
         saved = np.empty(size, dtype=np.uint8)
         written = llama_cpp.llama_state_seq_get_data(self._context, _bytes(saved), size, slot)
         return saved if written == size else None
 
     def restore(self, slot: int, saved: SavedCache) -> bool:
-        """See ModelRunner.restore."""
+        """Make `slot` hold a saved state; False if llama.cpp refuses it."""
         assert isinstance(saved, np.ndarray)
         self.truncate(slot, 0)
         if llama_cpp.llama_state_seq_set_data(self._context, _bytes(saved), saved.nbytes, slot):
@@ -175,11 +182,11 @@ class LlamaCppRunner:
         return False
 
     def cached_length(self, slot: int) -> int:
-        """See ModelRunner.cached_length."""
+        """Return how many positions `slot` holds, by llama.cpp's own count."""
         return int(llama_cpp.llama_memory_seq_pos_max(self._memory, slot)) + 1
 
     def close(self) -> None:
-        """See ModelRunner.close."""
+        """Free the context and the model."""
         if self._context:
             llama_cpp.llama_batch_free(self._batch)
             llama_cpp.llama_free(self._context)
@@ -188,11 +195,15 @@ class LlamaCppRunner:
 
 
 def _bytes(array: NDArray[np.uint8]) -> Any:
+    """Return a ctypes pointer to a uint8 array."""
     return array.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
 
 
 def _view(pointer: Any, length: int, dtype: Any) -> NDArray[Any]:
-    """A NumPy array over C memory, without copying; the ctypes helper is much slower."""
+    """Return a NumPy array, [length], over C memory, without copying.
+
+    The ctypes helper is much slower.
+    """
     address = ctypes.cast(pointer, ctypes.c_void_p).value
     assert address is not None
     size = length * np.dtype(dtype).itemsize

@@ -1,4 +1,4 @@
-"""A GGUF's tokenizer, over llama.cpp's low-level calls."""
+"""Tokenizer of a GGUF, over llama.cpp's low-level calls."""
 
 import os
 import re
@@ -18,7 +18,7 @@ _SPACE_MARK = "\u2581"
 
 
 class LlamaTokenizer:
-    """The `Tokenizer` of a loaded model. Valid for as long as the model is."""
+    """Implements Tokenizer for a loaded model. Valid for as long as the model is."""
 
     def __init__(self, model: Any) -> None:
         """`model` is a llama.cpp model pointer; a vocabulary-only one will do."""
@@ -41,66 +41,67 @@ class LlamaTokenizer:
 
     @property
     def vocab_size(self) -> int:
-        """How many ids there are."""
+        """Return how many ids there are."""
         return self._vocab.size
 
     @property
     def bos_id(self) -> int | None:
-        """The begin-of-text token, if the file names one."""
+        """Return the begin-of-text token, if the file names one."""
         return self._vocab.bos_id
 
     @property
     def eos_id(self) -> int | None:
-        """The end token that the file names, if it names one."""
+        """Return the end token, if the file names one."""
         return self._vocab.eos_id
 
     @property
     def adds_bos(self) -> bool:
-        """Whether the file asks for begin-of-text in front of every prompt."""
+        """Return whether the file asks for begin-of-text in front of every prompt."""
         return self._adds_bos
 
     @property
     def end_ids(self) -> frozenset[int]:
-        """The tokens that llama.cpp takes for the end of a reply."""
+        """Return the tokens that llama.cpp takes for the end of a reply."""
         return self._vocab.end_ids
 
     @property
     def control_ids(self) -> frozenset[int]:
-        """Control and unknown tokens, visible added ones, end tokens, mistyped structural ones."""
+        """Return control, unknown, visible added, end, and mistyped structural tokens."""
         return self._vocab.control_ids
 
     @property
     def hidden_ids(self) -> frozenset[int]:
-        """Control and unknown tokens, end tokens, mistyped structural ones."""
+        """Return control and unknown tokens, end tokens, mistyped structural ones."""
         return self._vocab.hidden_ids
 
     @property
     def template_source(self) -> str | None:
-        """The chat template in the file's metadata."""
+        """Return the chat template in the file's metadata."""
         return self._template_source
 
     def encode(self, text: str, *, control: bool) -> list[int]:
-        """Ids of `text`, with nothing put in front of it.
+        """Return the ids of `text`, with nothing put in front of it.
 
-        Inside a text with `control`, a vocabulary that wants a space after a control token gets
-        it, as llama.cpp does it: "<s>[INST]" reads as "<s> [INST]".
+        Inside a text with `control`, a vocabulary that wants a space after a control token gets it,
+        as llama.cpp does it: "<s>[INST]" reads as "<s> [INST]".
         """
         if control:
             return self._encode_around(text, self._mistyped_pattern, self._vocab.mistyped, True)
         return self._encode_around(text, self._added_pattern, self._added, False)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes that the token stands for; for a control token, its piece as written."""
+        """Return the bytes of a token; for a control token, its piece as written."""
         return self._vocab.token_bytes(token_id)
 
     def _find_sentinels(self) -> list[tuple[str, list[int]]]:
-        """What to put in front, if this vocabulary puts a space in front of any text."""
+        """Return texts to put in front, if this vocabulary puts a space in front of any text."""
         if self._joined(self._tokenize("\n", False)) == b"\n":
             return []
         written = [(sentinel, self._tokenize(sentinel, False)) for sentinel in _SENTINELS]
         return [(text, ids) for text, ids in written if self._joined(ids) == b" " + text.encode()]
 
     def _joined(self, ids: list[int]) -> bytes:
+        """Return the bytes of `ids`, joined."""
         return b"".join(map(self.token_bytes, ids))
 
     def _encode_around(
@@ -116,6 +117,7 @@ class LlamaTokenizer:
         return ids + self._encode(text[end:] if end else text, control)
 
     def _encode(self, text: str, control: bool) -> list[int]:
+        """Return the ids of a text; a written space mark stands for itself."""
         if not (self._space_mark and _SPACE_MARK in text):
             return self._encode_plain(text, control)
         ids: list[int] = []
@@ -125,6 +127,7 @@ class LlamaTokenizer:
         return ids
 
     def _encode_plain(self, text: str, control: bool) -> list[int]:
+        """Return the ids of `text` without the space that the vocabulary puts in front."""
         if not text:
             return []
         for sentinel, sentinel_ids in self._sentinels:
@@ -135,6 +138,7 @@ class LlamaTokenizer:
         return self._tokenize(text, control)
 
     def _tokenize(self, text: str, control: bool) -> list[int]:
+        """Call llama.cpp's tokenizer, with a buffer that grows if needed."""
         data = text.encode()
         capacity = len(data) + 2
         while True:
@@ -148,14 +152,14 @@ class LlamaTokenizer:
 
 
 def _any_of(pieces: dict[str, int]) -> re.Pattern[str]:
-    """Matches any of `pieces`, the longest first; nothing when there is none."""
+    """Return a pattern that matches any of `pieces`, the longest first; none if there is none."""
     longest_first = sorted(pieces, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 
 
 @contextmanager
 def open_vocabulary(path: Path | str) -> Iterator[LlamaTokenizer]:
-    """The tokenizer of a GGUF without its weights: for looking at prompts.
+    """Open the tokenizer of a GGUF without its weights, to look at prompts.
 
     Takes about 0.2 s for 49,152 tokens. Raises InvalidModel when llama.cpp cannot read it.
     """

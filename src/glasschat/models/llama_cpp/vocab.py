@@ -1,4 +1,4 @@
-"""What llama.cpp says of a GGUF's vocabulary, and what it leaves to be found out."""
+"""Vocabulary of a GGUF: what llama.cpp says of it, and what has to be found out besides."""
 
 import ctypes
 import re
@@ -40,11 +40,11 @@ class LlamaVocab:
         self.control_ids = self.hidden_ids | self._find_visible_structure()
 
     def text(self, token_id: int) -> bytes:
-        """How the vocabulary itself spells the token."""
+        """Return the vocabulary's own spelling of the token."""
         return bytes(llama_cpp.llama_vocab_get_text(self.pointer, token_id) or b"")
 
     def token_bytes(self, token_id: int) -> bytes:
-        """What the token stands for; for a control token, its piece as written."""
+        """Return the bytes of a token; for a control token, its piece as written."""
         if not 0 <= token_id < self.size:
             raise IndexError(f"token {token_id} is not in a vocabulary of {self.size:,}")
         known = self._bytes[token_id]
@@ -53,21 +53,21 @@ class LlamaVocab:
         return known
 
     def of_kind(self, attribute: int) -> list[int]:
-        """The tokens that have any of the bits of `attribute`."""
+        """Return the tokens that have any of the bits of `attribute`."""
         return [token_id for token_id, bits in enumerate(self.attributes) if bits & attribute]
 
     def byte_ids(self) -> dict[int, int]:
-        """The token of each byte that has one of its own."""
+        """Return the token of each byte that has one of its own."""
         bytes_of = ((self.token_bytes(i), i) for i in self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_BYTE))
         return {piece[0]: token_id for piece, token_id in bytes_of if len(piece) == 1}
 
     def added(self) -> dict[str, int]:
-        """The added tokens by their spelling; llama.cpp finds them in any text."""
+        """Return the added tokens by their spelling; llama.cpp finds them in any text."""
         ids = self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED)
         return {self.text(i).decode(errors="replace"): i for i in ids if self.text(i)}
 
     def _check_bytes(self) -> None:
-        """Refuse a vocabulary in which llama.cpp would look for a byte in vain, and abort."""
+        """Raise InvalidModel for a vocabulary that lacks a byte: llama.cpp would abort."""
         if not self.sentencepiece:
             return
         missing = _UTF8_BYTES.difference(self.byte_ids())
@@ -83,6 +83,7 @@ class LlamaVocab:
             )
 
     def _piece(self, token_id: int) -> bytes:
+        """Return the bytes of a token from llama.cpp."""
         size = _PIECE_BYTES
         while True:
             buffer = ctypes.create_string_buffer(size)
@@ -94,10 +95,10 @@ class LlamaVocab:
         return self.text(token_id) if unused else buffer.raw[:length]
 
     def _named(self, model: Any, name: str, token_id: int) -> int | None:
-        """`token_id`, if the file names it.
+        """Return `token_id`, if the file names it.
 
-        Where it does not, llama.cpp assumes numbers of GPT-2 and Llama 2: the first of these
-        mean an ordinary word in another vocabulary.
+        Where it does not, llama.cpp assumes numbers of GPT-2 and Llama 2: the first of these mean
+        an ordinary word in another vocabulary.
         """
         if not 0 <= token_id < self.size:
             return None
@@ -107,6 +108,7 @@ class LlamaVocab:
         return token_id if named >= 0 or (self.sentencepiece and control) else None
 
     def _find_end_ids(self) -> frozenset[int]:
+        """Return llama.cpp's end tokens, without one that it only assumes."""
         ends = {i for i in range(self.size) if llama_cpp.llama_vocab_is_eog(self.pointer, i)}
         if self.eos_id is None:
             assumed = llama_cpp.llama_vocab_eos(self.pointer)
@@ -114,7 +116,7 @@ class LlamaVocab:
         return frozenset(ends)
 
     def _find_mistyped(self) -> dict[str, int]:
-        """Structural pieces of the type of ordinary words, by their spelling."""
+        """Return structural pieces that have the type of ordinary words, by their spelling."""
         found: dict[str, int] = {}
         for token_id in self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_NORMAL):
             spelled = self.text(token_id).decode(errors="replace")
@@ -124,6 +126,7 @@ class LlamaVocab:
         return found
 
     def _find_hidden_ids(self) -> frozenset[int]:
+        """Return control, unknown, mistyped and end tokens, without single bytes."""
         always = llama_cpp.LLAMA_TOKEN_ATTR_CONTROL | llama_cpp.LLAMA_TOKEN_ATTR_UNKNOWN
         hidden = {*self.of_kind(always), *self.mistyped.values(), *self.end_ids}
         if self.bos_id is not None:
@@ -131,6 +134,7 @@ class LlamaVocab:
         return frozenset(hidden.difference(self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_BYTE)))
 
     def _find_visible_structure(self) -> frozenset[int]:
+        """Return the added tokens that readers are meant to see."""
         found = set()
         for token_id in self.of_kind(llama_cpp.LLAMA_TOKEN_ATTR_USER_DEFINED):
             # Runs of blanks are added tokens as well, but no structure.
