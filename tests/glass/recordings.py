@@ -50,7 +50,7 @@ class Recording:
             history.append(token_id)
         return history
 
-    def layers(self, params: SamplingParams, place: int) -> list[Row]:
+    def stage_rows(self, params: SamplingParams, place: int) -> list[Row]:
         """The truth: the whole row, raw and behind every stage, the slow way.
 
         Raises ReplyFailed where a stage leaves nothing, as the sampler does.
@@ -69,7 +69,7 @@ class Recording:
 
     def choice(self, params: SamplingParams, place: int) -> int:
         """The token that these settings choose, with the same draw."""
-        last = self.layers(params, place)[-1]
+        last = self.stage_rows(params, place)[-1]
         if params.greedy:
             return int(last.argmax())
         return draw(last, float(self.trace.draws[place]))[0]

@@ -16,24 +16,26 @@ from tests.sampling.rows import make_row, softmax
 ROWS = [make_row(seed, 400, "peaked", 2.0, 0.0) for seed in range(30)]
 
 
-def knob(params: SamplingParams, name: str) -> SettingEffect:
-    return next(k for k in setting_effects(record(ROWS, params).trace) if k.setting == name)
+def effect_of(params: SamplingParams, name: str) -> SettingEffect:
+    return next(
+        effect for effect in setting_effects(record(ROWS, params).trace) if effect.setting == name
+    )
 
 
 def test_a_top_k_that_top_p_makes_idle_is_said_to_do_nothing() -> None:
-    found = knob(SamplingParams(seed=1, top_k=60, top_p=0.5), "top_k")
+    found = effect_of(SamplingParams(seed=1, top_k=60, top_p=0.5), "top_k")
     assert found.idle
     assert str(found.sentence) == "top_k 60 changed nothing in these 30 tokens"
 
 
 def test_a_setting_that_chooses_is_said_where() -> None:
-    found = knob(SamplingParams(seed=1, top_p=0.3), "top_p")
+    found = effect_of(SamplingParams(seed=1, top_p=0.3), "top_p")
     assert found.choices and found.sets >= found.choices
     expected = f"top_p 0.3 changed {found.choices} of 30 choices, first that of token "
     assert str(found.sentence) == expected + str(found.places[0] + 1)
 
 
-def test_only_what_is_on_is_a_knob() -> None:
+def test_only_settings_that_are_on_have_an_effect() -> None:
     assert active_settings(SamplingParams()) == ("repetition_penalty", "temperature", "top_p")
     assert active_settings(SamplingParams(temperature=0.0)) == ("repetition_penalty", "temperature")
     assert active_settings(SamplingParams(do_sample=False, ignore_eos=True)) == (
@@ -58,7 +60,7 @@ def test_the_counts_are_those_of_the_rows(recording: Recording) -> None:
             continue
         try:
             pairs = [
-                (recording.layers(trace.params, at)[-1], recording.layers(without, at)[-1])
+                (recording.stage_rows(trace.params, at)[-1], recording.stage_rows(without, at)[-1])
                 for at in range(len(trace))
             ]
         except ReplyFailed:  # nothing was left without it
@@ -67,12 +69,12 @@ def test_the_counts_are_those_of_the_rows(recording: Recording) -> None:
         if found.open == 0:  # nothing is left to be guessed
             assert found.choices == sum(other)
         if found.idle:
-            for own, free in pairs:
-                np.testing.assert_allclose(softmax(own), softmax(free), atol=0.006)
+            for recorded, neutral in pairs:
+                np.testing.assert_allclose(softmax(recorded), softmax(neutral), atol=0.006)
 
 
 @pytest.mark.parametrize("name", sorted(set(NEUTRAL) - {"do_sample", "stages", "logit_bias"}))
-def test_a_knob_is_told_with_its_name_and_value(name: str) -> None:
+def test_an_effect_is_stated_with_the_name_and_value_of_its_setting(name: str) -> None:
     strong = {
         "repetition_penalty": 1.5,
         "presence_penalty": 1.0,
@@ -90,6 +92,6 @@ def test_a_knob_is_told_with_its_name_and_value(name: str) -> None:
     }
     off = {key: value for key, value in NEUTRAL.items() if key not in ("do_sample", "stages")}
     params = SamplingParams(**(off | {"seed": 1, name: strong[name]}))
-    found = knob(params, name)
+    found = effect_of(params, name)
     assert str(found.sentence).startswith(f"{name} {strong[name]} changed ")
     assert found.distributions or found.idle

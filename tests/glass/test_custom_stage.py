@@ -174,7 +174,7 @@ def assert_true(recording: Recording, trace: Trace, params: SamplingParams | Non
     for place in range(len(trace)):
         listed = {i for i in trace.columns.ids[place].tolist() if i >= 0}
         try:
-            truth = recording.layers(asked, place)
+            truth = recording.stage_rows(asked, place)
             token_id = recording.choice(asked, place)
         except ReplyFailed:
             continue
@@ -195,8 +195,8 @@ def test_what_is_certain_of_the_reply_is_what_the_sampler_had(
     assert_true(recording, trace, None)
     found = waterfall(trace, len(trace) - 1)
     assert [column.name for column in found.columns] == ["raw", *trace.columns.stages]
-    told = trace.record(len(trace) - 1).stages
-    assert [(c.kept, c.mass) for c in found.columns[1:]] == [(s.kept, s.mass) for s in told]
+    stages = trace.record(len(trace) - 1).stages
+    assert [(c.kept, c.mass) for c in found.columns[1:]] == [(s.kept, s.mass) for s in stages]
 
 
 @given(RECORDINGS, SETTINGS, st.lists(st.sampled_from(["bans", "lifts", "tops"]), unique=True))
@@ -306,7 +306,7 @@ def test_a_class_that_takes_other_settings_now_or_fails_is_as_none() -> None:
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
-def test_a_grammar_has_its_column_and_what_is_behind_it_is_told_from_the_record(
+def test_a_grammar_has_its_column_and_what_is_behind_it_follows_from_the_record(
     share: float,
 ) -> None:
     trace = reply(grammar=share).trace

@@ -52,7 +52,7 @@ def test_the_settings_of_the_reply_give_what_the_sampler_had(recording: Recordin
     assert rebuilt.recorded_count == len(rebuilt.stages)
     for place in range(len(trace)):
         listed = {i for i in trace.columns.ids[place].tolist() if i >= 0}
-        truth = recording.layers(trace.params, place)
+        truth = recording.stage_rows(trace.params, place)
         for candidates, row in zip(rebuilt.candidate_sets, truth, strict=True):
             assert_candidates_are_true(candidates, place, row, listed)
         token_id = trace.token_ids[place]
@@ -75,7 +75,7 @@ def test_other_settings_give_what_the_row_gives_or_say_that_they_may_not(
     for place in range(len(trace)):
         listed = {i for i in trace.columns.ids[place].tolist() if i >= 0}
         try:
-            truth = recording.layers(params, place)
+            truth = recording.stage_rows(params, place)
             token_id = recording.choice(params, place)
         except ReplyFailed:
             continue

@@ -22,7 +22,7 @@ def test_values_are_those_of_the_whole_row(recording: Recording) -> None:
         assert found.entropy[place] == pytest.approx(entropy, rel=1e-5, abs=1e-5)
         if share[token_id] > 0:
             assert found.surprise[place] == pytest.approx(-np.log2(share[token_id]), abs=1e-4)
-        last = recording.layers(trace.params, place)[-1]
+        last = recording.stage_rows(trace.params, place)[-1]
         drawn = softmax(last)
         if trace.params.greedy:
             drawn = np.zeros_like(drawn)

@@ -17,10 +17,10 @@ def test_every_column_is_the_stage_over_the_whole_row(recording: Recording) -> N
     trace = recording.trace
     place = len(trace) - 1
     found = waterfall(trace, place)
-    truth = recording.layers(trace.params, place)
+    truth = recording.stage_rows(trace.params, place)
     assert [column.name for column in found.columns] == ["raw", *trace.columns.stages]
-    told = trace.record(place)
-    for column, stage in zip(found.columns[1:], told.stages, strict=True):
+    record = trace.record(place)
+    for column, stage in zip(found.columns[1:], record.stages, strict=True):
         assert (column.kept, column.mass) == (stage.kept, stage.mass) or not column.certain
     for number, (column, row) in enumerate(zip(found.columns, truth, strict=True)):
         if not column.certain:
@@ -110,7 +110,7 @@ def test_the_place_of_a_long_reply_has_its_whole_past() -> None:
     recording = record(rows, params, earlier=[3, 7, 3])
     for place in range(12):
         found = waterfall(recording.trace, place)
-        truth = recording.layers(params, place)[-1]
+        truth = recording.stage_rows(params, place)[-1]
         assert found.output_length == 3 + place
         for candidate in found.candidates:
             last = candidate.cells[-1]

@@ -177,7 +177,7 @@ def test_the_record_can_be_saved(page: TestClient, box: str) -> None:
     assert read.pieces
 
 
-def test_a_reply_is_led_by_hand(site: Site, page: TestClient) -> None:
+def test_the_debugger_pauses_steps_and_forces_tokens(site: Site, page: TestClient) -> None:
     conversation = site.library.new(ME)
     generation = conversation.ask(
         site.backend, "Count to ten.", SETTINGS, start_options=StartOptions(paused=True)
@@ -264,9 +264,7 @@ def test_boxes_forget_the_oldest() -> None:
     assert box_keys.open(subjects[2]) == keys[2]
 
 
-def test_a_stage_of_ones_own_has_its_column_and_can_be_asked_about(
-    page: TestClient, site: Site
-) -> None:
+def test_a_custom_stage_has_its_column_and_can_be_asked_about(page: TestClient, site: Site) -> None:
     own = site.backend.describe().stage_classes.configure({"half": {}})
     found = site.library.new(ME)
     asked = Settings(SamplingParams(seed=7, max_new_tokens=6, own_stages=own))
