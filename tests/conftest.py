@@ -63,14 +63,14 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread_each() -> Iterator[None]:
-    """Let models compute with one thread where several processes run the suite.
+    """Let models in this process compute with one thread.
 
-    Threads that wait for each other on busy cores spin, and take twice the time of one.
+    The suite runs in several processes, and threads that wait for each other on busy cores spin:
+    two take twice the CPU time of one. Servers of browser tests take all cores, as users' do.
     """
     with pytest.MonkeyPatch.context() as patch:
-        if "PYTEST_XDIST_WORKER" in os.environ:
-            for plans in ("glasschat.models.llama_cpp.load", "glasschat.models.hf.load"):
-                patch.setattr(f"{plans}.usable_cores", lambda: 1)
+        for plans in ("glasschat.models.llama_cpp.load", "glasschat.models.hf.load"):
+            patch.setattr(f"{plans}.usable_cores", lambda: 1)
         yield
 
 

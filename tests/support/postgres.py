@@ -66,6 +66,8 @@ def _settings() -> list[str]:
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
         "fsync": "off",
+        "full_page_writes": "off",
+        "autovacuum": "off",
         "shared_buffers": "16MB",
         "max_connections": "40",
     }

@@ -1,6 +1,7 @@
 """A store of either kind, and small conversations to put into it."""
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,20 +26,46 @@ def postgres() -> Iterator[str]:
         yield url
 
 
-def new_database(postgres: str) -> str:
-    """The URL of a database of its own."""
+def new_database(postgres: str, template: str = "template1") -> str:
+    """Create a copy of the database `template`, and return its URL."""
     name = f"test{next(_numbers)}"
     with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return f"{postgres}/{name}"
+
+
+@pytest.fixture(scope="session")
+def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store in SQLite, to be copied: its migrations take longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    open_store(path).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres: str) -> str:
+    """The name of a database with an empty store, to be copied."""
+    url = new_database(postgres)
+    open_store(url).close()
+    return url.rpartition("/")[2]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a new store may be, in either kind of database."""
+    """Where a store may be, in either kind of database: nothing is there.
+
+    Where a test asks for `store` too, that store is there.
+    """
+    is_store = "store" in request.fixturenames
     if request.param == "sqlite":
-        return str(tmp_path / "conversations.db")
-    return new_database(request.getfixturevalue("postgres"))
+        path = tmp_path / "conversations.db"
+        if is_store:
+            shutil.copy(request.getfixturevalue("empty_file"), path)
+        return str(path)
+    postgres = request.getfixturevalue("postgres")
+    if is_store:
+        return new_database(postgres, request.getfixturevalue("empty_database"))
+    return new_database(postgres)
 
 
 @pytest.fixture

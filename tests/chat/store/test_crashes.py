@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from glasschat.chat.node import Ending
 from glasschat.chat.store import Store, open_store
 from tests.chat.store.conftest import ME, asked, new_database
@@ -82,14 +84,15 @@ def killed_again_and_again(url: str, times: int) -> list[list[Any]]:
     return told
 
 
-def test_fifty_kills_lose_nothing_that_was_committed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [8, pytest.param(50, marks=pytest.mark.slow)])
+def test_kills_lose_nothing_that_was_committed(tmp_path: Path, kills: int) -> None:
     path = tmp_path / "conversations.db"
     open_store(path).close()
-    told = killed_again_and_again(str(path), 50)
+    told = killed_again_and_again(str(path), kills)
     store = open_store(path)
     for safe in told:
         check(store, safe)
-    assert len(store.conversations(ME, 100).items) == 50
+    assert len(store.conversations(ME, 100).items) == kills
     store.close()
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
