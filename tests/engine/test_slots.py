@@ -140,7 +140,7 @@ def caching_pool(
     return SlotPool(runner, prefix_cache_bytes=prefix_cache_bytes), runner
 
 
-def test_a_conversation_without_a_slot_comes_back_from_the_shelf() -> None:
+def test_a_conversation_without_a_slot_comes_back_from_the_prefix_cache() -> None:
     slots, runner = caching_pool(1, 10_000)
     for first in range(5):
         run(slots, runner, long(first))
@@ -151,7 +151,7 @@ def test_a_conversation_without_a_slot_comes_back_from_the_shelf() -> None:
     assert run(slots, runner, [*long(2), 7, 7, 9])[1] == 102
 
 
-def test_the_shelf_keeps_to_its_size_and_gives_up_the_oldest() -> None:
+def test_the_prefix_cache_keeps_to_its_size_and_drops_the_oldest() -> None:
     slots, runner = caching_pool(1, 3 * 800)
     for first in range(6):
         run(slots, runner, long(first))
@@ -169,7 +169,7 @@ def test_a_longer_past_takes_the_place_of_its_beginning() -> None:
     assert cache.contains(to_array(long(1)))
 
 
-def test_what_went_wrong_is_not_taken_back_from_the_shelf() -> None:
+def test_what_went_wrong_is_not_loaded_from_the_prefix_cache() -> None:
     slots, runner = caching_pool(1, 10_000)
     run(slots, runner, long(1))
     run(slots, runner, long(2))
@@ -200,7 +200,7 @@ def test_idle_slots_are_emptied_where_they_would_slow_down_the_others() -> None:
     st.sampled_from([0, 1000, 10_000]),
     st.booleans(),
 )
-def test_the_books_agree_with_the_cache_whatever_the_shelf_holds(
+def test_the_recorded_ids_agree_with_the_runner_whatever_is_cached(
     asked: list[tuple[int, int, int]], prefix_cache_bytes: int, crowded: bool
 ) -> None:
     slots, runner = caching_pool(2, prefix_cache_bytes, crowded=crowded)

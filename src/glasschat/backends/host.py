@@ -147,7 +147,7 @@ class ModelHost:
         self._loader = loader
         self._raw = raw
         self._max_waiting = max_waiting
-        self._shelf_bytes = prefix_cache_bytes
+        self._prefix_cache_bytes = prefix_cache_bytes
         self._exact = exact
         self._lock = threading.Lock()
         self._closed = False
@@ -198,7 +198,9 @@ class ModelHost:
         return Engine(
             model,
             max_waiting=self._max_waiting,
-            prefix_cache_bytes=spare_bytes() if self._shelf_bytes is None else self._shelf_bytes,
+            prefix_cache_bytes=spare_bytes()
+            if self._prefix_cache_bytes is None
+            else self._prefix_cache_bytes,
             exact=self._exact,
             stage_classes=self._description.stage_classes,
             on_failure=self._engine_failed,

@@ -236,9 +236,9 @@ class Engine:
     def _fail_alone(self, sequence: Sequence, error: Exception) -> None:
         """End a reply whose rows cannot be computed. Raises if the runner computes nothing."""
         if sequence.slot is not None:
-            # A fault of this reply leaves the rest at work. One of the device's, or of a runner
-            # that is broken, would fail every reply that comes, one by one and for ever. Which of
-            # them it is, is known before anybody is told.
+            # A fault of this reply leaves the others running. A fault of the device, or a broken
+            # runner, would fail every later reply, one by one. The self-test finds out which it
+            # is before the reply's watchers are told.
             self_test(self.model.runner, sequence.slot.index)
         self._fail(sequence, error)
 
@@ -267,7 +267,7 @@ class Engine:
             self._wake.wait_for(lambda: self._woken)
 
     def _notify(self) -> None:
-        """Wake the engine's thread."""
+        """Wake the engine's thread if it sleeps."""
         with self._wake:
             self._woken = True
             self._wake.notify()

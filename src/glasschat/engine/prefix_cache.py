@@ -72,7 +72,7 @@ class HostPrefixCache:
         self._items.append(item)
 
     def remove(self, item: CachedPrefix) -> None:
-        """Drop an entry."""
+        """Drop an entry and give back its memory."""
         self._items.remove(item)
         self.bytes -= item.saved.nbytes
 

@@ -67,7 +67,7 @@ class Scheduler:
         self._prefix_waits: dict[Sequence, tuple[Sequence, int]] = {}
 
     def add(self, sequence: Sequence) -> None:
-        """Queue a sequence."""
+        """Put a sequence at the end of the queue."""
         self.waiting.append(sequence)
 
     def remove(self, sequence: Sequence) -> None:

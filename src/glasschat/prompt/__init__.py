@@ -1,4 +1,4 @@
-"""Messages to ids. Knows no model and no backend."""
+"""Encoding of messages to token ids. Knows no model and no backend."""
 
 from glasschat.prompt.content import encode_content, encode_raw_text
 from glasschat.prompt.encoding import (

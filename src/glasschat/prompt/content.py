@@ -1,4 +1,4 @@
-"""What a message says, as ids that can never be control tokens."""
+"""Encoding of texts: contents without control tokens, and raw texts with them."""
 
 from array import array
 from bisect import bisect_right
@@ -13,10 +13,10 @@ REMEMBERED_CHARACTERS = 2_000_000
 
 
 class ContentEncoder:
-    """Encodes contents, and remembers what it encoded last: every turn reads all before it again.
+    """Encodes contents, and caches the ids: every turn encodes all turns before it again.
 
-    It keeps the ids of as many texts as have `REMEMBERED_CHARACTERS` together. Safe to use from
-    any thread.
+    It keeps the ids of as many texts as have `REMEMBERED_CHARACTERS` together. Safe to use from any
+    thread.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -26,14 +26,15 @@ class ContentEncoder:
         self._characters = 0
 
     def encode(self, text: str) -> list[int]:
-        """See `encode_content`."""
+        """Return the ids of `text`, as `encode_content` does."""
         return self._ids(text).tolist()
 
     def count(self, text: str) -> int:
-        """How many ids `text` has."""
+        """Return how many ids `text` has."""
         return len(self._ids(text))
 
     def _ids(self, text: str) -> "array[int]":
+        """Return the ids of `text` from the cache, or encode it."""
         with self._lock:
             found = self._remembered.get(text)
             if found is not None:
@@ -51,11 +52,11 @@ class ContentEncoder:
 
 
 def encode_content(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Ids of `text` in which no control id occurs and whose bytes are exactly those of `text`.
+    """Return ids of `text` in which no control id occurs and whose bytes are exactly the text's.
 
-    Some tokenizers turn a piece such as `<think>` into its structural token even when asked to
-    read it as text. The text is then cut after the first character of every such piece and its
-    parts are encoded apart, until none is left. Nothing is ever removed.
+    Some tokenizers turn a piece such as `<think>` into its structural token even when asked to read
+    it as text. The text is then cut after the first character of every such piece and its parts are
+    encoded apart, until none is left. Nothing is ever removed.
 
     Raises InvalidMessage where the vocabulary has no other way to write the text.
     """
@@ -75,10 +76,11 @@ def encode_content(tokenizer: Tokenizer, text: str) -> list[int]:
 def encode_raw_text(
     tokenizer: Tokenizer, text: str, *, control: bool, opened: bool = True
 ) -> list[int]:
-    """Ids of `text`, with begin-of-text in front, once, if `opened` and the model asks for it.
+    """Return the ids of a text whose author has applied a template, or wants none.
 
-    With `control`, pieces such as `<|im_end|>` become their tokens; without, the text holds no
-    control id, whatever it says. Raises InvalidMessage for what the vocabulary cannot write.
+    Begin-of-text goes in front, once, if `opened` and the model asks for it. With `control`, pieces
+    such as `<|im_end|>` become their tokens; without, the text holds no control id, whatever it
+    says. Raises InvalidMessage for what the vocabulary cannot write.
     """
     ids = tokenizer.encode(text, control=True) if control else encode_content(tokenizer, text)
     bos = tokenizer.bos_id
@@ -88,7 +90,7 @@ def encode_raw_text(
 
 
 def _cuts(tokenizer: Tokenizer, text: str, ids: list[int]) -> list[int]:
-    """Where to cut `text`, in characters, so that its control ids go away."""
+    """Return where to cut `text`, in characters, so that its control ids go away."""
     pieces = [tokenizer.token_bytes(token_id) for token_id in ids]
     data = text.encode()
     written = b"".join(pieces)
@@ -114,6 +116,7 @@ def _cuts(tokenizer: Tokenizer, text: str, ids: list[int]) -> list[int]:
 
 
 def _unwritable(tokenizer: Tokenizer, text: str, data: bytes, written: bytes) -> InvalidMessage:
+    """Return the error for the first character that the vocabulary cannot write."""
     at = next(
         (i for i, (a, b) in enumerate(zip(data, written, strict=False)) if a != b),
         min(len(data), len(written)),

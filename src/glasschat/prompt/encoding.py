@@ -1,4 +1,4 @@
-"""A prompt as ids, and where each of them came from."""
+"""A prompt as token ids, with the origin of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Origin = Literal["template", "system", "user", "assistant"]
 class Span:
     """The ids from `start` up to `end`, all of one origin.
 
-    `message` is the index of the message that they are the content of; None for the template.
+    `message` is the index of the message whose content they are; None for the template.
     """
 
     start: int
@@ -24,7 +24,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class OpenReply:
-    """The part of a reply that is there already: the last `tokens` of a prompt, shown as `text`."""
+    """The part of a reply that exists already: the last `tokens` of a prompt, shown as `text`."""
 
     tokens: int
     text: str
@@ -32,12 +32,12 @@ class OpenReply:
 
 @dataclass(frozen=True, slots=True)
 class PromptEncoding:
-    """What the model reads. The spans tile `ids`: in order, without gap, overlap or empty span.
+    """The ids that the model reads. The spans tile them: in order, without gap or overlap.
 
-    A space that the template writes just before a content often becomes one token with its
-    first word; that token counts as content. `open_reply` is there if the prompt ends with a
-    reply that is to be continued. `left_out` are the messages, by their indices, that were left
-    out because the context does not hold all of them.
+    No span is empty. A space that the template writes just before a content often becomes one token
+    with its first word; that token counts as content. `open_reply` is set if the prompt ends with a
+    reply that is to be continued. `left_out` are the indices of the messages that were left out
+    because the context does not hold all of them.
     """
 
     ids: tuple[int, ...]
@@ -47,16 +47,16 @@ class PromptEncoding:
 
     @property
     def tokens(self) -> int:
-        """How many ids it has."""
+        """Return how many ids it has."""
         return len(self.ids)
 
     @property
     def counted(self) -> bool:
-        """Always: ids are no estimate."""
+        """Return True: ids are no estimate."""
         return True
 
     def with_open_reply(self, message: int, ids: Sequence[int], text: str) -> "PromptEncoding":
-        """The prompt with the reply that it opens begun by `ids`, message number `message`."""
+        """Return the prompt with a reply begun by `ids`, as message number `message`."""
         if not ids:
             return self
         size = len(self.ids)
@@ -75,12 +75,12 @@ class SpanRecord(TypedDict):
 
 
 def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
-    """The text of `ids`, control pieces as written, what is no UTF-8 replaced by U+FFFD."""
+    """Return the text of `ids`, control pieces as written, what is no UTF-8 as U+FFFD."""
     return b"".join(map(tokenizer.token_bytes, ids)).decode("utf-8", errors="replace")
 
 
 def describe(tokenizer: Tokenizer, encoding: PromptEncoding) -> list[SpanRecord]:
-    """Every span of `encoding` with its text, ready for JSON."""
+    """Return every span of `encoding` with its text, ready for JSON."""
     return [
         SpanRecord(
             start=span.start,

@@ -1,4 +1,4 @@
-"""The filters that a chat template may use, each measured.
+"""Filters that a chat template may use, each with its result measured.
 
 Every function here runs inside a render and finds its `meter` in the context.
 """
@@ -29,7 +29,7 @@ unique upper
 
 
 def print_value(value: object) -> str:
-    """`value` as a template prints it, if it is of a kind that has a place in a prompt."""
+    """Return `value` as a template prints it. Raises SecurityError for a kind that has no text."""
     if isinstance(value, str):
         return value
     if not isinstance(value, _PLAIN):
@@ -40,7 +40,7 @@ def print_value(value: object) -> str:
 
 @pass_context
 def finalize(context: Context, value: object) -> str:
-    """What an output tag prints.
+    """Return what an output tag prints.
 
     It takes the context only so that Jinja does not evaluate constants while it compiles.
     """
@@ -54,7 +54,7 @@ def tojson(
     separators: tuple[str, str] | None = None,
     sort_keys: bool = False,
 ) -> str:
-    """JSON as transformers' chat templates expect it: without HTML escapes."""
+    """Return JSON as transformers' chat templates expect it: without HTML escapes."""
     width = indent or 0
     if not isinstance(width, int) or width > 16 or len("".join(separators or ())) > 16:
         raise SecurityError("tojson takes an indent of at most 16 and separators as short")
@@ -65,14 +65,14 @@ def tojson(
 
 
 def replace(value: object, old: object, new: object, count: int | None = None) -> str:
-    """Jinja's `replace`, refused where it would make too much."""
+    """Apply Jinja's `replace`. Raises LimitExceeded where it would make too much."""
     text, before, after = print_value(value), print_value(old), print_value(new)
     meter.get().replace(text, before, after)
     return text.replace(before, after, -1 if count is None else count)
 
 
 def indent(value: str, width: int | str = 4, first: bool = False, blank: bool = False) -> str:
-    """Jinja's `indent`, by at most 100 characters."""
+    """Apply Jinja's `indent`, by at most 100 characters."""
     if (width if isinstance(width, int) else len(width)) > 100:
         raise LimitExceeded("indents by more than 100 characters")
     meter.get().spend(len(value) + 101 * (1 + len(value.splitlines())))
@@ -80,45 +80,45 @@ def indent(value: str, width: int | str = 4, first: bool = False, blank: bool = 
 
 
 def join(values: Iterable[Any], separator: object = "", attribute: str | None = None) -> str:
-    """Jinja's `join`, of what fits."""
+    """Apply Jinja's `join`, within the limits."""
     if attribute is not None:
         raise SecurityError("join takes no attribute here: map it first")
     return print_value(separator).join(to_texts(print_value(separator), values))
 
 
 def to_texts(separator: str, values: Iterable[Any]) -> list[str]:
-    """`values` as texts, if joining them with `separator` makes no more than may be."""
+    """Return `values` as texts, if joining them with `separator` stays within the limits."""
     gathered = [print_value(value) for value in meter.get().collect(values)]
     meter.get().spend(len(separator) * len(gathered))
     return gathered
 
 
 def to_list(values: Iterable[Any]) -> list[Any]:
-    """Jinja's `list`, of what fits."""
+    """Apply Jinja's `list`, within the limits."""
     return meter.get().collect(values)
 
 
 def percent_format(pattern: str, *values: object, **named: object) -> str:
-    """Jinja's `format`, without wide padding."""
+    """Apply Jinja's `format`, without wide padding."""
     meter.get().percent(print_value(pattern), [print_value(v) for v in (*values, *named.values())])
     return str(pattern) % (named or values)
 
 
 def count_value(value: object) -> object:
-    """`value`, once it is counted."""
+    """Count `value` against the limits and return it."""
     meter.get().count_value(value)
     return value
 
 
 def concat(values: Iterable[object]) -> str:
-    """The texts of `values` joined, if that is no more than may be."""
+    """Join the texts of `values`, within the limits."""
     parts = [print_value(value) for value in values]
     meter.get().spend(sum(map(len, parts)))
     return "".join(parts)
 
 
 def with_result_counted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` with its result counted."""
+    """Wrap `function` so that its result is counted."""
 
     # Keeps the mark by which Jinja knows whether to pass its context.
     @wraps(function)
@@ -129,7 +129,7 @@ def with_result_counted(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def allowed_filters() -> dict[str, Callable[..., Any]]:
-    """Every filter by its name in a template; two more serve `~`, slices and displays."""
+    """Return every filter by its name in a template; two more serve `~`, slices and displays."""
     chosen: dict[str, Callable[..., Any]] = {name: filters.FILTERS[name] for name in _STOCK.split()}
     chosen |= {"tojson": tojson, "replace": replace, "indent": indent, "join": join}
     chosen |= {"list": to_list, "string": print_value, "format": percent_format}

@@ -1,4 +1,4 @@
-"""What becomes of a conversation that the context does not hold."""
+"""Fitting of a conversation into the context: refuse it, or leave out the oldest turns."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -29,19 +29,19 @@ class ContextPolicy(StrEnum):
 
 
 class LengthLimits(Protocol):
-    """The part of the sampling settings that bounds lengths, in tokens."""
+    """The sampling settings that limit lengths, in tokens."""
 
     @property
     def max_length(self) -> int:
-        """Prompt and reply together."""
+        """Return the limit of prompt and reply together."""
 
     @property
     def max_new_tokens(self) -> int | None:
-        """The reply alone; None leaves it to `max_length`."""
+        """Return the limit of the reply alone; None leaves it to `max_length`."""
 
 
 def room_for_reply(prompt_tokens: int, limits: LengthLimits, context: int) -> int:
-    """How many tokens may be generated after a prompt of `prompt_tokens`: at least one.
+    """Return how many tokens may be generated after a prompt of `prompt_tokens`: at least one.
 
     Nothing is ever dropped to make room: a prompt that leaves none raises PromptTooLong.
     """
@@ -67,12 +67,12 @@ class PromptFitter:
         context: int,
         policy: ContextPolicy = ContextPolicy.REFUSE,
     ) -> PromptEncoding:
-        """The prompt for what comes after `messages`, with room for at least one token.
+        """Return the prompt for what comes after `messages`, with room for at least one token.
 
-        Left out are whole turns, each a question with its reply, the oldest first; never the
-        system prompt, the newest question, or the reply to it that goes on. Which ones depends on
-        messages and limits alone. Raises PromptTooLong if the rest does not fit either, and as
-        `PromptMaker.prompt_for` does.
+        Left out are whole turns, each a question with its reply, the oldest first; never the system
+        prompt, the newest question, or the reply to it that is continued. Which ones depends on
+        messages and limits alone. Raises PromptTooLong if the rest does not fit either, and what
+        `PromptMaker.prompt_for` raises.
         """
         messages = conversation(messages)
         limit = min(limits.max_length, context)
@@ -86,14 +86,15 @@ class PromptFitter:
         return encoding
 
     def measure(self, messages: Sequence[ChatMessage], context: int) -> int:
-        """How many tokens the prompt for `messages` has, nothing left out.
+        """Return how many tokens the prompt for `messages` has, nothing left out.
 
-        Without a question yet, that of an empty one. A number above `HOPELESS` times `context`
-        may be a few tokens off. Raises as `PromptMaker.prompt_for` does.
+        Without a question yet, the count is that of an empty one. A number above `HOPELESS` times
+        `context` may be a few tokens off. Raises what `PromptMaker.prompt_for` raises.
         """
         return self._measured(tuple(messages), context)
 
     def _measure(self, messages: tuple[ChatMessage, ...], context: int) -> int:
+        """Count the tokens: exactly, or by adding up where the prompt is far too long."""
         if not any(message.role == "user" for message in messages):
             messages = (*messages, user(""))
         messages = conversation(messages)
@@ -101,12 +102,14 @@ class PromptFitter:
         return counted if counted > HOPELESS * context else len(self.maker.prompt_for(messages).ids)
 
     def _count(self, messages: Sequence[ChatMessage]) -> int:
+        """Return the token count of a prompt by adding up its turns."""
         frame, turns = self._count_turns(messages)
         return frame + sum(turn.followed for turn in turns[:-1]) + turns[-1].last
 
     def _leave_out_oldest(
         self, messages: Sequence[ChatMessage], limits: LengthLimits, limit: int
     ) -> PromptEncoding:
+        """Return the prompt without as many of the oldest turns as the limit asks for."""
         spare = int(limit * REPLY_SHARE)
         if limits.max_new_tokens is not None:
             spare = min(spare, limits.max_new_tokens)
@@ -132,7 +135,7 @@ class PromptFitter:
         )
 
     def _count_turns(self, messages: Sequence[ChatMessage]) -> tuple[int, list[TurnTokens]]:
-        """The tokens of the prompt without its turns, and those of each turn."""
+        """Return the tokens of the prompt without its turns, and those of each turn."""
         starts = turn_starts(messages)
         turns = [
             self._sizes.turn(messages[start:end], followed=end < len(messages))
@@ -143,7 +146,7 @@ class PromptFitter:
     def _encode_without(
         self, messages: Sequence[ChatMessage], start: int, end: int
     ) -> PromptEncoding:
-        """The prompt without the messages from `start` up to `end`."""
+        """Return the prompt without the messages from `start` up to `end`."""
         if start == end:
             return self.maker.prompt_for(messages)
         encoding = self.maker.prompt_for([*messages[:start], *messages[end:]])
@@ -158,12 +161,12 @@ class PromptFitter:
 
 
 def choose_first_kept(frame: int, turns: Sequence[TurnTokens], *, most: int, target: int) -> int:
-    """The number of the first turn that stays in a prompt for the last question.
+    """Return the number of the first turn that stays in a prompt for the last question.
 
-    It goes through the questions as they were asked, so that what it leaves out at one question
-    is left out at the next, and the cache of what stays is of use: only a prompt of more than
-    `most` tokens makes it leave out more, and then so much that no more than `target` are left.
-    The question itself always stays.
+    It goes through the questions as they were asked, so that what it leaves out at one question is
+    left out at the next, and the cache of what stays is of use: only a prompt of more than `most`
+    tokens makes it leave out more, and then so much that no more than `target` are left. The
+    question itself always stays.
     """
     first, held = 0, frame
     for number, turn in enumerate(turns):
@@ -176,7 +179,7 @@ def choose_first_kept(frame: int, turns: Sequence[TurnTokens], *, most: int, tar
 
 
 def turn_starts(messages: Sequence[ChatMessage]) -> list[int]:
-    """Where each turn begins: a question, or what comes before the first one."""
+    """Return where each turn begins: a question, or what comes before the first one."""
     first = 1 if messages[0].role == "system" and len(messages) > 1 else 0
     return [first] + [
         index for index, m in enumerate(messages) if index > first and m.role == "user"

@@ -1,4 +1,4 @@
-"""What a conversation is made of, before any template has seen it."""
+"""Messages of a conversation, before any template is applied."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One turn.
+    """One turn of a conversation.
 
     `ids` belong to an assistant turn that was generated here: they go back to the model as they
     were, without the end token, instead of `text` encoded anew.
@@ -38,12 +38,15 @@ class ChatMessage:
 
 
 def user(text: str) -> ChatMessage:
-    """A user turn."""
+    """Return a user turn with `text`."""
     return ChatMessage("user", text)
 
 
 def conversation(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
-    """`messages`, checked: not empty, and a system turn only at the start."""
+    """Return `messages`, checked: not empty, and a system turn only at the start.
+
+    Raises InvalidMessage.
+    """
     if not messages:
         raise InvalidMessage("there is no message: give at least one user turn")
     for index, message in enumerate(messages):

@@ -1,9 +1,8 @@
-"""Where the template puts each message, found without showing it what the messages say.
+"""Placeholders: where the template puts each message, found without showing it the contents.
 
 The template is rendered with one private-use character in the place of each content. What a
-template may do to a content that shows is to trim it, so the blanks around a content are given
-too, in renders of their own, and compared with a render without any: what is there more has
-survived.
+template may do to a content that shows is to trim it, so the blanks around a content are given too,
+in renders of their own, and compared with a render without any: what is there more has survived.
 """
 
 import re
@@ -41,6 +40,7 @@ class _ContentEdges:
 
     @classmethod
     def of(cls, message: ChatMessage) -> "_ContentEdges":
+        """Split a message's text; one with ids is not split."""
         text = message.text
         if message.ids is not None:
             return cls("", text, "")
@@ -51,6 +51,7 @@ class _ContentEdges:
         return cls(text[:start], core, text[start + len(core) :])
 
     def rejoin(self, lead: str, trail: str) -> str:
+        """Return the content with what the template left of its blanks."""
         if self.core:
             return lead + self.core + trail
         return self.lead[len(self.lead) - len(lead) : len(trail)]
@@ -59,8 +60,8 @@ class _ContentEdges:
 def locate_contents(render: Render, messages: Sequence[ChatMessage], source: str) -> RenderedLayout:
     """Find the place and the shown text of every message.
 
-    `render` takes one content for each message. Raises TemplateError when a message is left
-    out, shown twice, or changed in another way than by trimming.
+    `render` takes one content for each message. Raises TemplateError when a message is left out,
+    shown twice, or changed in another way than by trimming.
     """
     marks = placeholders(len(messages), [source, *(message.text for message in messages)])
     edges = [_ContentEdges.of(message) for message in messages]
@@ -94,7 +95,7 @@ def locate_contents(render: Render, messages: Sequence[ChatMessage], source: str
 
 
 def placeholders(count: int, texts: Sequence[str]) -> str:
-    """`count` neighbouring private-use characters that occur in none of `texts`."""
+    """Return `count` neighbouring private-use characters that occur in none of `texts`."""
     used = sorted({ord(mark) for text in texts for mark in _PRIVATE.findall(text)})
     for first, end in _PLANES:
         start = first
@@ -109,7 +110,7 @@ def placeholders(count: int, texts: Sequence[str]) -> str:
 
 
 def _split(text: str, marks: str, messages: Sequence[ChatMessage]) -> tuple[list[int], list[str]]:
-    """The messages in the order in which they show in `text`, and the texts around them."""
+    """Return the messages in the order in which they show in `text`, and the texts around them."""
     parts = re.split(f"([{marks[0]}-{marks[-1]}])", text)
     order = [ord(mark) - ord(marks[0]) for mark in parts[1::2]]
     for index, message in enumerate(messages):
@@ -132,6 +133,7 @@ def _split(text: str, marks: str, messages: Sequence[ChatMessage]) -> tuple[list
 
 
 def _changed(messages: Sequence[ChatMessage], index: int) -> TemplateError:
+    """Return the error for blanks that were changed in another way than by trimming."""
     return TemplateError(
         f"the model's chat template changes the blanks around message {index} "
         f"({messages[index].role}) in a way that is not trimming: remove them"

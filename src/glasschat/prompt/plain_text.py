@@ -1,4 +1,4 @@
-"""Messages to ids without any template: for base models, which continue a text."""
+"""Encoding of messages without any template: for base models, which continue a text."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,8 +12,8 @@ from glasschat.prompt.messages import ChatMessage, conversation
 class PlainText:
     """Joins the contents of all messages as they are, one behind the other.
 
-    Begin-of-text comes first, once, if the model asks for it. Contents hold no control id,
-    whatever they say. Safe to use from any thread.
+    Begin-of-text comes first, once, if the model asks for it. Contents hold no control id, whatever
+    they say. Safe to use from any thread.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -21,7 +21,7 @@ class PlainText:
         self._contents = ContentEncoder(tokenizer)
 
     def encode(self, messages: Sequence[ChatMessage], open_reply: bool = True) -> PromptEncoding:
-        """The prompt for `messages`. There is no header to open a reply with: the text goes on.
+        """Return the prompt for `messages`. There is no header for a reply: the text continues.
 
         A turn with ids goes back as exactly those. Raises InvalidMessage.
         """
@@ -40,7 +40,7 @@ class PlainText:
         return PromptEncoding(tuple(ids), tuple(spans))
 
     def prompt_for(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
-        """The prompt for what comes after `messages`; a last turn of the assistant goes on.
+        """Return the prompt for what comes after `messages`; a last assistant turn is continued.
 
         Raises InvalidMessage.
         """
@@ -52,5 +52,5 @@ class PlainText:
         return replace(encoding, open_reply=OpenReply(tokens, last.text))
 
     def content_tokens(self, message: ChatMessage) -> int:
-        """How many ids a message has. Raises InvalidMessage."""
+        """Return how many ids a message has. Raises InvalidMessage."""
         return self._contents.count(message.text) if message.ids is None else len(message.ids)

@@ -1,4 +1,4 @@
-"""A chat template compiled and rendered: in bounds, and with errors that a person can read."""
+"""Rendering of a chat template: within limits, and with errors that a person can read."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ _WAY_OUT = "use another model file, or a template of your own"
 
 
 class TemplateRefusal(TemplateError):
-    """The template itself refused these messages, through raise_exception; `words` are its own."""
+    """The template refused these messages through raise_exception; `words` are its own."""
 
     def __init__(self, words: str) -> None:
         super().__init__(f"the model's chat template refuses these messages: {words}")
@@ -28,7 +28,7 @@ class TemplateRefusal(TemplateError):
 class Renderer:
     """One compiled template. Rendering is safe from any thread, and happens in the caller's.
 
-    Bounds: 256 KiB of source, 5 s to compile, 2 s for each render, 4,000,000 characters of output
+    Limits: 256 KiB of source, 5 s to compile, 2 s for each render, 4,000,000 characters of output
     and 1,000,000 for any value on the way, each beside what the messages bring along, 128,000,000
     for all values of one render, 100,000 numbers in a range.
     """
@@ -51,11 +51,11 @@ class Renderer:
         eos_token: str,
         extra: int = 0,
     ) -> str:
-        """The text of the prompt.
+        """Return the text of the prompt.
 
-        `extra` is how many characters the messages may add to the output beyond the bound.
-        Raises TemplateRefusal if the template says so, TemplateError for all else that goes
-        wrong in it.
+        `extra` is how many characters the messages may add to the output beyond the limit. Raises
+        TemplateRefusal if the template refuses the messages, TemplateError for every other failure
+        in it.
         """
         bounds = Meter(extra=extra)
         output: list[str] = []
@@ -78,7 +78,7 @@ class Renderer:
 
 @contextmanager
 def _translate_errors(bounds: Meter) -> Iterator[None]:
-    """Run what is inside within `bounds`; whatever it raises becomes one clear line."""
+    """Run the block within `bounds`, and turn whatever it raises into one clear line."""
     tracing = sys.gettrace()
     token = meter.set(bounds)
     try:
@@ -106,11 +106,12 @@ def _translate_errors(bounds: Meter) -> Iterator[None]:
 
 
 def _failure(what: str) -> TemplateError:
+    """Return the error that the template did `what`."""
     return TemplateError(f"the model's chat template {what}; {_WAY_OUT}")
 
 
 def _line(error: BaseException) -> str:
-    """A template's own words: on one line, of bounded length, without terminal control codes."""
+    """Return an error's words on one line, at most 300 characters, without control codes."""
     words = " ".join(str(error)[:1000].split())
     words = "".join(character for character in words if character.isprintable())
     return words if len(words) <= 300 else words[:299] + "…"

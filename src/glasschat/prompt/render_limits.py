@@ -1,4 +1,4 @@
-"""How much a chat template may take: time, the size of a value, and all values together.
+"""Limits of a chat template's render: time, the size of a value, and all values together.
 
 Knows nothing of Jinja but the one class that holds other values, its namespace.
 """
@@ -27,7 +27,7 @@ _WIDE_FORMAT = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{4,})")
 
 
 class LimitExceeded(BaseException):
-    """The template went over a bound.
+    """The template went over a limit.
 
     Not an Exception: Jinja catches those in places, and would go on.
     """
@@ -35,7 +35,7 @@ class LimitExceeded(BaseException):
 
 @dataclass(slots=True)
 class Meter:
-    """The bounds of one render, and what it has used of them.
+    """Limits of one render, and what it has used of them.
 
     `extra` is what the messages bring along themselves, in characters.
     """
@@ -50,7 +50,7 @@ class Meter:
 
     @property
     def value_size(self) -> int:
-        """The largest value, in characters, that an expression may have."""
+        """Return the largest size, in characters, that an expression's value may have."""
         return VALUE_SIZE + self.extra
 
     def count_value(self, value: object) -> None:
@@ -66,9 +66,9 @@ class Meter:
             raise LimitExceeded(f"makes more than {TOTAL_SIZE:,} characters on its way")
 
     def size(self, value: object) -> int:
-        """About how many characters `value` has when written out, with all that it holds.
+        """Return about how many characters `value` has when written out, with all that it holds.
 
-        Stops counting at the bound: a list that holds itself twice over, thirty levels deep, is
+        Stops counting at the limit: a list that holds itself twice over, thirty levels deep, is
         small in memory and endless when written or compared.
         """
         size = 0
@@ -96,7 +96,7 @@ class Meter:
         return size
 
     def collect(self, values: Iterable[Any]) -> list[Any]:
-        """A list of `values`, given up as soon as it is too large."""
+        """Return a list of `values`. Raises LimitExceeded as soon as it is too large."""
         gathered: list[Any] = []
         size = 0
         for value in values:
@@ -107,11 +107,11 @@ class Meter:
         return gathered
 
     def replace(self, text: str, old: str, new: str) -> None:
-        """Refuse a replacement that would make too much of `text`."""
+        """Raise LimitExceeded for a replacement that would make too much of `text`."""
         self.spend(len(text) + text.count(old) * len(new))
 
     def multiply(self, left: object, right: object) -> None:
-        """Refuse `left * right` if the product is too large."""
+        """Raise LimitExceeded if `left * right` is too large."""
         if isinstance(left, int) and isinstance(right, int):
             self._integer(left.bit_length() + right.bit_length())
         for times, value in ((left, right), (right, left)):
@@ -120,28 +120,29 @@ class Meter:
                 self.spend(max(times, 0) * (self.size(value) + entry))
 
     def power(self, base: object, exponent: object) -> None:
-        """Refuse `base ** exponent` if the result is too large."""
+        """Raise LimitExceeded if `base ** exponent` is too large."""
         if isinstance(base, int) and isinstance(exponent, int):
             self._integer(base.bit_length() * abs(exponent))
 
     def percent(self, pattern: str, values: object) -> None:
-        """Refuse `pattern % values` if it could pad a value far."""
+        """Raise LimitExceeded if `pattern % values` could pad a value far."""
         if _WIDE_FORMAT.search(pattern):
             raise LimitExceeded("pads a value to more than 999 characters")
         self.spend(len(pattern) + pattern.count("%") * (1000 + self.size(values)))
 
     def _integer(self, bits: int) -> None:
+        """Raise LimitExceeded for a number of too many bits."""
         if bits > INTEGER_BITS:
             raise LimitExceeded(f"makes a number of more than {INTEGER_BITS:,} bits")
 
 
 @contextmanager
 def enforce_deadline(meter: Meter, filename: str) -> Iterator[None]:
-    """Stop what this thread runs at `meter.deadline`.
+    """Stop the code that this thread runs in the block at `meter.deadline`.
 
-    The check happens at every call of a Python function, and at every line of code that comes
-    from `filename`. It runs in the thread that renders: when time is up, nothing goes on
-    behind. It cannot interrupt one long call into C, which is why sizes are bounded as well.
+    The check happens at every call of a Python function, and at every line of code that comes from
+    `filename`. It runs in the thread that renders: when time is up, nothing goes on behind. It
+    cannot interrupt one long call into C, which is why sizes are limited as well.
     """
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:

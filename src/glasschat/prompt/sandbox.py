@@ -1,8 +1,8 @@
-"""A stranger's Jinja template, rendered in bounds.
+"""Jinja sandbox for chat templates of strangers, with limits.
 
-Jinja's immutable sandbox keeps a template from Python's internals; it bounds neither time nor
+Jinja's immutable sandbox keeps a template from Python's internals; it limits neither time nor
 memory. Here every expression that can make something large is measured before or after, and a
-deadline stops loops. See `bounds` for the numbers.
+deadline stops loops. `render_limits` has the numbers.
 """
 
 from collections.abc import Mapping
@@ -40,20 +40,23 @@ _TEXT_METHODS = frozenset(_METHODS.split())
 
 
 class Refused(jinja2.TemplateError):
-    """The template called raise_exception: it will not take these messages."""
+    """The template called raise_exception: it does not accept these messages."""
 
 
 def _raise_exception(message: object) -> NoReturn:
+    """Raise Refused with the template's own message."""
     raise Refused(str(message))
 
 
 def _strftime_now(pattern: str) -> str:
+    """Return the time now by `pattern`, which is short and has no field widths."""
     if len(pattern) > 100 or any(character.isdigit() for character in pattern):
         raise SecurityError("strftime_now takes at most 100 characters and no field widths")
     return datetime.now().strftime(pattern)
 
 
 def _range(*arguments: int) -> range:
+    """Return a range of limited length."""
     numbers = range(*arguments)
     # Not len(): it overflows for the largest ranges.
     if numbers and abs(numbers[-1] - numbers[0]) // abs(numbers.step) >= RANGE_LENGTH:
@@ -63,10 +66,12 @@ def _range(*arguments: int) -> range:
 
 # Functions in place of the classes, whose own attributes would be within reach.
 def _dict(*arguments: Any, **entries: Any) -> dict[Any, Any]:
+    """Build a dict; a function, so that a template cannot reach the class."""
     return dict(*arguments, **entries)
 
 
 def _namespace(*arguments: Any, **entries: Any) -> Namespace:
+    """Build a Namespace; a function, so that a template cannot reach the class."""
     return Namespace(*arguments, **entries)
 
 
@@ -98,7 +103,7 @@ class _Measure(NodeTransformer):
 
 
 class _Generation(Extension):
-    """`{% generation %}`, which marks the assistant's part for training and prints as it is."""
+    """Implements `{% generation %}`, which marks the assistant's part for training."""
 
     tags = {"generation"}  # noqa: RUF012
 
@@ -139,7 +144,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return measured
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Only what is harmless in meaning and in size."""
+        """Return whether an attribute is harmless in meaning and in size."""
         if isinstance(obj, str):
             return attr in _TEXT_METHODS
         if isinstance(obj, (int, float)):
@@ -150,7 +155,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Leave str.format to `is_safe_attribute`, which refuses it."""
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> NoReturn:
-        """Refuse at once: Jinja's own way prints nothing for what may not be read."""
+        """Raise SecurityError at once: Jinja itself would print nothing in this place."""
         raise SecurityError(f"it may not read {attribute!r} of a {type(obj).__name__}")
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -163,7 +168,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return count_value(super().call(context, obj, *args, **kwargs))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Compute `left operator right`, if what comes out is not too large."""
+        """Compute `left operator right`, if the result is not too large."""
         if operator == "*":
             meter.get().multiply(left, right)
         elif operator == "**":

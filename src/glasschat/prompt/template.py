@@ -1,4 +1,4 @@
-"""Messages to ids, by the model's own chat template."""
+"""Encoding of messages by the model's own chat template."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -18,12 +18,12 @@ _Part = tuple[Origin, int | None, list[int]]
 class ChatTemplate:
     """A model's chat template, and the only place where control tokens enter a prompt.
 
-    `source` is Jinja text; without it the model's own is used, and TemplateError raised when it
-    has none: a format is never guessed. Safe to use from any thread. What a template may take
-    of time and memory is said in `Renderer`.
+    `source` is Jinja text; without it the model's own is used, and TemplateError raised when it has
+    none: a format is never guessed. Safe to use from any thread. `Renderer` has the limits of time
+    and memory.
 
-    A content is opaque to the template: it may place and trim it, and nothing else that it does
-    to it (asking what is in it, cutting or replacing) has an effect.
+    A content is opaque to the template: it may place and trim it, and nothing else that it does to
+    it (asking what is in it, cutting or replacing) has an effect.
     """
 
     def __init__(self, tokenizer: Tokenizer, source: str | None = None) -> None:
@@ -44,12 +44,12 @@ class ChatTemplate:
         self._encoded: dict[str, tuple[int, ...]] = {}
 
     def encode(self, messages: Sequence[ChatMessage], open_reply: bool = True) -> PromptEncoding:
-        """The prompt for `messages`; with `open_reply`, up to where the assistant speaks.
+        """Return the prompt for `messages`; with `open_reply`, up to where the assistant speaks.
 
-        Begin-of-text comes first, once, if the template writes it or the model asks for it.
-        A turn with ids goes back as exactly those. The text of every other turn holds no control
-        id, whatever it says. Raises TemplateError or InvalidMessage with the template's own
-        words when it refuses the messages.
+        Begin-of-text comes first, once, if the template writes it or the model asks for it. A turn
+        with ids goes back as exactly those. The text of every other turn holds no control id,
+        whatever it says. Raises TemplateError, or InvalidMessage with the template's own words when
+        it refuses the messages.
         """
         turns = conversation(messages)
         self._check_ids(turns)
@@ -75,11 +75,11 @@ class ChatTemplate:
         return PromptEncoding(tuple(ids), tuple(spans))
 
     def prompt_for(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
-        """What the model is given to answer `messages`, or to go on with the reply that ends them.
+        """Return the prompt that answers `messages`, or continues the reply that ends them.
 
         The reply goes on behind the very prompt that it was begun on: the turns before it, up to
         where the assistant speaks, and then its ids, or its text encoded as any content. How the
-        template would write it as a finished turn has no say, but for a space before its text.
+        template would write it as a finished turn has no effect, but for a space before its text.
         Raises as `encode` does.
         """
         turns = conversation(messages)
@@ -91,7 +91,7 @@ class ChatTemplate:
         return self.encode(turns[:-1]).with_open_reply(len(turns) - 1, ids, last.text)
 
     def content_tokens(self, message: ChatMessage) -> int:
-        """How many ids a message's content has in a longer prompt, if nothing is trimmed off it.
+        """Return how many ids a message's content has in a longer prompt, if nothing is trimmed.
 
         A space that is written before it counts. Raises InvalidMessage.
         """
@@ -102,7 +102,7 @@ class ChatTemplate:
 
     @cached_property
     def _texts_before(self) -> Mapping[Role, str]:
-        """What the template writes before a turn of each role that is not the first."""
+        """Return what the template writes before a turn of each role that is not the first."""
         turns = [ChatMessage(role, "x") for role in ("user", "assistant", "user")]
         try:
             layout = self._locate_contents(turns, True)
@@ -111,16 +111,14 @@ class ChatTemplate:
         return {turns[i].role: layout.texts[place] for place, i in enumerate(layout.order)}
 
     def _reply_ids(self, text: str) -> list[int]:
-        """Ids of a reply's text, as they follow where a reply begins."""
+        """Return the ids of a reply's text, as they follow where a reply begins."""
         before = "" if text.startswith(" ") else self._text_before_reply
         content, space = self._encode_turn(before, ChatMessage("assistant", text), text)
         return [*(space or []), *content]
 
     @cached_property
     def _text_before_reply(self) -> str:
-        """What the template writes before a finished reply, if it is a space more than before an
-        open one; empty if not.
-        """
+        """Return the text before a finished reply if it is the open one's and a space, or ""."""
         question, answer = ChatMessage("user", "x"), ChatMessage("assistant", "x")
         try:
             opened = self._locate_contents((question,), True).texts[-1]
@@ -130,6 +128,7 @@ class ChatTemplate:
         return before if before == opened + " " else ""
 
     def _check_ids(self, turns: Sequence[ChatMessage]) -> None:
+        """Raise InvalidMessage for a turn with ids of another model."""
         size = self._tokenizer.vocab_size
         for index, turn in enumerate(turns):
             foreign = [i for i in turn.ids or () if not 0 <= i < size]
@@ -140,6 +139,8 @@ class ChatTemplate:
                 )
 
     def _locate_contents(self, turns: Sequence[ChatMessage], open_reply: bool) -> RenderedLayout:
+        """Render the turns with placeholders, and find their places."""
+
         def render(contents: list[str]) -> str:
             return self._renderer.render(
                 [
@@ -155,6 +156,7 @@ class ChatTemplate:
         return locate_contents(render, turns, self.source + self._bos_text + self._eos_text)
 
     def _takes_messages(self, turns: Sequence[ChatMessage], open_reply: bool) -> bool:
+        """Return whether the template accepts these turns."""
         try:
             self._locate_contents(conversation(turns), open_reply)
         except (TemplateError, InvalidMessage):
@@ -162,7 +164,7 @@ class ChatTemplate:
         return True
 
     def _parts(self, turns: Sequence[ChatMessage], layout: RenderedLayout) -> Iterator[_Part]:
-        """The prompt's ids in order, template and content in turn."""
+        """Yield the prompt's ids in order, template and content in turn."""
         for place, text in enumerate(layout.texts):
             encode = self._encode_control if place else self._encode_first_text
             if place == len(layout.order):
@@ -177,10 +179,10 @@ class ChatTemplate:
     def _encode_turn(
         self, before: str, turn: ChatMessage, shown: str
     ) -> tuple[list[int], list[int] | None]:
-        """Ids of a content, and of the space that `before` ends with: None if it ends with none.
+        """Return the ids of a content, and of the space that `before` ends with: None without one.
 
-        Vocabularies hold words with their leading space, so in "[INST] Hello" the space is part
-        of " Hello" for every model that was trained on it, and has no ids of its own.
+        Vocabularies hold words with their leading space, so in "[INST] Hello" the space is part of
+        " Hello" for every model that was trained on it, and has no ids of its own.
         """
         spaced = before.endswith(" ") and self._control_ids.isdisjoint(
             self._encode_control(before)[-1:]
@@ -197,12 +199,13 @@ class ChatTemplate:
         return (ids[1:], ids[:1]) if apart else (ids, [])
 
     def _begins_blank(self, ids: Sequence[int]) -> bool:
+        """Return whether the first of `ids` begins with a space."""
         # Ids of another model are refused when a prompt is made of them, and may be counted before.
         known = bool(ids) and 0 <= ids[0] < self._tokenizer.vocab_size
         return known and self._tokenizer.token_bytes(ids[0]).startswith(b" ")
 
     def _encode_first_text(self, text: str) -> list[int]:
-        """Ids of the template's first text, with begin-of-text in front once if it is due."""
+        """Return the ids of the template's first text, with begin-of-text in front once if due."""
         bos = self._tokenizer.bos_id
         ids = self._encode_control(text)
         if bos is None:
@@ -216,7 +219,7 @@ class ChatTemplate:
         return written if written[:1] == [bos] and written.count(bos) == 1 else [bos, *ids]
 
     def _encode_control(self, text: str) -> list[int]:
-        """Ids of text that the template wrote."""
+        """Return the ids of text that the template wrote."""
         ids = self._encoded.get(text)
         if ids is None:
             ids = tuple(self._tokenizer.encode(text, control=True))
@@ -226,5 +229,5 @@ class ChatTemplate:
 
 
 def _piece(tokenizer: Tokenizer, token_id: int | None) -> str:
-    """How a template writes a token; empty for a token that the model does not have."""
+    """Return how a template writes a token; empty for a token that the model does not have."""
     return "" if token_id is None else tokenizer.token_bytes(token_id).decode(errors="replace")

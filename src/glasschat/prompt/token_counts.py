@@ -1,4 +1,4 @@
-"""How many tokens messages take in a prompt, told without rendering them."""
+"""Token counts of messages in a prompt, without rendering them."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,19 +15,20 @@ class PromptMaker(Protocol):
     """Makes prompts of messages: a chat template, or plain text."""
 
     def encode(self, messages: Sequence[ChatMessage], open_reply: bool = True) -> PromptEncoding:
-        """The prompt for `messages`."""
+        """Return the prompt for `messages`."""
 
     def prompt_for(self, messages: Sequence[ChatMessage]) -> PromptEncoding:
-        """The prompt for what comes after `messages`; a last turn of the assistant goes on."""
+        """Return the prompt for what comes after `messages`; a last assistant turn is continued."""
 
     def content_tokens(self, message: ChatMessage) -> int:
-        """How many ids a message's content has."""
+        """Return how many ids a message's content has."""
 
 
 class TurnTokens(NamedTuple):
-    """The tokens of a turn as the last of a prompt, and as one that others follow.
+    """Token counts of a turn as the last of a prompt, and as one that others follow.
 
-    The last has no header of its own, which is in the frame, and no reply but one that goes on.
+    The last has no header of its own, which is in the frame, and no reply but one that is
+    continued.
     """
 
     last: int
@@ -35,23 +36,23 @@ class TurnTokens(NamedTuple):
 
 
 class PromptTokenCounts:
-    """Adds up what the template writes around turns, learnt from three small prompts.
+    """Adds up what the template writes around turns, measured with three small prompts.
 
     Exact for a template that writes the same around every turn and trims nothing that is there;
-    most do. Whoever makes a prompt by these sizes looks at its true one afterwards.
+    most do. The caller checks the true prompt afterwards.
     """
 
     def __init__(self, maker: PromptMaker) -> None:
         self._maker = maker
 
     def frame(self, system: ChatMessage | None) -> int:
-        """The tokens of a prompt without its turns: system prompt, headers of one question."""
+        """Return the tokens of a prompt without its turns: the system prompt and headers."""
         if system is None:
             return self._opening
         return self._system_opening + self._maker.content_tokens(system)
 
     def turn(self, messages: Sequence[ChatMessage], *, followed: bool) -> TurnTokens:
-        """The size of a question with what came after it.
+        """Return the token counts of a question with what came after it.
 
         Where it is `followed` by others, it was once the last without a reply.
         """
@@ -71,7 +72,7 @@ class PromptTokenCounts:
         return max(0, self._around([_QUESTION, _REPLY, _QUESTION]) - self._opening)
 
     def _around(self, messages: Sequence[ChatMessage]) -> int:
-        """How many ids the template writes around `messages`; 0 where it will not take them."""
+        """Return how many ids the template writes around `messages`; 0 where it refuses them."""
         try:
             ids = self._maker.encode(messages).ids
         except PromptError:

@@ -87,7 +87,7 @@ class Reader:
         return data.decode("utf-8", errors="replace")
 
     def skip_scalars(self, letter: str, count: int) -> None:
-        """Skip `count` values."""
+        """Skip `count` values of struct's type `letter`."""
         size = count * struct.calcsize("<" + letter)
         self._claim(size)
         self._at += size

@@ -14,28 +14,28 @@ INDEX_BYTES = 32 << 20
 TOKENIZER_BYTES = 128 << 20
 
 
-def read_object(path: Path, most_bytes: int = CONFIG_BYTES) -> dict[str, Any] | None:
+def read_object(path: Path, max_bytes: int = CONFIG_BYTES) -> dict[str, Any] | None:
     """Read the JSON object in the file at `path`; None when there is no such file.
 
-    Raises InvalidModel when it is something else, damaged or longer than `most_bytes`,
+    Raises InvalidModel when it is something else, damaged or longer than `max_bytes`,
     ModelNotFound when it cannot be read.
     """
-    data = read_bytes(path, most_bytes)
+    data = read_bytes(path, max_bytes)
     return None if data is None else parse_object(data, path.name)
 
 
-def read_bytes(path: Path, most_bytes: int) -> bytes | None:
+def read_bytes(path: Path, max_bytes: int) -> bytes | None:
     """Read all of the file at `path`; None when there is none.
 
-    Raises InvalidModel for more than `most_bytes`, ModelNotFound when it cannot be read.
+    Raises InvalidModel for more than `max_bytes`, ModelNotFound when it cannot be read.
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise InvalidModel(f"{path.name} is not a regular file: download or copy it again")
-        if status.st_size > most_bytes:
+        if status.st_size > max_bytes:
             raise InvalidModel(
-                f"{path.name} has {status.st_size:,} bytes and at most {most_bytes:,} are read: "
+                f"{path.name} has {status.st_size:,} bytes and at most {max_bytes:,} are read: "
                 f"it is not what its name says"
             )
         return path.read_bytes()

@@ -181,7 +181,7 @@ class SlotCache:
         return _LayerTensor(lines, view)
 
     def drop(self) -> None:
-        """Free the tensors."""
+        """Free the tensors of all layers."""
         self._stores.clear()
         self._places = None
 

@@ -78,7 +78,7 @@ class _Sink:
         self._tell(self.length)
 
     def start_anew(self) -> None:
-        """Discard everything."""
+        """Discard all bytes and restart the hash."""
         self._file.truncate(0)
         self.length = 0
         self._hash = hashlib.sha256()
