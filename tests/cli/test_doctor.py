@@ -13,7 +13,7 @@ import pytest
 from glasschat.cli import main
 from glasschat.doctor.comparison.measurement import Distance, Progress
 from glasschat.doctor.comparison.pair import ModelPair
-from tests.doctor.breaking import untried
+from tests.doctor.damage import untried
 
 PROGRAM = Path(sys.executable).with_name("glasschat")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from glasschat.doctor import Mark, Report, examine
 from glasschat.doctor.model_files import read_metadata
 from glasschat.errors import ModelNotFound
-from tests.doctor.breaking import altered, found, marks, number, renamed, replaced, untried
+from tests.doctor.damage import altered, found, marks, number, renamed, replaced, untried
 from tests.support import ggufs
 from tests.support.examples import examples
 from tests.support.ggufs import CONTROL

@@ -25,7 +25,7 @@ from glasschat.doctor.gguf_metadata import gguf_metadata, parse_bits
 from glasschat.doctor.metadata import Claim, ModelMetadata, Rope
 from glasschat.doctor.opened_model import OpenedModel
 from glasschat.models.llama_cpp.tokenizer import open_vocabulary
-from tests.doctor.breaking import found
+from tests.doctor.damage import found
 from tests.prompt.families import MAKERS, source_of
 from tests.support import ggufs
 from tests.support.ggufs import CONTROL, NORMAL

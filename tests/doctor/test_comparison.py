@@ -35,7 +35,7 @@ from glasschat.doctor.opened_model import OpenedModel
 from glasschat.models.base import Logits
 from glasschat.models.llama_cpp.tokenizer import open_vocabulary
 from glasschat.models.scripted import ScriptedRunner
-from tests.doctor.breaking import altered, found, marks, number, renamed, replaced, untried
+from tests.doctor.damage import altered, found, marks, number, renamed, replaced, untried
 from tests.support.models import real_model
 
 PASSAGES = [

@@ -13,7 +13,7 @@ from glasschat.doctor import Mark, Report, examine
 from glasschat.doctor.folder_metadata import folder_metadata, parse_rope
 from glasschat.models.gguf.header import read_header
 from glasschat.models.hf.folder import read_folder
-from tests.doctor.breaking import found, marks
+from tests.doctor.damage import found, marks
 from tests.support.hf_parts import smollm2_tokenizer
 
 CONFIG: dict[str, Any] = {

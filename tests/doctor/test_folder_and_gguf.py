@@ -7,7 +7,7 @@ import pytest
 
 from glasschat.doctor import Mark, examine
 from glasschat.doctor.comparison import measurement
-from tests.doctor.breaking import found, untried
+from tests.doctor.damage import found, untried
 
 pytestmark = pytest.mark.parity
 

@@ -28,11 +28,11 @@ _SEND_BUFFER_OPTION: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 def raise_open_file_limit() -> None:
     """Raise the process's limit of open files to fit MAX_CONNECTIONS, if the system allows it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MAX_CONNECTIONS + _OTHER_FILES
+    limit = MAX_CONNECTIONS + _OTHER_FILES
     if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        limit = min(limit, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def _too_many_connections() -> bytes:

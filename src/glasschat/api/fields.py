@@ -64,7 +64,7 @@ TokenIdText = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,9}$")]
 
 
 class StreamOptions(RequestModel):
-    """Options of a stream."""
+    """Options of a stream of events."""
 
     include_usage: bool | None = Field(
         None, description="A last chunk without choices that has the usage of the whole request."

@@ -21,7 +21,7 @@ class JsonSchema(RequestModel):
 
 
 class TextFormat(RequestModel):
-    """Any text."""
+    """Any text: the reply is not constrained."""
 
     type: Literal["text"]
 

@@ -27,7 +27,7 @@ Headers = Iterable[tuple[str, str]]
 async def send_json(
     send: Send, body: ResponseModel | dict[str, Any], status: int = 200, headers: Headers = ()
 ) -> None:
-    """Send one JSON object."""
+    """Send one JSON object as the whole response."""
     data = body.to_bytes() if isinstance(body, ResponseModel) else json.dumps(body).encode()
     await send_bytes(send, data, status, [_JSON, *_encode_headers(headers)])
 

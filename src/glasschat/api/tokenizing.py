@@ -50,7 +50,7 @@ class Tokenized(ResponseModel):
 
 
 class DetokenizeRequest(RequestModel):
-    """Token ids to decode."""
+    """Token ids to decode into a text."""
 
     model: str | None = None
     tokens: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=MOST_IDS)]

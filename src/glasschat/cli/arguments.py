@@ -201,12 +201,14 @@ def web_options(options: argparse.Namespace) -> WebOptions:
     )
 
 
-def sampling_params(options: argparse.Namespace, own: Iterable[CustomStage] = ()) -> SamplingParams:
+def sampling_params(
+    options: argparse.Namespace, custom_stages: Iterable[CustomStage] = ()
+) -> SamplingParams:
     """Return the SamplingParams that the flags ask for, defaults for the rest.
 
     Raises ParameterError.
     """
-    given: dict[str, Any] = {"own_stages": tuple(own)}
+    given: dict[str, Any] = {"own_stages": tuple(custom_stages)}
     for row in _FLAGS:
         value = getattr(options, row.name)
         if value is not None:

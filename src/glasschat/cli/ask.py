@@ -81,9 +81,9 @@ def _start_remote_reply(
         params = replace(params, max_length=about.context)
     taken = backend.settle(params)
     for item in fields(params):
-        asked = getattr(params, item.name)
-        if asked != getattr(taken, item.name):
-            warn(f"{about.detail} does not take {item.name}: {asked} was left out")
+        requested = getattr(params, item.name)
+        if requested != getattr(taken, item.name):
+            warn(f"{about.detail} does not take {item.name}: {requested} was left out")
     return backend.start(messages, params)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_store_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--store` and `--no-store`."""
+    """Add the flags `--store` and `--no-store`."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--store",

@@ -94,7 +94,7 @@ def partial_folder_metadata(path: Path) -> ModelMetadata:
     try:
         return folder_metadata(HfFolder(path, config, generation, {}, ()))
     except Exception:
-        # What a damaged folder claims may be anything; that it is damaged has been said.
+        # What a damaged folder claims may be anything; the damage is reported already.
         return ModelMetadata(kind="folder", path=path, name=path.name, code=tuple(_code(path)))
 
 

@@ -55,7 +55,7 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 def parted(message: str, otherwise: str) -> tuple[str, str]:
     """An error's message as what was found and the way out that it ends with, or `otherwise`."""
-    said, _, way = message.rpartition(": ")
-    if said and way.split(maxsplit=1)[:1] and way.split(maxsplit=1)[0] in _ADVICE:
-        return said, way
+    summary, _, way = message.rpartition(": ")
+    if summary and way.split(maxsplit=1)[:1] and way.split(maxsplit=1)[0] in _ADVICE:
+        return summary, way
     return message, otherwise

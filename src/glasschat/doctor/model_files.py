@@ -89,5 +89,5 @@ def _partial_gguf_metadata(path: Path) -> ModelMetadata:
     try:
         return gguf_metadata(path)
     except Exception:
-        # What a damaged file claims may be anything; that it is damaged has been said.
+        # What a damaged file claims may be anything; the damage is reported already.
         return ModelMetadata(kind="GGUF", path=path, name=display_name(path))

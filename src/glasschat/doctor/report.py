@@ -79,7 +79,7 @@ class Report:
         every = (*self.findings, *self.comparison)
         column = max((len(finding.check) for finding in every), default=0)
         indent = " " * (len("pass") + 2 + column + 2)
-        room = max(_NARROWEST, width - len(indent))
+        text_width = max(_NARROWEST, width - len(indent))
         lines = [Line(str(self.model.path))]
         if self.other is not None:
             lines.append(Line(f"against {self.other.path}"))
@@ -87,11 +87,11 @@ class Report:
         for place, finding in enumerate(every):
             if place == len(self.findings):
                 lines.append(Line(""))
-            found = _wrap(finding.found, room)
+            found = _wrap(finding.found, text_width)
             lines.append(Line(f"  {finding.check:<{column}}  {found[0]}", finding.mark))
             lines += [Line(indent + more) for more in found[1:]]
             if finding.remedy:
-                remedy = _wrap(finding.remedy, room - 2)
+                remedy = _wrap(finding.remedy, text_width - 2)
                 lines.append(Line(f"{indent}→ {remedy[0]}"))
                 lines += [Line(f"{indent}  {more}") for more in remedy[1:]]
         lines.append(Line(""))

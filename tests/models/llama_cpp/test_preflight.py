@@ -8,7 +8,7 @@ import pytest
 
 from glasschat.models.llama_cpp import preflight
 from glasschat.models.llama_cpp.preflight import PreflightResult, open_in_subprocess
-from tests.doctor.breaking import altered, number
+from tests.doctor.damage import altered, number
 from tests.support import ggufs
 
 

@@ -13,7 +13,7 @@ from glasschat.models.gguf.files import read_model
 from glasschat.models.llama_cpp import preflight
 from glasschat.models.llama_cpp.preflight import PreflightResult
 from glasschat.models.load import open_tokenizer, plan_model
-from tests.doctor.breaking import altered, number
+from tests.doctor.damage import altered, number
 from tests.support import ggufs
 
 Trials = list[tuple[str, bool]]

@@ -92,12 +92,12 @@ def context(metadata: ModelMetadata) -> Iterator[Finding]:
             **details,
         )
         return
-    said = f"{metadata.context:,} tokens ({metadata.context_source})"
+    summary = f"{metadata.context:,} tokens ({metadata.context_source})"
     if rope.base:
-        said += f", rotary base {format_number(rope.base)}"
-    said += f", scaled by {rope.scaling}" if rope.scaling else ", not scaled"
-    said += f" times {format_number(rope.factor)}" if rope.factor else ""
-    said += f" from {rope.original:,}" if rope.original else ""
+        summary += f", rotary base {format_number(rope.base)}"
+    summary += f", scaled by {rope.scaling}" if rope.scaling else ", not scaled"
+    summary += f" times {format_number(rope.factor)}" if rope.factor else ""
+    summary += f" from {rope.original:,}" if rope.original else ""
     unscaled_llama3 = (
         metadata.architecture.lower().startswith("llama")
         and metadata.embedding_rows == _LLAMA3_ROWS
@@ -108,7 +108,7 @@ def context(metadata: ModelMetadata) -> Iterator[Finding]:
     if unscaled_llama3:
         yield report_warning(
             "context",
-            f"{said}; Llama 3.1 and later need scaled frequencies beyond "
+            f"{summary}; Llama 3.1 and later need scaled frequencies beyond "
             f"{_LLAMA3_CONTEXT:,} tokens, and it brings none",
             f"use --context {_LLAMA3_CONTEXT}, or get a newer conversion",
             **details,
@@ -116,12 +116,12 @@ def context(metadata: ModelMetadata) -> Iterator[Finding]:
     elif rope.factor and rope.original and metadata.context > rope.original * rope.factor * 1.01:
         yield report_warning(
             "context",
-            f"{said}, which reaches to {format_number(rope.original * rope.factor)}",
+            f"{summary}, which reaches to {format_number(rope.original * rope.factor)}",
             f"use --context {int(rope.original * rope.factor)}",
             **details,
         )
     else:
-        yield report_pass("context", said, **details)
+        yield report_pass("context", summary, **details)
 
 
 def figures(metadata: ModelMetadata) -> Iterator[Finding]:

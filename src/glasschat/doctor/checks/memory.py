@@ -16,7 +16,7 @@ from glasschat.models.memory import MemoryNeed, available_bytes, memory_need
 def memory(metadata: ModelMetadata) -> Iterator[Finding]:
     """Compare the memory for weights and cache with what is free, and name settings that fit."""
     if metadata.unsupported:
-        # It would not be loaded, and that has been said.
+        # It would not be loaded, which is reported already.
         return
     try:
         plan = plan_model(ModelOptions(path=metadata.path))
@@ -31,7 +31,7 @@ def memory(metadata: ModelMetadata) -> Iterator[Finding]:
         )
         return
     need = _need(plan)
-    said = (
+    summary = (
         f"needs {format_bytes(need.total)} of the {format_bytes(need.available)} that are free"
         f"{need.place and f' on {need.place}'}: {format_bytes(need.weights)} weights"
         f"{f' in {plan.dtype}' if isinstance(plan, HfPlan) else ''}, "
@@ -47,13 +47,13 @@ def memory(metadata: ModelMetadata) -> Iterator[Finding]:
     if plan.slots < DEFAULT_SLOTS or plan.context < usual:
         yield report_warning(
             "memory",
-            f"{said}; there is not enough for the usual {DEFAULT_SLOTS} x {usual:,}",
+            f"{summary}; there is not enough for the usual {DEFAULT_SLOTS} x {usual:,}",
             f"glasschat chooses --slots {plan.slots} --context {plan.context} by itself; free "
             f"memory, or use a smaller quantisation, for more",
             **details,
         )
     else:
-        yield report_pass("memory", said, **details)
+        yield report_pass("memory", summary, **details)
 
 
 def _need(plan: LoadPlan) -> MemoryNeed:

@@ -40,11 +40,11 @@ def begin(subject: OpenedModel) -> Iterator[Finding]:
         )
     else:
         source = claims[0][0] if claims else "the tokenizer"
-        wanted = "asks for it" if tokenizer.adds_bos else "does not ask for it"
+        required = "asks for it" if tokenizer.adds_bos else "does not ask for it"
         yield report_pass(
             "begin",
             f"begin-of-text is {subject.token(tokenizer.bos_id)} ({source}); "
-            f"{metadata.begin_required_by} {wanted}",
+            f"{metadata.begin_required_by} {required}",
             **details,
         )
 

@@ -33,15 +33,15 @@ def open_template(subject: OpenedModel) -> tuple[ChatTemplate | None, Finding]:
         template.encode([user("x")])
         template.encode(DIALOG)
     except (TemplateError, InvalidMessage) as error:
-        said, _, _ = str(error).partition(";")
+        summary, _, _ = str(error).partition(";")
         return None, report_failure(
-            "template", f"{metadata.template_source}: {said}", f"{replace}", **details
+            "template", f"{metadata.template_source}: {summary}", f"{replace}", **details
         )
-    others = (
+    unused = (
         f"; not used: {', '.join(metadata.other_templates)}" if metadata.other_templates else ""
     )
     return template, report_pass(
-        "template", f"{metadata.template_source}, {len(source):,} characters{others}", **details
+        "template", f"{metadata.template_source}, {len(source):,} characters{unused}", **details
     )
 
 

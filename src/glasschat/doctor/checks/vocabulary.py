@@ -7,7 +7,7 @@ from glasschat.doctor.formatting import list_first, plural
 from glasschat.doctor.opened_model import OpenedModel
 
 _CONVERT = "convert the model anew with a current converter, or get a newer conversion"
-# What each family's text is cut by, in llama.cpp's names, told by tokens that only it has.
+# What each family's text is cut by, in llama.cpp's names, recognised by tokens that only it has.
 _SPLITTERS = {
     "llama-bpe": ("<|begin_of_text|>", "<|start_header_id|>", "<|eot_id|>"),
     "qwen2": ("<|im_start|>", "<|vision_start|>", "<|fim_prefix|>"),

@@ -137,7 +137,7 @@ def _reply_finding(pair: ModelPair, measured: Distance) -> Finding:
     first = min(measured.divergent_replies, key=lambda parting: parting.place, default=None)
     surest = max(measured.divergent_replies, key=lambda parting: parting.lead, default=None)
     same = measured.replies - len(measured.divergent_replies)
-    said = (
+    summary = (
         f"{same} of {plural(measured.replies, 'greedy reply', 'greedy replies')} are the same "
         f"for {REPLY} tokens"
     )
@@ -149,15 +149,15 @@ def _reply_finding(pair: ModelPair, measured: Distance) -> Finding:
         "partings": [_described(parting) for parting in measured.divergent_replies],
     }
     if first is None or surest is None:
-        return report_pass("replies", said, **details)
-    said += f", the first parts after {first.place:,}"
+        return report_pass("replies", summary, **details)
+    summary += f", the first parts after {first.place:,}"
     if surest.lead <= SURE:
         return report_pass(
-            "replies", f"{said}; {_describe_divergence(pair, first)}, a close call", **details
+            "replies", f"{summary}; {_describe_divergence(pair, first)}, a close call", **details
         )
     return report_warning(
         "replies",
-        f"{said}; {_describe_divergence(pair, surest)}, no close call",
+        f"{summary}; {_describe_divergence(pair, surest)}, no close call",
         f"{_FINER}, and compare answers to questions of your own",
         **details,
     )

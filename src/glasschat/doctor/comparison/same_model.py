@@ -36,10 +36,10 @@ def same_shape(pair: ModelPair) -> Iterator[Finding]:
     b = {**theirs.shape, "max_position_embeddings": theirs.context}
     common = [name for name in a if name in b and a[name] and b[name]]
     different = [name for name in common if abs(a[name] - b[name]) > _SAME_FIGURE * abs(b[name])]
-    said = [f"{name} {format_number(a[name])} and {format_number(b[name])}" for name in different]
+    lines = [f"{name} {format_number(a[name])} and {format_number(b[name])}" for name in different]
     if bool(ours.rope.scaling) != bool(theirs.rope.scaling):
         different.append("rope_scaling")
-        said.append(
+        lines.append(
             f"positions {ours.rope.scaling or 'not scaled'} and "
             f"{theirs.rope.scaling or 'not scaled'}"
         )
@@ -47,7 +47,7 @@ def same_shape(pair: ModelPair) -> Iterator[Finding]:
     if different:
         yield report_failure(
             "same-shape",
-            f"{' and '.join(pair.names)} differ: {list_first(said, 5)}",
+            f"{' and '.join(pair.names)} differ: {list_first(lines, 5)}",
             f"they are not the same model, or the conversion went wrong: {_CONVERT}",
             **details,
         )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from glasschat.doctor import Mark, examine
-from tests.doctor.breaking import altered, found, number
+from tests.doctor.damage import altered, found, number
 from tests.support import ggufs
 
 
