@@ -3,13 +3,14 @@
 import gc
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import coverage
 import pytest
 from hypothesis import HealthCheck, settings
 
+from glasschat import messages
 from tests.support.examples import FULL
 
 pytest_plugins = [
@@ -71,6 +72,18 @@ def one_thread_each() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for plans in ("glasschat.models.llama_cpp.load", "glasschat.models.hf.load"):
             patch.setattr(f"{plans}.usable_cores", lambda: 1)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def strict_messages() -> Iterator[None]:
+    """Templates and values that do not fit each other fail the test; a user would get a line."""
+
+    def refuse(template: str, values: Mapping[str, object]) -> str:
+        raise AssertionError(f"{template!r} does not fit {dict(values)!r}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages, "_fill_anyway", refuse)
         yield
 
 

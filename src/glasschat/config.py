@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8501
@@ -73,4 +74,6 @@ class WebOptions:
 def _check(name: str, value: int | None, low: int, high: int) -> None:
     """Raise ParameterError for a value outside the range; None is unset."""
     if value is not None and not low <= value <= high:
-        raise ParameterError(name, f"a whole number from {low:,} to {high:,}", value)
+        raise ParameterError(
+            name, Message("a whole number from {low:,} to {high:,}", low=low, high=high), value
+        )

@@ -32,19 +32,47 @@
     ├── MissingExtra          a library that is wanted for this is not installed
     └── ServerError           the port is taken, the address is refused
 
-Each message is one line that names the thing, the limit and the way out.
+Each message is one line that names the thing, the limit and the way out. It is given as a template
+and its values (`messages.py`), so that a page can say it in the visitor's language:
+
+    raise QueueFull("{waiting:,} requests are waiting: try again in a moment", waiting=9)
 """
+
+import copyreg
+from typing import Any
+
+from glasschat.messages import Message
 
 
 class GlasschatError(Exception):
-    """The root: catch this to catch every error that glasschat raises on purpose."""
+    """The root: catch this to catch every error that glasschat raises on purpose.
+
+    `str(error)` is the line, `message` the same line with its template and values. A text without
+    values, such as a line that came from elsewhere, is its own template.
+    """
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.message = Message(template, **values)
+        super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by __init__, which takes something else in some of the classes.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class ParameterError(GlasschatError, ValueError):
     """A setting has a value out of its range."""
 
     def __init__(self, name: str, allowed: str, value: object) -> None:
-        super().__init__(f"{name} must be {allowed}, and {value!r} is not")
+        allowed = Message(allowed)
+        super().__init__(
+            Message(
+                "{name} must be {allowed}, and {value} is not",
+                name=name,
+                allowed=allowed,
+                value=repr(value),
+            )
+        )
         self.name = name
         self.allowed = allowed
         self.value = value
@@ -55,7 +83,10 @@ class StageNotHere(GlasschatError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"the stage {name} is not here: turn it off, or start glasschat with --stage for it"
+            Message(
+                "the stage {name} is not here: turn it off, or start glasschat with --stage for it",
+                name=name,
+            )
         )
         self.name = name
 
@@ -108,11 +139,20 @@ class PromptTooLong(PromptError):
     """
 
     def __init__(self, needed: int, limit: int, context: int | None = None) -> None:
-        more = f", or raise max length, to {context:,} at most" if needed < (context or 0) else ""
+        more: Message | str = ""
+        if needed < (context or 0):
+            more = Message(", or raise max length, to {context:,} at most", context=context)
         super().__init__(
-            f"the prompt is {needed:,} tokens and at most {limit - 1:,} fit "
-            f"({'context' if limit == context else 'max length'} {limit:,}, one kept for the "
-            f"reply): shorten it by {needed - limit + 1:,} tokens{more}"
+            Message(
+                "the prompt is {needed:,} tokens and at most {fitting:,} fit ({bound} {limit:,}, "
+                "one kept for the reply): shorten it by {excess:,} tokens{more}",
+                needed=needed,
+                fitting=limit - 1,
+                bound=Message("context") if limit == context else Message("max length"),
+                limit=limit,
+                excess=needed - limit + 1,
+                more=more,
+            )
         )
         self.needed = needed
         self.limit = limit

@@ -1,21 +1,35 @@
-"""An error is explained in the visitor's language, from nothing but its line."""
+"""An error is explained in the visitor's language, by its template and values."""
 
+import json
+import math
 import re
-import time
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from glasschat.chat.node import Ending, Run
 from glasschat.chat.presets import Preset
 from glasschat.chat.presets_file import presets_from_file
 from glasschat.chat.store.failures import store_error
+from glasschat.chat.store.packing import run_columns, unpacked_run
 from glasschat.chat.tree import Tree
-from glasschat.errors import GlasschatError, PromptTooLong, QueueFull
+from glasschat.errors import (
+    GlasschatError,
+    ParameterError,
+    PromptTooLong,
+    QueueFull,
+    ReplyFailed,
+)
+from glasschat.messages import Message
+from glasschat.models.gguf.header import read_header
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
-from glasschat.web.error_text import LONGEST, explained
+from glasschat.sampling.trace import MODEL, MODEL_REMEDY, check_peak
+from glasschat.web.error_text import explain
 from glasschat.web.language import Language, speaking
 
 
@@ -27,14 +41,14 @@ def failing(action: Callable[[], object]) -> GlasschatError:
 
 def in_chinese(error: GlasschatError | str) -> str:
     with speaking(Language.CHINESE):
-        return explained(error)
+        return explain(error)
 
 
 def test_in_english_it_is_the_errors_own_line_as_a_sentence() -> None:
     error = failing(lambda: Tree().ask("a", " "))
-    assert explained(error) == "The message is empty: type something first."
-    assert explained("top_p must be less") == "top_p must be less."
-    assert explained("Why?") == "Why?"
+    assert explain(error) == "The message is empty: type something first."
+    assert explain("top_p must be less") == "top_p must be less."
+    assert explain("Why?") == "Why?"
 
 
 def test_a_message_too_long_is_explained_with_all_its_numbers() -> None:
@@ -80,28 +94,61 @@ def test_the_store_in_trouble_is_explained() -> None:
     assert refused.startswith("无法打开 /data/chats.db（Permission denied）：")
 
 
-def test_a_kept_reply_is_explained_though_only_its_line_is_left() -> None:
-    line = str(QueueFull("9 requests are waiting and at most 8 may: try again in a moment"))
-    assert in_chinese(line) == "已有 9 个请求在排队，最多允许 8 个：请稍后再试。"
-    line = "the model's logits held a NaN, which is not a number: try again, or load another file"
-    assert in_chinese(line + " of this model").startswith("模型的 logits 中出现了 NaN")
-
-
-def test_what_no_catalogue_has_stays_as_it_was_said() -> None:
-    assert in_chinese("model.gguf is cut off after 12 bytes: download it again") == (
-        "Model.gguf is cut off after 12 bytes: download it again."
+def test_an_error_within_an_error_is_explained_too() -> None:
+    inner = QueueFull(
+        "{waiting} requests are waiting and at most {max_waiting} may: try again in a moment",
+        waiting=9,
+        max_waiting=8,
+    )
+    outer = Message("the model cannot be used: {error}", error=inner)
+    assert in_chinese(outer) == "模型无法使用：已有 9 个请求在排队，最多允许 8 个：请稍后再试。"
+    assert explain(outer) == (
+        "The model cannot be used: 9 requests are waiting and at most 8 may: try again in a moment."
     )
 
 
+def test_an_error_about_the_model_is_explained(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF\x03\0\0\0" + b"\xff" * 40)
+    said = in_chinese(failing(lambda: read_header(file)))
+    assert said.startswith("model.gguf 已损坏：其中声明了 18,446,744,073,709,551,615 个张量和")
+    assert said.endswith("：请重新下载或复制。")
+    assert in_chinese(failing(lambda: read_header(tmp_path / "none.gguf"))).startswith("找不到文件")
+
+
+def test_an_error_of_months_ago_is_read_in_its_readers_language() -> None:
+    """It is kept with a reply, in a store, and comes out of it as it was."""
+    line = "the model's logits held a NaN, which is not a number: try again, or load another file"
+    error = failing(lambda: check_peak(math.nan, MODEL, MODEL_REMEDY))
+    run = Run(SamplingParams(), ending=Ending.ERROR, error=error.message)
+    kept = unpacked_run(SimpleNamespace(**run_columns(run)))
+    assert kept == run and str(kept.error).startswith(line)
+    assert in_chinese(kept.error or "") == (
+        "模型的 logits 中出现了 NaN（不是数字）：请重试，或换用该模型的其他文件。"
+    )
+
+
+def test_a_line_of_an_older_database_is_shown_as_it_is() -> None:
+    line = "9 requests are waiting and at most 8 may: try again in a moment"
+    run = Run(SamplingParams(), ending=Ending.ERROR, error=line)
+    columns = run_columns(run)
+    assert "message" not in json.loads(columns["figures"])
+    assert unpacked_run(SimpleNamespace(**columns)) == run
+    assert in_chinese(line) == line + "."
+
+
+def test_what_no_catalogue_has_stays_as_it_was_said() -> None:
+    for error in (
+        "model.gguf is cut off after 12 bytes: download it again",
+        ReplyFailed("{name} is cut off after 12 bytes: download it again", name="model.gguf"),
+    ):
+        assert in_chinese(error) == "Model.gguf is cut off after 12 bytes: download it again."
+
+
 def test_a_strangers_text_within_an_error_is_not_read_as_one() -> None:
-    """Values are looked up too, for `context` and the like, but stay values."""
-    said = in_chinese("{name} must be {allowed}, and '{0}{x!r}' is not")
+    """Not as a template, nor as the name of a message."""
+    wrong = ParameterError("{name}", "context", "{0}{x!r}")
+    said = in_chinese(wrong)
     assert "{name}" in said and "'{0}{x!r}'" in said
-
-
-def test_no_line_takes_long() -> None:
-    """Templates with several values try many places; a stranger may have chosen the line."""
-    started = time.perf_counter()
-    in_chinese(("the a must be " + ", and " * 300)[:LONGEST])
-    in_chinese("x" * 5_000_000)
-    assert time.perf_counter() - started < 2.0
+    inner = "the message is empty: type something first"
+    assert inner in in_chinese(ReplyFailed("internal error: {type}", type=inner))

@@ -75,8 +75,8 @@ def _looked_at(node: ast.AST) -> Iterator[tuple[int, str]]:
             return
         if owner in ("log", "logging") or name.endswith("Response"):
             return
-        if name == "explained" and isinstance(node.args[0], ast.JoinedStr):
-            return  # a line around an error, with a template among the errors'
+        if name == "Message":
+            return  # errors are English, and translated by their templates
         shown = [k.value for k in node.keywords if k.arg in SHOWN_NAMES]
         shown += node.args[:1] if name in SHOWN_METHODS else []
         shown += node.args[1:2] if name in ("selectbox", "segmented_control", "progress") else []

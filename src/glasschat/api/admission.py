@@ -11,6 +11,7 @@ from glasschat.api.keys import Key
 from glasschat.api.options import ApiOptions
 from glasschat.api.replies import Replies
 from glasschat.backends import Backend, Description, LocalBackend, Readiness
+from glasschat.messages import Message
 
 
 class ServerState:
@@ -19,7 +20,7 @@ class ServerState:
     Used from the event loop only.
     """
 
-    def __init__(self, backend: Backend, public_error: str | None = None) -> None:
+    def __init__(self, backend: Backend, public_error: Message | None = None) -> None:
         """`public_error` replaces the backend's own error message in what clients see.
 
         A remote backend's message contains the address of the other server, which only the

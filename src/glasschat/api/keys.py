@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 
 SHORTEST, LONGEST = 16, 256
 _KEY = re.compile(r"[!-~]+")
@@ -30,7 +31,11 @@ class Key:
         if not (SHORTEST <= len(secret) <= LONGEST and _KEY.fullmatch(secret)):
             raise ParameterError(
                 "api_key",
-                f"{SHORTEST} to {LONGEST} visible ASCII characters without spaces",
+                Message(
+                    "{shortest} to {longest} visible ASCII characters without spaces",
+                    shortest=SHORTEST,
+                    longest=LONGEST,
+                ),
                 f"that of {name}, of {len(secret)} characters,",
             )
         if most_running is not None and not 1 <= most_running <= 100_000:

@@ -8,6 +8,7 @@ from glasschat.api.errors import ApiError
 from glasschat.api.info import InfoEndpoints
 from glasschat.api.options import ApiOptions
 from glasschat.backends import Backend
+from glasschat.messages import Message
 
 _API_PATHS = ("/tokenize", "/detokenize", "/metrics", "/openapi.json")
 
@@ -20,7 +21,8 @@ class RemoteStub:
 
     def __init__(self, backend: Backend) -> None:
         self.state = ServerState(
-            backend, public_error="the server that writes the replies cannot be asked now"
+            backend,
+            public_error=Message("the server that writes the replies cannot be asked now"),
         )
         info = InfoEndpoints(self.state)
         self._handlers = {"/health": info.health, "/ready": info.ready}

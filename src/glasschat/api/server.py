@@ -30,8 +30,10 @@ def check_port_free(host: str, port: int) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ServerError(
-            f"cannot listen on {host} port {port} ({reason.lower()}): "
-            "choose another with --port or --host"
+            "cannot listen on {host} port {port} ({reason}): choose another with --port or --host",
+            host=host,
+            port=port,
+            reason=reason.lower(),
         ) from None
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from glasschat.backends.provenance import Provenance
 from glasschat.engine import DEFAULT_START, Reply, ReplyPrompt, StartOptions
+from glasschat.messages import Message
 from glasschat.models.base import Model
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import NO_STAGES, SamplingParams, StageClasses
@@ -66,13 +67,13 @@ class Description:
     slots: int = 0
     progress: float = 0.0
     recommended: Mapping[str, float] = field(default_factory=dict)
-    error: str | None = None
+    error: Message | None = None
     provenance: Provenance = field(default_factory=Provenance)
     missing: frozenset[Capability] = frozenset()
     not_taken: frozenset[str] = frozenset()
     stage_classes: StageClasses = NO_STAGES
     restarts: int = 0
-    last_fault: str | None = None
+    last_fault: Message | None = None
 
 
 class Backend(Protocol):

@@ -14,6 +14,7 @@ from glasschat.backends.provenance import provenance
 from glasschat.backends.vocabulary import Vocabulary
 from glasschat.engine import Engine, reset_runner
 from glasschat.errors import EngineStopped, GlasschatError, ParameterError
+from glasschat.messages import Message
 from glasschat.models.base import Model
 from glasschat.models.memory import spare_bytes
 from glasschat.prompt import ChatTemplate, PlainText, PromptFitter, with_turn_end
@@ -167,9 +168,13 @@ class ModelHost:
         except Exception as error:
             if model is not None:
                 model.runner.close()
-            why = str(error)
+            why = error.message if isinstance(error, GlasschatError) else Message(str(error))
             if (fault := self._description.last_fault) is not None:
-                why = f"the engine has failed ({fault}) and its model cannot be loaded again: {why}"
+                why = Message(
+                    "the engine has failed ({fault}) and its model cannot be loaded again: {why}",
+                    fault=fault,
+                    why=why,
+                )
             self._description = replace(
                 self._description, readiness=Readiness.FAILED, progress=0.0, error=why
             )
@@ -236,19 +241,23 @@ class ModelHost:
 
     # --- after a fault --------------------------------------------------------------------
 
-    def _engine_failed(self, fault: str) -> None:
+    def _engine_failed(self, fault: Message) -> None:
         """Start the restart of a failed engine, if allowed. The engine's own thread calls this."""
         with self._lock:
             if self._closed:
                 return
             restarts = self._restarts
             if again := restarts.allow():
-                why = f"the engine has failed ({fault}) and is being started again"
+                why = Message(
+                    "the engine has failed ({fault}) and is being started again", fault=fault
+                )
             else:
-                why = (
-                    f"the engine has failed more than {restarts.most} times within "
-                    f"{restarts.within_s / 60:.0f} minutes, the last time with {fault}: "
-                    "the server's log says where"
+                why = Message(
+                    "the engine has failed more than {most} times within {minutes:.0f} minutes, "
+                    "the last time with {fault}: the server's log says where",
+                    most=restarts.most,
+                    minutes=restarts.within_s / 60,
+                    fault=fault,
                 )
                 log.error("%s: it is not started again", why)
             self._description = replace(
@@ -293,8 +302,8 @@ class ModelHost:
         """Return the loaded model and its engine. Raises EngineStopped while there is none."""
         served = self._served_model
         if served is None:
-            reason = self._description.error or "the model is still loading: wait a moment"
-            raise EngineStopped(reason)
+            waiting = Message("the model is still loading: wait a moment")
+            raise EngineStopped(self._description.error or waiting)
         return served
 
     def describe(self) -> Description:

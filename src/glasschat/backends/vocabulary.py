@@ -9,6 +9,7 @@ from typing import Any
 from glasschat.backends.grammars import Grammars
 from glasschat.engine import IncrementalDetokenizer
 from glasschat.errors import EngineStopped, InvalidMessage, ParameterError
+from glasschat.messages import Message
 from glasschat.models.base import Tokenizer
 from glasschat.prompt import encode_raw_text
 from glasschat.sampling import Grammar
@@ -49,7 +50,9 @@ class Vocabulary:
         """
         size = self._tokenizer.vocab_size
         if not 0 <= token_id < size:
-            raise ParameterError("token_id", f"a token id below {size:,}", token_id)
+            raise ParameterError(
+                "token_id", Message("a token id below {size:,}", size=size), token_id
+            )
         with self._bytes_lock:
             if self._closed:
                 raise EngineStopped("the model is not loaded any more: ask again in a moment")
@@ -71,8 +74,10 @@ class Vocabulary:
             foreign = [i for i in ids if not 0 <= i < size]
             if foreign:
                 raise InvalidMessage(
-                    f"the reply holds token {foreign[0]}, and this model has {size:,} tokens: "
-                    "another model wrote it, so ask anew"
+                    "the reply holds token {foreign}, and this model has {size:,} tokens: "
+                    "another model wrote it, so ask anew",
+                    foreign=foreign[0],
+                    size=size,
                 )
             tokenizer = self._tokenizer
             detokenizer = IncrementalDetokenizer(tokenizer.token_bytes, tokenizer.hidden_ids)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from glasschat.chat.node import Ending, Node, Run
 from glasschat.errors import InvalidMessage, ParameterError
+from glasschat.messages import Message
 
 
 def check_place(reply: Node, place: int) -> None:
@@ -20,7 +21,9 @@ def check_place(reply: Node, place: int) -> None:
     if not tokens:
         raise InvalidMessage("this reply has no tokens: ask anew")
     if not 0 <= place < tokens:
-        raise ParameterError("place", f"from 0 to {tokens - 1:,} in this reply", place)
+        raise ParameterError(
+            "place", Message("from 0 to {tokens:,} in this reply", tokens=tokens - 1), place
+        )
 
 
 def check_text(reply: Node, decoded: str) -> None:

@@ -21,6 +21,7 @@ from glasschat.chat.tree import Tree
 from glasschat.engine import DEFAULT_START, Reply, StartOptions
 from glasschat.errors import EngineError, ParameterError
 from glasschat.glass import RemoteTrace, Trace
+from glasschat.messages import Message
 
 MOST_AT_ONCE = 4
 """Replies of one conversation that may be in progress at once."""
@@ -217,7 +218,11 @@ class Conversation:
         has from now on. If one reply cannot start, none is left behind.
         """
         if not 2 <= len(variants) <= MOST_AT_ONCE:
-            raise ParameterError("settings", f"2 to {MOST_AT_ONCE} to compare", len(variants))
+            raise ParameterError(
+                "settings",
+                Message("2 to {most_at_once} to compare", most_at_once=MOST_AT_ONCE),
+                len(variants),
+            )
         with self.live.changing():
             self._refuse_more_at_once(len(variants))
             tree, question = self._open_question(node_id)
@@ -309,6 +314,7 @@ class Conversation:
     def _refuse_more_at_once(self, more: int) -> None:
         if len(self.running) + more > MOST_AT_ONCE:
             raise EngineError(
-                f"at most {MOST_AT_ONCE} replies of one chat are written at once: stop one or "
-                "wait for its end"
+                "at most {most_at_once} replies of one chat are written at once: stop one or "
+                "wait for its end",
+                most_at_once=MOST_AT_ONCE,
             )

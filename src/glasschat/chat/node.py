@@ -82,10 +82,14 @@ class Node:
 
     def __post_init__(self) -> None:
         if self.role not in TURN_ROLES:
-            raise InvalidMessage(f"a turn's role is user or assistant, not {self.role!r}")
+            raise InvalidMessage(
+                "a turn's role is user or assistant, not {role}", role=repr(self.role)
+            )
         if not 0 < len(self.id) <= LONGEST_ID or not self.id.isascii() or not self.id.isprintable():
             raise InvalidMessage(
-                f"a turn's id is 1 to {LONGEST_ID} ASCII characters, not {self.id[:80]!r}"
+                "a turn's id is 1 to {longest_id} ASCII characters, not {id}",
+                longest_id=LONGEST_ID,
+                id=repr(self.id[:80]),
             )
         if self.runs and self.role == "user":
             raise InvalidMessage("only a reply has runs, not a user turn")

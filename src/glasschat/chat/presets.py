@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 from glasschat.sampling import SETTINGS, Group, SamplingParams
 
 LONGEST_NAME = 60
@@ -36,11 +37,12 @@ class Preset:
     def __post_init__(self) -> None:
         name = " ".join(self.name.split())
         if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-            allowed = f"1 to {LONGEST_NAME} printable characters"
-            raise ParameterError("the preset's name", allowed, name[: LONGEST_NAME + 20])
+            allowed = Message("1 to {most} printable characters", most=LONGEST_NAME)
+            raise ParameterError(Message("the preset's name"), allowed, name[: LONGEST_NAME + 20])
         for unknown in self.params.keys() - {*SAMPLING_FIELDS, *LIMIT_FIELDS}:
-            allowed = f"settings among {', '.join((*SAMPLING_FIELDS, *LIMIT_FIELDS))}"
-            raise ParameterError("a preset", allowed, str(unknown)[:80])
+            known = ", ".join((*SAMPLING_FIELDS, *LIMIT_FIELDS))
+            allowed = Message("settings among {settings}", settings=known)
+            raise ParameterError(Message("a preset"), allowed, str(unknown)[:80])
         checked = SamplingParams(**self.params)
         object.__setattr__(self, "name", name)
         # In one order, and in the types that SamplingParams gives them.

@@ -15,6 +15,7 @@ from glasschat.chat.exchange.report import Skipped, Skips
 from glasschat.chat.params_json import params_from_json, some_params_as_json
 from glasschat.chat.presets import LIMIT_FIELDS, RESERVED, SAMPLING_FIELDS, Preset
 from glasschat.errors import GlasschatError, InvalidImport
+from glasschat.messages import Message
 
 FORMAT = "glasschat presets"
 VERSION = 1
@@ -70,7 +71,7 @@ def presets_from_file(data: bytes) -> ImportedPresets:
             found[preset.name] = preset
         except GlasschatError as error:
             name = item.get("name") if isinstance(item, Mapping) else None
-            skips.note(name if isinstance(name, str) and name else str(number), str(error))
+            skips.note(name if isinstance(name, str) and name else str(number), error.message)
     return ImportedPresets(tuple(found.values()), skips.found())
 
 
@@ -93,5 +94,7 @@ def _read_preset(entry: PresetEntry, skips: Skips) -> Preset:
     if preset.name.casefold() in RESERVED:
         raise InvalidImport("a preset that is built in has that name: give it another")
     for unknown in entry.settings.keys() - {*SAMPLING_FIELDS, *LIMIT_FIELDS}:
-        skips.note(preset.name, f"{unknown[:80]!r} is no setting of a preset")
+        skips.note(
+            preset.name, Message("{unknown} is no setting of a preset", unknown=repr(unknown[:80]))
+        )
     return preset

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from glasschat.chat.node import Node, Run
 from glasschat.errors import InvalidMessage
+from glasschat.messages import Message
 
 Nodes = dict[str, Node]
 Chosen = Mapping[str | None, str]
@@ -56,7 +57,9 @@ class Tree:
         """Return the turn of that id, deleted or not. Raises InvalidMessage."""
         node = self._by_id.get(node_id)
         if node is None:
-            raise InvalidMessage(f"this conversation has no turn {node_id[:80]!r}: load it again")
+            raise InvalidMessage(
+                "this conversation has no turn {node_id}: load it again", node_id=repr(node_id[:80])
+            )
         return node
 
     def children(self, node_id: str | None) -> tuple[Node, ...]:
@@ -195,18 +198,24 @@ class Tree:
 
 def _check(node: Node, roles: Mapping[str, str]) -> None:
     if node.id in roles:
-        raise InvalidMessage(f"two turns have the id {node.id!r}")
+        raise InvalidMessage("two turns have the id {id}", id=repr(node.id))
     if node.parent is None:
         above = "assistant"
     elif node.parent in roles:
         above = roles[node.parent]
     else:
         raise InvalidMessage(
-            f"the turn {node.id!r} follows {node.parent[:80]!r}, which is not here"
+            "the turn {id} follows {parent}, which is not here",
+            id=repr(node.id),
+            parent=repr(node.parent[:80]),
         )
     if above == node.role:
-        place = "first" if node.parent is None else f"behind another {above} turn"
-        raise InvalidMessage(f"a turn of the role {node.role} cannot stand {place}")
+        place = Message("behind another {role} turn", role=above)
+        if node.parent is None:
+            place = Message("first")
+        raise InvalidMessage(
+            "a turn of the role {role} cannot stand {place}", role=node.role, place=place
+        )
 
 
 def _refuse_empty(text: str) -> None:

@@ -6,6 +6,7 @@ from glasschat.chat.presets import LONGEST_NAME, RESERVED, Preset
 from glasschat.chat.presets_file import MOST_PRESETS
 from glasschat.chat.store import Store
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 
 
 class UserPresets:
@@ -33,12 +34,12 @@ class UserPresets:
         Raises ParameterError for the name of a built-in one, and when there are too many.
         """
         if preset.name.casefold() in RESERVED:
-            allowed = "another than that of a built-in one"
-            raise ParameterError("the preset's name", allowed, preset.name)
+            allowed = Message("another than that of a built-in one")
+            raise ParameterError(Message("the preset's name"), allowed, preset.name)
         others = [other for other in self.presets(owner) if other.name != preset.name]
         if len(others) >= MOST_PRESETS:
-            allowed = f"at most {MOST_PRESETS}: delete one first"
-            raise ParameterError("the number of presets", allowed, len(others) + 1)
+            allowed = Message("at most {most}: delete one first", most=MOST_PRESETS)
+            raise ParameterError(Message("the number of presets"), allowed, len(others) + 1)
         if self._store is not None:
             self._store.save_preset(owner, preset)
             return

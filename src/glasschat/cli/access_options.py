@@ -14,6 +14,7 @@ from glasschat.cli.secret_files import read_secret, warn_if_others_can_read
 from glasschat.cli.terminal import warn
 from glasschat.config import LOOPBACK_HOSTS, WebOptions
 from glasschat.errors import MissingExtra, ServerError
+from glasschat.messages import Message
 from glasschat.models.hub import is_reference
 from glasschat.web.access import Access, LocalAccess
 from glasschat.web.access.guests import GuestAccess
@@ -43,7 +44,11 @@ def access_from_options(
     }
     ways = [name for name, is_given in given.items() if is_given]
     if len(ways) > 1:
-        raise ServerError(f"{ways[0]} and {ways[1]} are two ways to come in: give one of them")
+        raise ServerError(
+            "{first} and {second} are two ways to come in: give one of them",
+            first=ways[0],
+            second=ways[1],
+        )
     if options.login is not None:
         settings = _login_settings(options.login)
         _warn_of_other_port(settings, where)
@@ -77,7 +82,8 @@ def _password(options: argparse.Namespace, variable: str | None) -> Password:
         )
     if not sys.stdin.isatty():
         raise ServerError(
-            f"--password asks on a terminal, and there is none: give --password-file or {VARIABLE}"
+            "--password asks on a terminal, and there is none: give --password-file or {variable}",
+            variable=VARIABLE,
         )
     try:
         text = getpass.getpass("Password for all visitors: ")
@@ -93,19 +99,24 @@ def _password(options: argparse.Namespace, variable: str | None) -> Password:
 def _checked_password(text: str, what: str) -> Password:
     if not SHORTEST <= len(text) <= LONGEST:
         raise ServerError(
-            f"{what} has {len(text):,} characters: give it {SHORTEST} to {LONGEST}, or it is "
-            "guessed"
+            "{what} has {count:,} characters: give it {shortest} to {longest}, or it is guessed",
+            what=what,
+            count=len(text),
+            shortest=SHORTEST,
+            longest=LONGEST,
         )
     if not text.isprintable():
-        raise ServerError(f"{what} has characters that no form can send: give it others")
+        raise ServerError("{what} has characters that no form can send: give it others", what=what)
     return Password(text)
 
 
 def _read_password_file(file: Path) -> str:
     try:
-        text = read_secret(file, f"the password in {file}")
+        text = read_secret(file, Message("the password in {file}", file=file))
     except UnicodeDecodeError:
-        raise ServerError(f"the password in {file} is no text in UTF-8: save it as that") from None
+        raise ServerError(
+            "the password in {file} is no text in UTF-8: save it as that", file=file
+        ) from None
     warn_if_others_can_read(file)
     return text.partition("\n")[0].removesuffix("\r")
 

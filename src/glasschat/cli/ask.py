@@ -16,6 +16,7 @@ from glasschat.cli.stage_arguments import configured_stages, stage_classes
 from glasschat.cli.terminal import json_text, printable_on_stdout, warn
 from glasschat.engine import FinishReason, Generation, Reply
 from glasschat.errors import ParameterError, ReplyFailed, ServerError
+from glasschat.messages import Message
 from glasschat.models.load import load_model
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
@@ -104,7 +105,7 @@ def _exit_code(reply: Reply) -> int:
     """Return the exit code for a reply that has ended. Raises ReplyFailed."""
     snapshot = reply.snapshot()
     if snapshot.finish_reason is FinishReason.ERROR:
-        raise ReplyFailed(snapshot.error)
+        raise ReplyFailed(snapshot.error or Message("the reply failed"))
     return 130 if snapshot.finish_reason is FinishReason.CANCELLED else 0
 
 

@@ -18,18 +18,19 @@ from pydantic_core import PydanticCustomError
 from glasschat.cli.secret_files import read_secret
 from glasschat.config import LOOPBACK_HOSTS
 from glasschat.errors import ServerError
+from glasschat.messages import Message
 from glasschat.web.access.provider import CALLBACK, EVERYBODY, LoginSettings
 
 SHORTEST_SECRET = 32
 
 _TEXTS = ("server_metadata_url", "client_id", "client_secret", "redirect_uri", "cookie_secret")
-_ALLOW_EXAMPLE = (
+_ALLOW_EXAMPLE = Message(
     'write allow = ["ada@example.org", "@example.org"], or ["*"] for everybody whom the '
     "provider signs in (with a public one that is anybody at all)"
 )
 
 
-def _invalid(what: str, advice: str) -> PydanticCustomError:
+def _invalid(what: Message, advice: Message) -> PydanticCustomError:
     """Return the error for a value; `what` is wrong with it, and `advice` says how to write it."""
     return PydanticCustomError("value", "{what}: {advice}", {"what": what, "advice": advice})
 
@@ -43,9 +44,9 @@ def _strip(text: str) -> str:
 def _check_https(text: str) -> str:
     url = _split_url(text)
     if url is None:
-        raise _invalid("is no address", "write https://name/…")
+        raise _invalid(Message("is no address"), Message("write https://name/…"))
     if url.scheme != "https" and url.hostname not in LOOPBACK_HOSTS:
-        raise _invalid("is not https", "only on loopback it need not be")
+        raise _invalid(Message("is not https"), Message("only on loopback it need not be"))
     return text
 
 
@@ -53,8 +54,10 @@ def _check_callback(text: str) -> str:
     url = _split_url(text)
     if url is None or (url.path, url.query, url.fragment) != (CALLBACK, "", ""):
         raise _invalid(
-            f"does not end in {CALLBACK}",
-            f"write https://NAME{CALLBACK}, with the name that visitors use",
+            Message("does not end in {callback}", callback=CALLBACK),
+            Message(
+                "write https://NAME{callback}, with the name that visitors use", callback=CALLBACK
+            ),
         )
     return text
 
@@ -62,26 +65,31 @@ def _check_callback(text: str) -> str:
 def _check_secret(text: str) -> str:
     if len(text) < SHORTEST_SECRET:
         raise _invalid(
-            f"has fewer than {SHORTEST_SECRET} characters", "`openssl rand -hex 32` makes one"
+            Message("has fewer than {shortest} characters", shortest=SHORTEST_SECRET),
+            Message("`openssl rand -hex 32` makes one"),
         )
     return text
 
 
 def _check_allow(allow: Any) -> tuple[str, ...]:
     if not allow:
-        raise _invalid("is missing, and nobody may come in without it", _ALLOW_EXAMPLE)
+        raise _invalid(Message("is missing, and nobody may come in without it"), _ALLOW_EXAMPLE)
     if not isinstance(allow, list) or not all(isinstance(entry, str) for entry in allow):
-        raise _invalid("is no list of texts", _ALLOW_EXAMPLE)
+        raise _invalid(Message("is no list of texts"), _ALLOW_EXAMPLE)
     for entry in allow:
         name, at, domain = entry.strip().rpartition("@")
         if entry != EVERYBODY and not (at and domain and "@" not in name and " " not in entry):
-            raise _invalid(f"has {entry!r}, no address and no domain", _ALLOW_EXAMPLE)
+            raise _invalid(
+                Message("has {entry}, no address and no domain", entry=repr(entry)), _ALLOW_EXAMPLE
+            )
     return tuple(allow)
 
 
 def _check_scope(kwargs: dict[str, str]) -> dict[str, str]:
     if "openid" not in kwargs.get("scope", "openid").split():
-        raise _invalid("has a scope without openid", 'write "openid email profile"')
+        raise _invalid(
+            Message("has a scope without openid"), Message('write "openid email profile"')
+        )
     return kwargs
 
 
@@ -114,17 +122,19 @@ def read_login(file: Path) -> LoginSettings:
     try:
         document = tomllib.loads(read_secret(file, str(file)))
     except ValueError as error:
-        raise ServerError(f"{file} is no TOML file: {str(error).lower()}") from None
+        raise ServerError(
+            "{file} is no TOML file: {error}", file=file, error=str(error).lower()
+        ) from None
     section = document.get("auth")
     if not isinstance(section, dict):
-        raise ServerError(f"{file} has no section [auth]: docs/access.md shows one")
+        raise ServerError("{file} has no section [auth]: docs/access.md shows one", file=file)
     try:
         return LoginSettings(**LoginSection.model_validate(section).model_dump())
     except ValidationError as error:
-        raise ServerError(f"{file}: {_describe(error, section)}") from None
+        raise ServerError("{file}: {error}", file=file, error=_describe(error, section)) from None
 
 
-def _describe(error: ValidationError, section: dict[str, Any]) -> str:
+def _describe(error: ValidationError, section: dict[str, Any]) -> Message:
     """Describe the first error: an unknown name, then a missing text, then a wrong value."""
     errors = error.errors(include_url=False)
 
@@ -138,19 +148,22 @@ def _describe(error: ValidationError, section: dict[str, Any]) -> str:
     name, kind = first["loc"][0], first["type"]
     known = tuple(LoginSection.model_fields)
     if kind == "extra_forbidden":
-        advice = (
-            "one provider is served: put its lines into [auth] itself"
-            if isinstance(first["input"], dict)
-            else f"known are {', '.join(known)}"
-        )
-        return f"{name} is not known: {advice}"
+        advice = Message("known are {names}", names=", ".join(known))
+        if isinstance(first["input"], dict):
+            advice = Message("one provider is served: put its lines into [auth] itself")
+        return Message("{name} is not known: {advice}", name=name, advice=advice)
     if kind == "missing":
-        return f"{name} is missing: it needs {', '.join(_TEXTS)} and allow"
+        return Message(
+            "{name} is missing: it needs {names} and allow", name=name, names=", ".join(_TEXTS)
+        )
     if kind == "value":
-        return f"{name} {first['ctx']['what']}: {first['ctx']['advice']}"
+        what, advice = first["ctx"]["what"], first["ctx"]["advice"]
+        return Message("{name} {what}: {advice}", name=name, what=what, advice=advice)
     if name == "client_kwargs":
-        return 'client_kwargs is no table of texts: write { prompt = "login" }'
-    return f'{name} is no text: write {name} = "…"'
+        return Message(
+            "client_kwargs is no table of texts: write {example}", example='{ prompt = "login" }'
+        )
+    return Message('{name} is no text: write {name} = "…"', name=name)
 
 
 def _split_url(text: str) -> SplitResult | None:

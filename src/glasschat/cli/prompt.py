@@ -11,6 +11,7 @@ from typing import Any, cast
 from glasschat.cli.arguments import model_path, question_text
 from glasschat.cli.terminal import json_text, printable, read_standard_input
 from glasschat.errors import InvalidMessage, ParameterError
+from glasschat.messages import Message
 from glasschat.models.load import builtin_model, open_tokenizer
 from glasschat.prompt import ChatMessage, ChatTemplate, PlainText, Role, SpanRecord, describe
 
@@ -52,17 +53,32 @@ def read_messages(file: str) -> list[ChatMessage]:
         text = read_standard_input() if file == "-" else Path(file).read_text(encoding="utf-8")
         items = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise InvalidMessage(f"cannot read messages from {file}: {error}") from None
-    shape = 'a list of {"role": …, "content": …}'
+        raise InvalidMessage(
+            "cannot read messages from {file}: {error}", file=file, error=error
+        ) from None
+    shape = Message("a list of {item}", item='{"role": …, "content": …}')
     if not isinstance(items, list):
-        raise InvalidMessage(f"{file} must hold {shape}, and it holds a {type(items).__name__}")
+        raise InvalidMessage(
+            "{file} must hold {shape}, and it holds a {type}",
+            file=file,
+            shape=shape,
+            type=type(items).__name__,
+        )
     return [
-        _message(item, f"message {index} of {file} must be one of {shape}")
+        _message(
+            item,
+            Message(
+                "message {index} of {file} must be one of {shape}",
+                index=index,
+                file=file,
+                shape=shape,
+            ),
+        )
         for index, item in enumerate(items)
     ]
 
 
-def _message(item: Any, complaint: str) -> ChatMessage:
+def _message(item: Any, complaint: Message) -> ChatMessage:
     if not isinstance(item, dict) or set(item) - {"role", "content", "ids"}:
         raise InvalidMessage(complaint)
     role, text, ids = item.get("role"), item.get("content"), item.get("ids")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from glasschat.cli.secret_files import read_secret, warn_if_others_can_read
 from glasschat.cli.terminal import warn
 from glasschat.errors import ServerError
+from glasschat.messages import Message
 
 if TYPE_CHECKING:
     from glasschat.backends.remote import Address, RemoteBackend
@@ -110,7 +111,8 @@ def _key(file: Path | None, variable: str | None) -> str | None:
         return variable
     if variable is not None:
         raise ServerError(
-            f"--remote-key-file and {VARIABLE} both give a key: leave one of them out"
+            "--remote-key-file and {variable} both give a key: leave one of them out",
+            variable=VARIABLE,
         )
     return read_key_file(file)
 
@@ -118,9 +120,11 @@ def _key(file: Path | None, variable: str | None) -> str | None:
 def read_key_file(file: Path) -> str:
     """Read the key from the first line of a file. Raises ServerError."""
     try:
-        text = read_secret(file, f"the key in {file}")
+        text = read_secret(file, Message("the key in {file}", file=file))
     except UnicodeDecodeError:
-        raise ServerError(f"the key in {file} is no text in UTF-8: save it as that") from None
+        raise ServerError(
+            "the key in {file} is no text in UTF-8: save it as that", file=file
+        ) from None
     warn_if_others_can_read(file)
     return text.partition("\n")[0].strip()
 
@@ -137,7 +141,9 @@ def warn_of_plain_http(address: "Address", key: str | None) -> None:
 def _refuse_without_remote(options: argparse.Namespace) -> None:
     for name in ("remote_model", "remote_key_file", "remote_context", "remote_kind"):
         if getattr(options, name) is not None:
-            raise ServerError(f"--{name.replace('_', '-')} goes with --remote URL: give both")
+            raise ServerError(
+                "--{name} goes with --remote URL: give both", name=name.replace("_", "-")
+            )
 
 
 def _refuse_with_remote(options: argparse.Namespace) -> None:
@@ -147,23 +153,32 @@ def _refuse_with_remote(options: argparse.Namespace) -> None:
     """
     if getattr(options, "model", None) is not None:
         raise ServerError(
-            f"{options.model} and --remote are two models: leave one of them out (--remote-model "
-            "names one of the other server's)"
+            "{model} and --remote are two models: leave one of them out (--remote-model names "
+            "one of the other server's)",
+            model=options.model,
         )
     for name in ("context", "slots", "threads", "gpu_layers"):
         if getattr(options, name, None) is not None:
-            flag, hint = name.replace("_", "-"), ""
             if name == "context":
-                hint = " (--remote-context is for the other server's)"
-            raise ServerError(f"--{flag} is for a model of this machine, not for --remote{hint}")
+                raise ServerError(
+                    "--context is for a model of this machine, not for --remote (--remote-context "
+                    "is for the other server's)"
+                )
+            raise ServerError(
+                "--{flag} is for a model of this machine, not for --remote",
+                flag=name.replace("_", "-"),
+            )
     for name, default in _LOCAL_DEFAULTS.items():
         if getattr(options, name, default) != default:
             flag = name.replace("_", "-")
-            raise ServerError(f"--{flag} is for a model of this machine, not for --remote")
+            raise ServerError(
+                "--{flag} is for a model of this machine, not for --remote", flag=flag
+            )
     api_flags = ("api_key", "api_key_file", "cors_origin", "timeout", "log_requests", "log_texts")
     for name in api_flags:
         if getattr(options, name, None):
             flag = name.replace("_", "-")
             raise ServerError(
-                f"--{flag} is for the API, which is the other server's with --remote: leave it out"
+                "--{flag} is for the API, which is the other server's with --remote: leave it out",
+                flag=flag,
             )

@@ -10,6 +10,7 @@ from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions
 from glasschat.cli.remote_arguments import read_key_file, warn_of_plain_http
 from glasschat.cli.secret_files import read_secret, warn_if_others_can_read
 from glasschat.errors import ServerError
+from glasschat.messages import Message
 
 
 class RemoteServer(BaseModel):
@@ -51,36 +52,45 @@ def remote_backends(file: Path) -> dict[str, RemoteBackend]:
         try:
             remote_options[name] = server.options(file.parent)
         except ServerError as error:
-            raise ServerError(f"{file}: [{name}]: {error}") from None
+            raise ServerError(
+                "{file}: [{name}]: {error}", file=file, name=name, error=error
+            ) from None
     return {name: RemoteBackend(remote) for name, remote in remote_options.items()}
 
 
 def read_remotes(file: Path) -> dict[str, RemoteServer]:
     """Read the servers of a file by their names. Raises ServerError, which repeats no secrets."""
     try:
-        content = tomllib.loads(read_secret(file, f"the servers in {file}"))
+        content = tomllib.loads(read_secret(file, Message("the servers in {file}", file=file)))
     except ValueError:
-        raise ServerError(f"{file} is no TOML: see docs/scale.md for what belongs in it") from None
+        raise ServerError(
+            "{file} is no TOML: see docs/scale.md for what belongs in it", file=file
+        ) from None
     servers: dict[str, RemoteServer] = {}
     for name, table in content.items():
         try:
             servers[name] = RemoteServer.model_validate(table)
         except ValidationError as error:
-            raise ServerError(f"{file}: {_describe(error, name, table)}") from None
+            raise ServerError(
+                "{file}: {error}", file=file, error=_describe(error, name, table)
+            ) from None
     if not servers:
-        raise ServerError(f"{file} names no servers: see docs/scale.md for what belongs in it")
+        raise ServerError(
+            "{file} names no servers: see docs/scale.md for what belongs in it", file=file
+        )
     if any(server.key is not None for server in servers.values()):
         warn_if_others_can_read(file)
     return servers
 
 
-def _describe(error: ValidationError, name: str, table: Any) -> str:
+def _describe(error: ValidationError, name: str, table: Any) -> Message:
     """Describe the first error in the file's order; a server without a url comes first."""
     errors = error.errors(include_url=False)
     if any(item["loc"] in ((), ("url",)) for item in errors):
-        return f'{name} has no url: write [{name}], and below it url = "…"'
+        return Message('{name} has no url: write [{name}], and below it url = "…"', name=name)
     first = min(errors, key=lambda item: list(table).index(item["loc"][0]))
     field = first["loc"][0]
     if first["type"] == "extra_forbidden":
-        return f"[{name}] has {field}, which means nothing here"
-    return f"{field} of [{name}] is {'a whole number' if field == 'context' else 'a text'}"
+        return Message("[{name}] has {field}, which means nothing here", name=name, field=field)
+    kind = Message("a whole number") if field == "context" else Message("a text")
+    return Message("{field} of [{name}] is {kind}", field=field, name=name, kind=kind)

@@ -13,6 +13,7 @@ from glasschat.cli.traces import diff_json, diff_lines, read_trace_file, to_trac
 from glasschat.engine import FinishReason, Generation, StartOptions
 from glasschat.errors import InvalidImport, ReplyFailed
 from glasschat.glass import Trace, diff
+from glasschat.messages import Message
 from glasschat.models.load import load_model
 
 
@@ -21,7 +22,7 @@ def replay(options: argparse.Namespace) -> int:
     file = read_trace_file(options.file)
     trace = file.trace
     if not len(trace):
-        raise InvalidImport(f"{options.file} has no tokens to replay")
+        raise InvalidImport("{file} has no tokens to replay", file=options.file)
     options.exact, options.slots = True, 1
     classes = stage_classes(options)
     plan = plan_from_options(options)
@@ -66,7 +67,7 @@ def _regenerate(backend: LocalBackend, trace: Trace) -> Trace:
     generation.wait_for_end()
     ended = generation.snapshot()
     if ended.finish_reason is FinishReason.ERROR:
-        raise ReplyFailed(ended.error)
+        raise ReplyFailed(ended.error or Message("the reply failed"))
     regenerated = Trace.of(generation)
     if regenerated is None:
         raise ReplyFailed("the reply ended before its first token: try again")
@@ -95,8 +96,11 @@ def _compare_models(file: TraceFile, backend: LocalBackend) -> None:
     vocabulary = backend.engine.model.tokenizer.vocab_size
     if vocabulary != file.trace.vocab_size:
         raise InvalidImport(
-            f"the trace is of a model with {file.trace.vocab_size:,} tokens, and {about.name} has "
-            f"{vocabulary:,}: name its own model with --model"
+            "the trace is of a model with {vocab_size:,} tokens, and {name} has {vocabulary:,}: "
+            "name its own model with --model",
+            vocab_size=file.trace.vocab_size,
+            name=about.name,
+            vocabulary=vocabulary,
         )
     if ours and theirs and ours != theirs:
         print(

@@ -13,7 +13,7 @@ def read_secret(file: Path, what: str) -> str:
         return file.read_text("utf-8")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ServerError(f"cannot read {what}: {reason}") from None
+        raise ServerError("cannot read {what}: {reason}", what=what, reason=reason) from None
 
 
 def warn_if_others_can_read(file: Path) -> None:

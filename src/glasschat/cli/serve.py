@@ -12,6 +12,7 @@ from glasschat.cli.model_plans import build_backend, plan_from_options
 from glasschat.cli.stage_arguments import stage_classes
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
+from glasschat.messages import Message
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -41,14 +42,18 @@ def check_open(where: WebOptions, api: ApiOptions, *, is_open: bool) -> None:
         raise ServerError("--open lets everybody in, and there are API keys: leave one of them out")
     if len(api.keys) or is_open:
         return
-    more = "or --open if that is what you want"
+    more = Message("or --open if that is what you want")
     if not where.is_loopback:
         raise ServerError(
-            f"--host {where.host} would let everyone who reaches this machine use the model: add "
-            f"--api-key-file, {more}, or leave --host out"
+            "--host {host} would let everyone who reaches this machine use the model: add "
+            "--api-key-file, {more}, or leave --host out",
+            host=where.host,
+            more=more,
         )
     if where.allowed_hosts:
         raise ServerError(
-            f"--allowed-host {where.allowed_hosts[0]} would let in everyone whom a proxy under "
-            f"that name passes on: add --api-key-file, {more}"
+            "--allowed-host {allowed_hosts} would let in everyone whom a proxy under that name "
+            "passes on: add --api-key-file, {more}",
+            allowed_hosts=where.allowed_hosts[0],
+            more=more,
         )

@@ -75,6 +75,9 @@ def read_standard_input() -> str:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
         raise InvalidMessage(
-            f"standard input is no text in {error.encoding}: its byte {error.start + 1:,} is "
-            f"0x{error.object[error.start]:02X}: convert it to {error.encoding}"
+            "standard input is no text in {encoding}: its byte {start:,} is 0x{object:02X}: "
+            "convert it to {encoding}",
+            encoding=error.encoding,
+            start=error.start + 1,
+            object=error.object[error.start],
         ) from None

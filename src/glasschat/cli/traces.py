@@ -20,9 +20,11 @@ def read_trace_file(path: str) -> TraceFile:
         with Path(path).open("rb") as stream:
             return read_trace(lines_of(stream))
     except OSError as error:
-        raise InvalidImport(f"{path} cannot be read: {error.strerror or error}") from None
+        raise InvalidImport(
+            "{path} cannot be read: {reason}", path=path, reason=error.strerror or error
+        ) from None
     except InvalidImport as error:
-        raise InvalidImport(f"{path}, {error}") from None
+        raise InvalidImport("{path}, {error}", path=path, error=error) from None
 
 
 def write_trace_file(path: str, file: TraceFile) -> None:
@@ -31,7 +33,9 @@ def write_trace_file(path: str, file: TraceFile) -> None:
         with Path(path).open("w", encoding="utf-8", newline="\n") as stream:
             stream.writelines(trace_lines(file))
     except OSError as error:
-        raise InvalidImport(f"{path} cannot be written: {error.strerror or error}") from None
+        raise InvalidImport(
+            "{path} cannot be written: {reason}", path=path, reason=error.strerror or error
+        ) from None
 
 
 def to_trace_file(backend: LocalBackend, trace: Trace) -> TraceFile:

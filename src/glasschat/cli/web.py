@@ -29,8 +29,9 @@ def web(options: argparse.Namespace) -> int:
     if remote is not None:
         if len(api.keys):
             raise ServerError(
-                f"{VARIABLE} is for the API, which is the other server's with --remote: leave it "
-                "out, or name the key for that server in --remote-key-file"
+                "{variable} is for the API, which is the other server's with --remote: leave it "
+                "out, or name the key for that server in --remote-key-file",
+                variable=VARIABLE,
             )
         servers = additional_remotes(options)
         library = open_library(options)

@@ -18,7 +18,7 @@ from glasschat.doctor.checks import (
 from glasschat.doctor.comparison import distance, same_model
 from glasschat.doctor.comparison.pair import ModelPair
 from glasschat.doctor.finding import Finding, Mark, report_failure
-from glasschat.doctor.formatting import parted
+from glasschat.doctor.formatting import split_advice
 from glasschat.doctor.metadata import ModelMetadata
 from glasschat.doctor.model_files import open_tokenizer, preflight, read_metadata
 from glasschat.doctor.opened_model import OpenedModel
@@ -127,7 +127,9 @@ class _CheckRunner:
         try:
             return OpenedModel(metadata, stack.enter_context(open_tokenizer(metadata, trial)))
         except ModelError as error:
-            self.findings.append(report_failure("tokenizer", *parted(str(error), _ANOTHER)))
+            self.findings.append(
+                report_failure("tokenizer", *split_advice(error.message, _ANOTHER))
+            )
         except Exception as error:
             self.findings.append(_crashed_check("tokenizer", error))
         return None

@@ -9,6 +9,7 @@ from typing import Any
 from glasschat.doctor.gguf_metadata import parse_bits
 from glasschat.doctor.metadata import Claim, ModelMetadata, Rope, TensorLocation
 from glasschat.errors import ModelError
+from glasschat.messages import Message
 from glasschat.models.hf import config_json
 from glasschat.models.hf.bounded_json import TOKENIZER_BYTES, entries, read_object
 from glasschat.models.hf.families import check_supported, is_tested
@@ -124,12 +125,12 @@ def parse_rope(part: Mapping[str, Any]) -> Rope:
     )
 
 
-def _unsupported(folder: HfFolder) -> str:
+def _unsupported(folder: HfFolder) -> Message | None:
     try:
         check_supported(folder.config, folder.name)
     except ModelError as error:
-        return str(error)
-    return ""
+        return error.message
+    return None
 
 
 def _figure(value: Any) -> float | None:

@@ -6,13 +6,12 @@ from itertools import accumulate
 from math import isfinite
 from unicodedata import east_asian_width
 
+from glasschat.messages import Message
+
 # In columns of a terminal: letters of East Asia take two.
 LONGEST = 48
-# What an error's way out begins with.
-_ADVICE = (
-    "add", "check", "choose", "clear", "convert", "copy", "download", "free", "get", "give",
-    "install", "make", "merge", "name", "pip", "put", "remove", "run", "see", "use",
-)  # fmt: skip
+# How the template of an error ends that brings its way out.
+_ADVICE = ": {advice}"
 
 
 def quote(text: str) -> str:
@@ -53,9 +52,9 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def parted(message: str, otherwise: str) -> tuple[str, str]:
-    """An error's message as what was found and the way out that it ends with, or `otherwise`."""
-    summary, _, way = message.rpartition(": ")
-    if summary and way.split(maxsplit=1)[:1] and way.split(maxsplit=1)[0] in _ADVICE:
-        return summary, way
-    return message, otherwise
+def split_advice(message: Message, otherwise: str) -> tuple[str, str]:
+    """Return an error's message without its way out, and the way out, or `otherwise`."""
+    advice = message.values.get("advice")
+    if isinstance(advice, str) and message.template.endswith(_ADVICE):
+        return str(message).removesuffix(f": {advice}"), str(advice)
+    return str(message), otherwise

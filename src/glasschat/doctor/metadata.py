@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from glasschat.messages import Message
+
 Kind = Literal["GGUF", "folder"]
 
 
@@ -98,7 +100,7 @@ class ModelMetadata:
     ordinary_ids: frozenset[int] = frozenset()
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sampling_source: str = ""
-    unsupported: str = ""
+    unsupported: Message | None = None
     tested: bool = True
     code: tuple[str, ...] = ()
     ignored_files: tuple[str, ...] = ()

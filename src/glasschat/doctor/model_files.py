@@ -6,10 +6,11 @@ from pathlib import Path
 
 from glasschat.doctor.finding import Finding, report_failure, report_pass
 from glasschat.doctor.folder_metadata import folder_metadata, partial_folder_metadata
-from glasschat.doctor.formatting import format_bytes, parted, plural
+from glasschat.doctor.formatting import format_bytes, plural, split_advice
 from glasschat.doctor.gguf_metadata import gguf_metadata
 from glasschat.doctor.metadata import ModelMetadata
 from glasschat.errors import InvalidModel, ModelError, ModelNotFound
+from glasschat.messages import Message
 from glasschat.models.base import Tokenizer
 from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.hf.folder import read_folder
@@ -27,10 +28,16 @@ def read_metadata(path: Path) -> tuple[ModelMetadata, Finding]:
     """
     try:
         if not path.exists():
-            raise ModelNotFound(f"there is no file or folder {path}: check the path")
+            raise ModelNotFound(
+                "there is no file or folder {path}: {advice}",
+                path=path,
+                advice=Message("check the path"),
+            )
         return _read_folder(path) if path.is_dir() else _read_gguf(path)
     except (OSError, ValueError) as error:
-        raise ModelNotFound(f"{str(path)!r} cannot be read: {error}") from None
+        raise ModelNotFound(
+            "{path} cannot be read: {error}", path=repr(str(path)), error=error
+        ) from None
 
 
 def preflight(metadata: ModelMetadata) -> PreflightResult:
@@ -58,7 +65,9 @@ def _read_folder(path: Path) -> tuple[ModelMetadata, Finding]:
         folder = read_folder(path)
         metadata = folder_metadata(folder)
     except ModelError as error:
-        return partial_folder_metadata(path), report_failure("file", *parted(str(error), _AGAIN))
+        return partial_folder_metadata(path), report_failure(
+            "file", *split_advice(error.message, _AGAIN)
+        )
     return metadata, report_pass(
         "file",
         f"a whole folder: {plural(len(folder.tensors), 'tensor')} in "
@@ -74,7 +83,9 @@ def _read_gguf(path: Path) -> tuple[ModelMetadata, Finding]:
         header = read_model(path)
         metadata = gguf_metadata(path)
     except ModelError as error:
-        return _partial_gguf_metadata(path), report_failure("file", *parted(str(error), _AGAIN))
+        return _partial_gguf_metadata(path), report_failure(
+            "file", *split_advice(error.message, _AGAIN)
+        )
     return metadata, report_pass(
         "file",
         f"a whole GGUF of version {header.version}: {plural(header.tensor_count, 'tensor')} in "

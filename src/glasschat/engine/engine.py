@@ -20,6 +20,7 @@ from glasschat.engine.scheduler import (
 from glasschat.engine.sequence import Sequence
 from glasschat.engine.slots import SlotPool
 from glasschat.errors import EngineError, EngineStopped, GlasschatError, ParameterError, QueueFull
+from glasschat.messages import Message
 from glasschat.models.base import ForwardRow, Logits, Model, ModelRunner
 from glasschat.prompt import PromptEncoding
 from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, quiet_arithmetic
@@ -49,7 +50,7 @@ class Engine:
         exact: bool = False,
         stage_classes: StageClasses = NO_STAGES,
         prefix_cache_bytes: int = 0,
-        on_failure: Callable[[str], None] = lambda _: None,
+        on_failure: Callable[[Message], None] = lambda _: None,
     ) -> None:
         if exact and model.runner.slots != 1:
             raise ParameterError("slots", "1 in exact mode", model.runner.slots)
@@ -64,7 +65,7 @@ class Engine:
         self._inbox: list[Sequence] = []
         self._wake = threading.Condition()
         self._woken = self._closing = False
-        self._failed: str | None = None
+        self._failed: Message | None = None
         self._integrity_checked = True
         self._thread = threading.Thread(target=self._run, name="glasschat-engine", daemon=True)
         self._thread.start()
@@ -104,14 +105,16 @@ class Engine:
         sequence = Sequence(writer, self.model.tokenizer)
         with self._wake:
             if self._failed is not None:
-                raise EngineStopped(f"the engine has failed: {self._failed}")
+                raise EngineStopped("the engine has failed: {failed}", failed=self._failed)
             if self._closing:
                 raise EngineStopped("the engine has been closed")
             waiting = len(self._scheduler.waiting) + len(self._inbox)
             if waiting >= self._max_waiting + self._slots.free:
                 raise QueueFull(
-                    f"{waiting} requests are waiting and at most {self._max_waiting} may: "
-                    "try again in a moment"
+                    "{waiting} requests are waiting and at most {max_waiting} may: try again in "
+                    "a moment",
+                    waiting=waiting,
+                    max_waiting=self._max_waiting,
                 )
             self._inbox.append(sequence)
             writer.set_queue_position(max(1, waiting + 1 - self._slots.free))
@@ -146,7 +149,7 @@ class Engine:
         except BaseException as error:
             # SystemExit among them: a thread that ends without a word leaves everybody waiting.
             log.exception("the engine failed")
-            self._failed = f"{type(error).__name__}: {error}"
+            self._failed = Message("{type}: {error}", type=type(error).__name__, error=error)
             self._on_failure(self._failed)
         finally:
             self._end_all()
@@ -154,7 +157,9 @@ class Engine:
     def _end_all(self) -> None:
         """End every reply: as cancelled, or with the engine's error."""
         reason = FinishReason.ERROR if self._failed else FinishReason.CANCELLED
-        message = f"the engine has failed: {self._failed}" if self._failed else None
+        message = None
+        if self._failed:
+            message = Message("the engine has failed: {failed}", failed=self._failed)
         self._queue_arrivals()
         for sequence in [*self._scheduler.running, *self._scheduler.waiting]:
             with suppress(Exception):
@@ -244,10 +249,13 @@ class Engine:
 
     def _fail(self, sequence: Sequence, error: Exception) -> None:
         """End a reply with an error, and empty its slot."""
-        message = str(error)
-        if not isinstance(error, GlasschatError):
+        if isinstance(error, GlasschatError):
+            message = error.message
+        else:
             log.error("a reply failed", exc_info=error)
-            message = f"internal error: {type(error).__name__}: {error}"
+            message = Message(
+                "internal error: {type}: {error}", type=type(error).__name__, error=error
+            )
         sequence.finish(FinishReason.ERROR, message)
         if sequence.slot is not None:
             # What went wrong may lie in the cache: the next try starts afresh.
@@ -300,7 +308,12 @@ def self_test(runner: ModelRunner, slot: int) -> None:
     runner.truncate(slot, 0)
     held.append(runner.cached_length(slot))
     if held != [1, 0]:
-        raise EngineError(f"slot {slot} held {held[0]} positions of 1, and {held[1]} once emptied")
+        raise EngineError(
+            "slot {slot} held {filled} positions of 1, and {left} once emptied",
+            slot=slot,
+            filled=held[0],
+            left=held[1],
+        )
 
 
 def reset_runner(runner: ModelRunner) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 from glasschat.engine.reply import FinishReason, Reply, ReplyProgress, Snapshot, State, Step, Usage
 from glasschat.engine.request import GenerationRequest
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 from glasschat.prompt import ChatMessage, PromptEncoding
 from glasschat.sampling import StepRecord
 
@@ -155,7 +156,7 @@ class GenerationWriter:
         reason: FinishReason,
         *,
         tail: str = "",
-        error: str | None = None,
+        error: Message | None = None,
         ids_match_text: bool = True,
     ) -> None:
         """End the reply, once; `tail` is the last of its text.

@@ -13,6 +13,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from glasschat.errors import ReplyFailed
+from glasschat.messages import Message
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import StepRecord
 
@@ -100,7 +101,7 @@ class Snapshot:
     usage: Usage
     text: str
     finish_reason: FinishReason | None
-    error: str | None
+    error: Message | None
     timings: Timings
     seed: int | None
 
@@ -184,7 +185,7 @@ class ReplyProgress:
         self.version = 0
         self.state = State.QUEUED
         self.finish_reason: FinishReason | None = None
-        self.error: str | None = None
+        self.error: Message | None = None
         self._listeners: tuple[Callable[[], None], ...] = ()
         self._text = ""
         self._new_text: list[str] = []
@@ -210,7 +211,7 @@ class ReplyProgress:
         for callback in self._listeners:
             callback()
 
-    def end(self, reason: FinishReason, error: str | None) -> None:
+    def end(self, reason: FinishReason, error: Message | None) -> None:
         """Set the finish reason and wake every watcher."""
         self.finish_reason = reason
         self.error = error
@@ -297,7 +298,7 @@ class Reply(ABC):
             raise TimeoutError(f"the reply did not end within {timeout} s")
         snapshot = self.snapshot()
         if snapshot.finish_reason is FinishReason.ERROR:
-            raise ReplyFailed(snapshot.error)
+            raise ReplyFailed(snapshot.error or Message("the reply failed"))
         return snapshot
 
     def wait_for_change(self, version: int, timeout: float | None = None) -> bool:

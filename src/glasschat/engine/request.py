@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glasschat.errors import ParameterError, PromptError
+from glasschat.messages import Message
 from glasschat.models.base import Tokenizer
 from glasschat.prompt import PromptEncoding, Span, room_for_reply
 from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, build_stages
@@ -57,7 +58,7 @@ class GenerationRequest:
     def check_token_id(self, token_id: int) -> None:
         """Raise ParameterError for an id outside the vocabulary."""
         if not 0 <= token_id < self.vocab_size:
-            allowed = f"a token id below {self.vocab_size:,}"
+            allowed = Message("a token id below {size:,}", size=self.vocab_size)
             raise ParameterError("token_id", allowed, token_id)
 
     @classmethod
@@ -86,7 +87,9 @@ class GenerationRequest:
         for token_id in ids:
             if not 0 <= token_id < tokenizer.vocab_size:
                 raise PromptError(
-                    f"token id {token_id} is outside the vocabulary of {tokenizer.vocab_size:,}"
+                    "token id {token_id} is outside the vocabulary of {vocab_size:,}",
+                    token_id=token_id,
+                    vocab_size=tokenizer.vocab_size,
                 )
         ends = frozenset() if params.ignore_eos else tokenizer.end_ids
         return cls(

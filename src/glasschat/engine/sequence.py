@@ -6,6 +6,7 @@ from glasschat.engine.generation import GenerationWriter
 from glasschat.engine.output_text import ReplyText
 from glasschat.engine.reply import FinishReason, State, Step
 from glasschat.engine.slots import Slot
+from glasschat.messages import Message
 from glasschat.models.base import ForwardRow, Logits, Tokenizer
 from glasschat.sampling import Sampler
 
@@ -126,7 +127,7 @@ class Sequence:
                 writer.pause_at(hit)
         return None
 
-    def finish(self, reason: FinishReason, error: str | None = None) -> FinishReason:
+    def finish(self, reason: FinishReason, error: Message | None = None) -> FinishReason:
         """End the reply, publish the text that was held back, and return `reason`.
 
         A reply that did not end by itself may be continued later: a character that its last tokens

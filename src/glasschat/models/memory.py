@@ -10,6 +10,7 @@ import psutil
 
 from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
 from glasschat.errors import ContextTooLong, NotEnoughMemory
+from glasschat.messages import Message
 
 # Activations of one micro-batch beside the logits; generous for 8B models, measured on 135M.
 WORKSPACE_BYTES = 192 * 2**20
@@ -90,17 +91,32 @@ def check_memory(need: MemoryNeed, name: str) -> None:
     """Raise NotEnoughMemory, with settings that would fit, when `need` does not."""
     if need.fits:
         return
+    place = need.place and Message(" on {place}", place=need.place)
+    what = Message(
+        "{name} needs {total} ({weights} weights and {cache} cache for {slots} x {context:,} "
+        "tokens) and {available} are free{place}",
+        name=name,
+        total=_gib(need.total),
+        weights=_gib(need.weights),
+        cache=_gib(need.cache),
+        slots=need.slots,
+        context=need.context,
+        available=_gib(need.available),
+        place=place,
+    )
     tokens = need.cached_tokens_that_fit
-    if tokens >= 512:
-        slots = max(1, min(need.slots, tokens // need.context)) if need.context <= tokens else 1
-        context = min(need.context, tokens // slots // 256 * 256)
-        advice = f"--slots {slots} --context {context} would fit"
-    else:
-        advice = "no context would fit: choose a smaller model or quantisation, or free memory"
+    if tokens < 512:
+        raise NotEnoughMemory(
+            "{what}: no context would fit: {advice}",
+            what=what,
+            advice=Message("choose a smaller model or quantisation, or free memory"),
+        )
+    slots = max(1, min(need.slots, tokens // need.context)) if need.context <= tokens else 1
     raise NotEnoughMemory(
-        f"{name} needs {_gib(need.total)} ({_gib(need.weights)} weights and {_gib(need.cache)} "
-        f"cache for {need.slots} x {need.context:,} tokens) and {_gib(need.available)} are free"
-        f"{need.place and f' on {need.place}'}: {advice}"
+        "{what}: --slots {slots} --context {context} would fit",
+        what=what,
+        slots=slots,
+        context=min(need.context, tokens // slots // 256 * 256),
     )
 
 
@@ -150,8 +166,8 @@ def _file_cache(cgroup: Path) -> int:
     return sizes.get("inactive_file", 0) + sizes.get("active_file", 0)
 
 
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"
+def _gib(size: int) -> Message:
+    return Message("{gib:.1f} GiB", gib=size / 2**30)
 
 
 SMALLEST_CONTEXT = 512
@@ -172,8 +188,11 @@ def choose_sizes(
     context = options.context or min(DEFAULT_CONTEXT, train_context or DEFAULT_CONTEXT)
     if train_context and context > train_context:
         raise ContextTooLong(
-            f"--context {context:,} is more than the {train_context:,} tokens that "
-            f"{name} was made for: ask for at most {train_context:,}"
+            "--context {context:,} is more than the {train_context:,} tokens that {name} was "
+            "made for: ask for at most {train_context:,}",
+            context=context,
+            train_context=train_context,
+            name=name,
         )
     slots = 1 if options.exact else options.slots or DEFAULT_SLOTS
 

@@ -98,8 +98,13 @@ class ScriptedRunner:
                 cache = self.cache[row.slot]
                 if row.start != len(cache) or row.start + len(row.ids) > self.context:
                     raise ReplyFailed(
-                        f"slot {row.slot} holds {len(cache)} of {self.context} positions and "
-                        f"{len(row.ids)} were to be put at {row.start}"
+                        "slot {slot} holds {held} of {context} positions and {count} were to "
+                        "be put at {start}",
+                        slot=row.slot,
+                        held=len(cache),
+                        context=self.context,
+                        count=len(row.ids),
+                        start=row.start,
                     )
                 cache.extend(row.ids)
                 if row.wants_logits:

@@ -108,8 +108,9 @@ def _cuts(tokenizer: Tokenizer, text: str, ids: list[int]) -> list[int]:
             cut = bisect_right(ends, begins[index]) + 1
             if cut >= len(text) or ends[cut - 1] >= begins[index + 1]:
                 raise InvalidMessage(
-                    f"this model has {pieces[index].decode(errors='replace')!r} as a control "
-                    f"token only, and cannot read it as text: leave it out"
+                    "this model has {piece} as a control token only, and cannot read it as "
+                    "text: leave it out",
+                    piece=repr(pieces[index].decode(errors="replace")),
                 )
             cuts.append(cut)
     return cuts
@@ -124,6 +125,9 @@ def _unwritable(tokenizer: Tokenizer, text: str, data: bytes, written: bytes) ->
     position = min(len(data[:at].decode(errors="ignore")), len(text) - 1)
     character = text[position]
     return InvalidMessage(
-        f"this model's vocabulary cannot write {character!r} (U+{ord(character):04X}, "
-        f"character {position} of the text): leave it out"
+        "this model's vocabulary cannot write {character} (U+{code:04X}, character "
+        "{position} of the text): leave it out",
+        character=repr(character),
+        code=ord(character),
+        position=position,
     )

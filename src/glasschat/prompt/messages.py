@@ -24,16 +24,23 @@ class ChatMessage:
 
     def __post_init__(self) -> None:
         if self.role not in ROLES:
-            raise InvalidMessage(f"the role must be one of {', '.join(ROLES)}, not {self.role!r}")
+            raise InvalidMessage(
+                "the role must be one of {roles}, not {role}",
+                roles=", ".join(ROLES),
+                role=repr(self.role),
+            )
         if self.ids is not None and self.role != "assistant":
             raise InvalidMessage(
-                f"only an assistant turn has ids of its own, not a {self.role} turn"
+                "only an assistant turn has ids of its own, not a {role} turn", role=self.role
             )
         for position, character in enumerate(self.text):
             if "\ud800" <= character <= "\udfff":
                 raise InvalidMessage(
-                    f"the {self.role} message holds a lone surrogate, U+{ord(character):04X} at "
-                    f"character {position}, which no encoding carries: remove it"
+                    "the {role} message holds a lone surrogate, U+{code:04X} at character "
+                    "{position}, which no encoding carries: remove it",
+                    role=self.role,
+                    code=ord(character),
+                    position=position,
                 )
 
 
@@ -51,5 +58,7 @@ def conversation(messages: Sequence[ChatMessage]) -> tuple[ChatMessage, ...]:
         raise InvalidMessage("there is no message: give at least one user turn")
     for index, message in enumerate(messages):
         if message.role == "system" and index:
-            raise InvalidMessage(f"message {index} is a system turn: it may only come first")
+            raise InvalidMessage(
+                "message {index} is a system turn: it may only come first", index=index
+            )
     return tuple(messages)

@@ -119,7 +119,10 @@ def _split(text: str, marks: str, messages: Sequence[ChatMessage]) -> tuple[list
             continue
         if times:
             raise TemplateError(
-                f"the model's chat template shows message {index} ({message.role}) {times} times"
+                "the model's chat template shows message {index} ({role}) {times} times",
+                index=index,
+                role=message.role,
+                times=times,
             )
         if message.role == "system":
             raise InvalidMessage(
@@ -127,7 +130,9 @@ def _split(text: str, marks: str, messages: Sequence[ChatMessage]) -> tuple[list
                 "it, or put it in front of the first message"
             )
         raise TemplateError(
-            f"the model's chat template leaves out message {index} ({message.role})"
+            "the model's chat template leaves out message {index} ({role})",
+            index=index,
+            role=message.role,
         )
     return order, parts[0::2]
 
@@ -135,6 +140,8 @@ def _split(text: str, marks: str, messages: Sequence[ChatMessage]) -> tuple[list
 def _changed(messages: Sequence[ChatMessage], index: int) -> TemplateError:
     """Return the error for blanks that were changed in another way than by trimming."""
     return TemplateError(
-        f"the model's chat template changes the blanks around message {index} "
-        f"({messages[index].role}) in a way that is not trimming: remove them"
+        "the model's chat template changes the blanks around message {index} ({role}) in a way "
+        "that is not trimming: remove them",
+        index=index,
+        role=messages[index].role,
     )

@@ -8,20 +8,23 @@ import jinja2
 from jinja2.exceptions import SecurityError
 
 from glasschat.errors import TemplateError
+from glasschat.messages import Message
 from glasschat.prompt.filters import meter
 from glasschat.prompt.render_limits import OUTPUT_SIZE, LimitExceeded, Meter, enforce_deadline
 from glasschat.prompt.sandbox import FILENAME, Refused, Sandbox
 
 SOURCE_SIZE = 256 * 1024
 COMPILE_SECONDS = 5.0
-_WAY_OUT = "use another model file, or a template of your own"
+_WAY_OUT = Message("use another model file, or a template of your own")
 
 
 class TemplateRefusal(TemplateError):
     """The template refused these messages through raise_exception; `words` are its own."""
 
     def __init__(self, words: str) -> None:
-        super().__init__(f"the model's chat template refuses these messages: {words}")
+        super().__init__(
+            Message("the model's chat template refuses these messages: {words}", words=words)
+        )
         self.words = words
 
 
@@ -36,8 +39,11 @@ class Renderer:
     def __init__(self, source: str) -> None:
         if len(source) > SOURCE_SIZE:
             raise TemplateError(
-                f"the model's chat template is {len(source):,} characters long, and at most "
-                f"{SOURCE_SIZE:,} are taken: {_WAY_OUT}"
+                "the model's chat template is {count:,} characters long, and at most "
+                "{most:,} are taken: {way_out}",
+                count=len(source),
+                most=SOURCE_SIZE,
+                way_out=_WAY_OUT,
             )
         with _translate_errors(Meter(seconds=COMPILE_SECONDS)):
             self._template = Sandbox().from_string(source)
@@ -71,7 +77,7 @@ class Renderer:
             ):
                 length += len(piece)
                 if length > OUTPUT_SIZE + extra:
-                    raise LimitExceeded(f"writes more than {OUTPUT_SIZE:,} characters")
+                    raise LimitExceeded("writes more than {most:,} characters", most=OUTPUT_SIZE)
                 output.append(piece)
         return "".join(output)
 
@@ -87,27 +93,33 @@ def _translate_errors(bounds: Meter) -> Iterator[None]:
     except Refused as error:
         raise TemplateRefusal(_line(error)) from None
     except LimitExceeded as error:
-        raise _failure(str(error)) from None
+        raise _failure(error.message) from None
     except SecurityError as error:
-        raise _failure(f"does what it may not: {_line(error)}") from None
+        raise _failure(Message("does what it may not: {error}", error=_line(error))) from None
     except jinja2.TemplateSyntaxError as error:
-        raise _failure(f"is not valid Jinja, at line {error.lineno}: {_line(error)}") from None
+        raise _failure(
+            Message(
+                "is not valid Jinja, at line {line}: {error}", line=error.lineno, error=_line(error)
+            )
+        ) from None
     except jinja2.TemplateError as error:
-        raise _failure(f"failed: {_line(error)}") from None
+        raise _failure(Message("failed: {error}", error=_line(error))) from None
     except RecursionError:
-        raise _failure("calls itself too deep") from None
+        raise _failure(Message("calls itself too deep")) from None
     except MemoryError:
-        raise _failure("asks for more memory than there is") from None
+        raise _failure(Message("asks for more memory than there is")) from None
     except Exception as error:
-        raise _failure(f"failed: {type(error).__name__}: {_line(error)}") from error
+        raise _failure(
+            Message("failed: {type}: {error}", type=type(error).__name__, error=_line(error))
+        ) from error
     finally:
         meter.reset(token)
         sys.settrace(tracing)
 
 
-def _failure(what: str) -> TemplateError:
+def _failure(what: Message) -> TemplateError:
     """Return the error that the template did `what`."""
-    return TemplateError(f"the model's chat template {what}; {_WAY_OUT}")
+    return TemplateError("the model's chat template {what}; {way_out}", what=what, way_out=_WAY_OUT)
 
 
 def _line(error: BaseException) -> str:

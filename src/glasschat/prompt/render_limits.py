@@ -14,6 +14,8 @@ from typing import Any
 
 from jinja2.utils import Namespace
 
+from glasschat.messages import Message
+
 SECONDS = 2.0
 VALUE_SIZE = 1_000_000
 TOTAL_SIZE = 128_000_000
@@ -29,8 +31,13 @@ _WIDE_FORMAT = re.compile(r"%[^a-zA-Z%]*(?:\*|\d{4,})")
 class LimitExceeded(BaseException):
     """The template went over a limit.
 
-    Not an Exception: Jinja catches those in places, and would go on.
+    Not an Exception: Jinja catches those in places, and would go on. `message` is what it did, as
+    the end of a sentence about it.
     """
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.message = Message(template, **values)
+        super().__init__(self.message)
 
 
 @dataclass(slots=True)
@@ -60,10 +67,12 @@ class Meter:
     def spend(self, size: int) -> None:
         """Count `size` characters; call it first where an operation would make many."""
         if size > self.value_size:
-            raise LimitExceeded(f"makes a value of more than {self.value_size:,} characters")
+            raise LimitExceeded(
+                "makes a value of more than {most:,} characters", most=self.value_size
+            )
         self.spent += size
         if self.spent > TOTAL_SIZE + 64 * self.extra:
-            raise LimitExceeded(f"makes more than {TOTAL_SIZE:,} characters on its way")
+            raise LimitExceeded("makes more than {most:,} characters on its way", most=TOTAL_SIZE)
 
     def size(self, value: object) -> int:
         """Return about how many characters `value` has when written out, with all that it holds.
@@ -92,7 +101,9 @@ class Meter:
             elif isinstance(item, int):
                 size += item.bit_length() // 3
             if size > self.value_size:
-                raise LimitExceeded(f"makes a value of more than {self.value_size:,} characters")
+                raise LimitExceeded(
+                    "makes a value of more than {most:,} characters", most=self.value_size
+                )
         return size
 
     def collect(self, values: Iterable[Any]) -> list[Any]:
@@ -133,7 +144,7 @@ class Meter:
     def _integer(self, bits: int) -> None:
         """Raise LimitExceeded for a number of too many bits."""
         if bits > INTEGER_BITS:
-            raise LimitExceeded(f"makes a number of more than {INTEGER_BITS:,} bits")
+            raise LimitExceeded("makes a number of more than {most:,} bits", most=INTEGER_BITS)
 
 
 @contextmanager
@@ -147,7 +158,7 @@ def enforce_deadline(meter: Meter, filename: str) -> Iterator[None]:
 
     def trace(frame: FrameType, event: str, argument: object) -> Any:
         if monotonic() > meter.deadline:
-            raise LimitExceeded(f"runs longer than {meter.seconds:g} s")
+            raise LimitExceeded("runs longer than {seconds:g} s", seconds=meter.seconds)
         return trace if frame.f_code.co_filename == filename else None
 
     before = sys.gettrace()

@@ -60,7 +60,7 @@ def _range(*arguments: int) -> range:
     numbers = range(*arguments)
     # Not len(): it overflows for the largest ranges.
     if numbers and abs(numbers[-1] - numbers[0]) // abs(numbers.step) >= RANGE_LENGTH:
-        raise LimitExceeded(f"counts further than {RANGE_LENGTH:,} in a range")
+        raise LimitExceeded("counts further than {most:,} in a range", most=RANGE_LENGTH)
     return numbers
 
 

@@ -58,8 +58,9 @@ class ChatTemplate:
         except TemplateRefusal as refusal:
             if turns[0].role == "system" and self._takes_messages(turns[1:], open_reply):
                 raise InvalidMessage(
-                    f"the model's chat template takes no system prompt (it says: "
-                    f"{refusal.words}): clear it, or put it in front of the first message"
+                    "the model's chat template takes no system prompt (it says: {words}): clear "
+                    "it, or put it in front of the first message",
+                    words=refusal.words,
                 ) from None
             raise
         ids: list[int] = []
@@ -134,8 +135,11 @@ class ChatTemplate:
             foreign = [i for i in turn.ids or () if not 0 <= i < size]
             if foreign:
                 raise InvalidMessage(
-                    f"message {index} holds token {foreign[0]}, and this model has {size:,} "
-                    f"tokens: the reply is another model's, so give its text without ids"
+                    "message {index} holds token {token}, and this model has {size:,} tokens: "
+                    "the reply is another model's, so give its text without ids",
+                    index=index,
+                    token=foreign[0],
+                    size=size,
                 )
 
     def _locate_contents(self, turns: Sequence[ChatMessage], open_reply: bool) -> RenderedLayout:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 from glasschat.sampling.custom.stage import CustomStage
 from glasschat.sampling.settings import StageSlot
 
@@ -16,7 +17,10 @@ def validate_custom_stages(custom: Any, built_in: Sequence[str]) -> tuple[Custom
 
     Raises ParameterError for too many, for a name given twice and for one of `built_in`.
     """
-    allowed = f"at most {MAX_CUSTOM_STAGES} stages of one's own, each once and by a name of its own"
+    allowed = Message(
+        "at most {most} stages of one's own, each once and by a name of its own",
+        most=MAX_CUSTOM_STAGES,
+    )
     if isinstance(custom, str) or not isinstance(custom, Sequence):
         raise ParameterError("own_stages", allowed, custom)
     if len(custom) > MAX_CUSTOM_STAGES or not all(isinstance(s, CustomStage) for s in custom):
@@ -37,7 +41,7 @@ def validate_order(
     Raises ParameterError.
     """
     wanted = (*built_in, *(stage.name for stage in custom))
-    allowed = f"each of {', '.join(wanted)} once, in any order"
+    allowed = Message("each of {stages} once, in any order", stages=", ".join(wanted))
     names = not isinstance(order, str) and isinstance(order, Sequence)
     if not names or not all(isinstance(name, str) for name in order):
         raise ParameterError("stages", allowed, order)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import ParameterError, ReplyFailed
+from glasschat.messages import Message
 from glasschat.sampling.distribution import Distribution, Ids
 from glasschat.sampling.draw import probability_of
 from glasschat.sampling.history import TokenHistory
@@ -148,7 +149,11 @@ class Sampler:
         Raises ParameterError for an id beyond the vocabulary, ReplyFailed as `sample` does.
         """
         if not 0 <= token_id < self.vocab_size:
-            raise ParameterError("token_id", f"between 0 and {self.vocab_size - 1}", token_id)
+            raise ParameterError(
+                "token_id",
+                Message("between 0 and {vocab_size}", vocab_size=self.vocab_size - 1),
+                token_id,
+            )
         record = None
         if row is not None:
             # The stages run with traces off too, so that a row fails or not whatever the traces.
@@ -177,8 +182,10 @@ class Sampler:
         scores.flags.writeable = False
         if scores.shape != (self.vocab_size,):
             raise ReplyFailed(
-                f"the model gave logits of shape {scores.shape} "
-                f"and its vocabulary is {self.vocab_size} tokens: load the model again"
+                "the model gave logits of shape {shape} and its vocabulary is {vocab_size} "
+                "tokens: load the model again",
+                shape=scores.shape,
+                vocab_size=self.vocab_size,
             )
         raw = Distribution(scores)
         check_peak(raw.maximum, MODEL, MODEL_REMEDY)
@@ -210,5 +217,9 @@ def _check_inside(name: str, ids: Iterable[int], vocab_size: int) -> None:
     for token_id in ids:
         if token_id >= vocab_size:
             raise ParameterError(
-                name, f"of token ids below the vocabulary size {vocab_size}", token_id
+                name,
+                Message(
+                    "of token ids below the vocabulary size {vocab_size}", vocab_size=vocab_size
+                ),
+                token_id,
             )

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 from glasschat.sampling.stages import Stage, StageKind
 
 Kind = Literal["bool", "int", "float", "bias", "texts", "ids", "order", "custom"]
@@ -120,13 +121,15 @@ class Setting:
         return value if check is None else check(self.name, value)
 
     @property
-    def range_text(self) -> str:
+    def range_text(self) -> Message:
         """The range of a number in words."""
         if self.kind == "int":
-            return f"a whole number between {self.low} and {self.high}"
+            return Message("a whole number between {low} and {high}", low=self.low, high=self.high)
         if self.open_low:
-            return f"a number above {self.low:g} and at most {self.high:g}"
-        return f"a number between {self.low:g} and {self.high:g}"
+            return Message(
+                "a number above {low:g} and at most {high:g}", low=self.low, high=self.high
+            )
+        return Message("a number between {low:g} and {high:g}", low=self.low, high=self.high)
 
     def _validate_number(self, value: Any) -> Any:
         if value is None and self.default is None:
@@ -228,7 +231,9 @@ def read_table(params: Any) -> Mapping[str, Setting]:
 
 
 def _check_bias(name: str, bias: Any) -> Mapping[int, float]:
-    allowed = "a mapping of token ids to numbers between -1e38 and 1e38 (-inf forbids a token)"
+    allowed = Message(
+        "a mapping of token ids to numbers between -1e38 and 1e38 (-inf forbids a token)"
+    )
     if not isinstance(bias, Mapping):
         raise ParameterError(name, allowed, bias)
     checked: dict[int, float] = {}

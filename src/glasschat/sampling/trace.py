@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import ReplyFailed
+from glasschat.messages import Message
 from glasschat.sampling.distribution import Distribution, Ids, Tail
 from glasschat.sampling.workspace import Row
 
@@ -85,9 +86,9 @@ class StepRecord:
         }
 
 
-MODEL = "the model's logits"
-MODEL_REMEDY = "try again, or load another file of this model"
-STAGE_REMEDY = "set it milder or turn it off"
+MODEL = Message("the model's logits")
+MODEL_REMEDY = Message("try again, or load another file of this model")
+STAGE_REMEDY = Message("set it milder or turn it off")
 
 
 def check_peak(peak: float, source: str, remedy: str) -> None:
@@ -95,10 +96,14 @@ def check_peak(peak: float, source: str, remedy: str) -> None:
     if math.isfinite(peak):
         return
     if math.isnan(peak):
-        raise ReplyFailed(f"{source} held a NaN, which is not a number: {remedy}")
+        raise ReplyFailed(
+            "{source} held a NaN, which is not a number: {remedy}", source=source, remedy=remedy
+        )
     if peak > 0:
-        raise ReplyFailed(f"{source} held an infinite score: {remedy}")
-    raise ReplyFailed(f"{source} left no token to choose from: {remedy}")
+        raise ReplyFailed("{source} held an infinite score: {remedy}", source=source, remedy=remedy)
+    raise ReplyFailed(
+        "{source} left no token to choose from: {remedy}", source=source, remedy=remedy
+    )
 
 
 def make_record(

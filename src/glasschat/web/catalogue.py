@@ -22,17 +22,8 @@ class Catalogue(gettext.GNUTranslations):
 
     def __init__(self, text: str = "") -> None:
         # Not splitlines: a message may hold what other systems take for a line's end.
-        self._messages = dict(_entries(text.replace("\r\n", "\n").split("\n")))
-        super().__init__(io.BytesIO(_compiled(self._messages)))
-
-    def of_context(self, context: str) -> dict[str, str]:
-        """The messages of a context, each with its translation."""
-        start = context + _IN
-        return {
-            key.removeprefix(start): value
-            for key, value in self._messages.items()
-            if key.startswith(start)
-        }
+        messages = dict(_entries(text.replace("\r\n", "\n").split("\n")))
+        super().__init__(io.BytesIO(_compiled(messages)))
 
 
 def _entries(lines: Iterable[str]) -> Iterator[tuple[str, str]]:

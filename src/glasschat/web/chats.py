@@ -10,7 +10,7 @@ from glasschat.chat import Conversation, ConversationInfo, Library
 from glasschat.chat.store import Hit
 from glasschat.errors import StoreError
 from glasschat.web.dialogs import ask_for_export, ask_for_import, ask_for_title
-from glasschat.web.error_text import explained
+from glasschat.web.error_text import explain
 from glasschat.web.language import N_, _
 from glasschat.web.markup import plain_label
 from glasschat.web.notices import attempt, offer_undo, say, withdraw_undo
@@ -62,7 +62,7 @@ class Chats:
                 else:
                     self._listed()
         except StoreError as error:
-            st.caption(explained(error))
+            st.caption(explain(error))
 
     def _found(self, query: str) -> None:
         hits = self._library.search(self._owner, query, FOUND)
@@ -113,7 +113,7 @@ class Chats:
         try:
             return self._library.find(self._owner, conversation_id)
         except StoreError as error:
-            say(explained(error))
+            say(explain(error))
             return None
 
     def _open(self, conversation_id: str, turn_id: str | None) -> None:

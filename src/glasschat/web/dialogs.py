@@ -9,7 +9,7 @@ import streamlit as st
 from glasschat.chat import Conversation, Library
 from glasschat.chat.exchange import Imported, as_json, as_markdown, import_file
 from glasschat.errors import GlasschatError, InvalidImport
-from glasschat.web.error_text import explained
+from glasschat.web.error_text import explain
 from glasschat.web.language import _, ngettext
 from glasschat.web.markup import plain_label
 from glasschat.web.notices import attempt
@@ -97,7 +97,7 @@ def ask_for_import(library: Library, owner: str) -> None:
             try:
                 report = _take_in(library, owner, uploaded.getvalue())
             except GlasschatError as error:
-                st.error(explained(error))
+                st.error(explain(error))
                 return
             st.session_state.imported_file = uploaded.file_id
             st.session_state.import_report = report
@@ -129,7 +129,7 @@ def _report(report: Imported) -> None:
         return
     st.caption(_("Left out:"))
     lines = [
-        f"- {plain_label(skip.where)}: {plain_label(explained(skip.why))}"
+        f"- {plain_label(skip.where)}: {plain_label(explain(skip.why))}"
         + (f" (×{skip.count:,})" if skip.count > 1 else "")
         for skip in report.skipped[:MOST_REPORTED]
     ]

@@ -75,6 +75,10 @@ class Translator:
         said = _catalogue(self.language).gettext(message) if message else message
         return said.format(**values) if values else said
 
+    def pgettext(self, context: str, message: str, /) -> str:
+        """Return the message of a context, as a template: no values are filled in."""
+        return _catalogue(self.language).pgettext(context, message) if message else message
+
     def ngettext(self, one: str, many: str, n: int, /, **values: object) -> str:
         """The form for `n` of them; `n` is among the values."""
         return _catalogue(self.language).ngettext(one, many, n).format(n=n, **values)
@@ -166,11 +170,6 @@ def _accepted(header: str | None) -> Language | None:
         if language and quality > 0:
             wanted.append((quality, language))
     return max(wanted, key=lambda found: found[0])[1] if wanted else None
-
-
-def messages_of(language: Language, context: str) -> dict[str, str]:
-    """The messages of a context that have a translation, with it."""
-    return _catalogue(language).of_context(context)
 
 
 @cache

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from glasschat.errors import GlasschatError
-from glasschat.web.error_text import explained
+from glasschat.web.error_text import explain
 from glasschat.web.language import _
 from glasschat.web.session import take
 
@@ -17,7 +17,7 @@ def attempt(action: Callable[[], object]) -> bool:
     try:
         action()
     except GlasschatError as error:
-        say(explained(error))
+        say(explain(error))
         return False
     return True
 

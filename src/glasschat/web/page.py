@@ -10,12 +10,13 @@ from streamlit.delta_generator import DeltaGenerator
 from glasschat.backends import Description, Readiness
 from glasschat.chat import Conversation
 from glasschat.errors import StoreError
+from glasschat.messages import Message
 from glasschat.web import keys
 from glasschat.web.access import current_person, sign_out
 from glasschat.web.actions import Actions
 from glasschat.web.chats import Chats, delete_chat, new_chat
 from glasschat.web.conversation_view import ConversationView
-from glasschat.web.error_text import explained
+from glasschat.web.error_text import explain
 from glasschat.web.language import _
 from glasschat.web.language_switch import language_switch
 from glasschat.web.model_choice import choose_as_before, chosen, draw_choice
@@ -53,7 +54,7 @@ def _draw(opened: Site) -> None:
         conversation = _conversation(opened, owner)
     except StoreError as error:
         # The address stays: the chat is there again once the store can be read.
-        st.error(explained(error))
+        st.error(explain(error))
         st.button(_("Try again"), key="read_again")
         return
     site = chosen(opened)
@@ -86,7 +87,7 @@ def _draw(opened: Site) -> None:
     if description.readiness is Readiness.LOADING:
         _wait_for_model(site, loading)
     if description.readiness is Readiness.FAILED:
-        why = explained(f"the model cannot be used: {description.error}")
+        why = explain(Message("the model cannot be used: {error}", error=description.error))
         st.error(why + " " + _("Once that is mended, start glasschat again."))
     if room.watch():
         st.rerun()
@@ -140,12 +141,12 @@ def _header(site: Site, conversation: Conversation, description: Description) ->
     st.title(description.name, anchor=False)
     st.caption(" · ".join([*parts, word]))
     if description.readiness is Readiness.READY and description.error is not None:
-        st.warning(explained(description.error), icon=":material/cloud_off:")
+        st.warning(explain(description.error), icon=":material/cloud_off:")
         _look_for_it(site, description.error)
     trouble = conversation.outbox.trouble or site.library.trouble
     if trouble is not None:
         st.warning(
-            _("This chat is not being kept: {why}", why=explained(trouble)),
+            _("This chat is not being kept: {why}", why=explain(trouble)),
             icon=":material/save:",
         )
 
@@ -163,9 +164,9 @@ def _wait_for_model(site: Site, place: DeltaGenerator) -> None:
         share, why = description.progress, description.error
         if why is not None and share == 0:
             again = _("This page looks for it again by itself.")
-            place.warning(f"{explained(why)} {again}", icon=":material/cloud_off:")
+            place.warning(f"{explain(why)} {again}", icon=":material/cloud_off:")
         else:
-            said = explained(why) if why is not None else None
+            said = explain(why) if why is not None else None
             place.progress(share, said or _("Loading the model, {share:.0%}", share=share))
         time.sleep(0.2)
     st.rerun()

@@ -84,13 +84,15 @@ def check_address(options: WebOptions, access: Access) -> None:
     alone = isinstance(access, LocalAccess)
     if alone and not options.is_loopback:
         raise ServerError(
-            f"--host {options.host} would let everyone who reaches this machine chat: add "
-            "--password or --login, or --open if that is what you want, or leave --host out"
+            "--host {host} would let everyone who reaches this machine chat: add --password or "
+            "--login, or --open if that is what you want, or leave --host out",
+            host=options.host,
         )
     if alone and options.allowed_hosts:
         raise ServerError(
-            f"--allowed-host {options.allowed_hosts[0]} would let in everyone whom a proxy under "
-            "that name passes on: add --password or --login, or --open if that is what you want"
+            "--allowed-host {allowed_hosts} would let in everyone whom a proxy under that name "
+            "passes on: add --password or --login, or --open if that is what you want",
+            allowed_hosts=options.allowed_hosts[0],
         )
     check_port_free(options.host, options.port)
 

@@ -9,7 +9,7 @@ from glasschat.chat import Conversation, Ending, Node, Tree
 from glasschat.engine import Reply, State
 from glasschat.web.actions import Actions
 from glasschat.web.blocks import BlockSplitter
-from glasschat.web.error_text import explained
+from glasschat.web.error_text import explain
 from glasschat.web.figures import figures, progress
 from glasschat.web.language import _
 from glasschat.web.live import live_text
@@ -44,7 +44,7 @@ def draw_reply(tree: Tree, node: Node, hand: Actions, *, idle: bool, last: bool)
             st.session_state.pieces = len(pieces)
         failure = st.empty()
         if run is not None and run.ending is Ending.ERROR:
-            what = _("The reply failed: {error}.", error=explained(run.error or "").rstrip(".。"))
+            what = _("The reply failed: {error}.", error=explain(run.error or "").rstrip(".。"))
             failure.error(what + " " + _("Press Again, or send another message."))
         elif run is not None and run.ending is Ending.INTERRUPTED and last:
             failure.info(_("The server ended while this was written. Go on takes it up there."))

@@ -16,6 +16,7 @@ from glasschat.backends.remote.request import AcceptedFields, effective_params, 
 from glasschat.backends.remote.stream import ReplyStream
 from glasschat.engine import DEFAULT_START, FinishReason, StartOptions
 from glasschat.errors import RemoteError, RemoteRefused, StageNotHere
+from glasschat.messages import Message
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
 
@@ -124,9 +125,10 @@ class RemoteBackend:
         """See Backend.start. What the server refuses later than within a second fails the reply."""
         reached = self._connection.require()
         if start_options != DEFAULT_START:
-            what = "take tokens by hand" if start_options.forced else "pause"
+            what = Message("take tokens by hand") if start_options.forced else Message("pause")
             raise RemoteRefused(
-                f"a reply that another server writes cannot {what}: load the model here for that"
+                "a reply that another server writes cannot {what}: load the model here for that",
+                what=what,
             )
         if params.own_stages:
             # The settings might be taken there; the code is here.
@@ -135,8 +137,10 @@ class RemoteBackend:
         goes_on = bool(messages) and messages[-1].role == "assistant"
         if goes_on and dialect.go_on is None:
             raise RemoteRefused(
-                f"{self._options.address} cannot go on with a reply that was cut, as far as is "
-                f"known of {dialect.name}: press Again, or say with --remote-kind what it is"
+                "{address} cannot go on with a reply that was cut, as far as is known of {name}: "
+                "press Again, or say with --remote-kind what it is",
+                address=self._options.address,
+                name=dialect.name,
             )
         kept, prompt = reached.fitter.fit(messages, params, policy)
         params = effective_params(params, dialect)
@@ -170,7 +174,8 @@ class RemoteBackend:
     def text_of(self, ids: Sequence[int]) -> str:
         """See Backend.text_of: no server tells its tokens. Raises RemoteRefused."""
         raise RemoteRefused(
-            f"{self._options.address} tells no token ids: load the model here to take another token"
+            "{address} tells no token ids: load the model here to take another token",
+            address=self._options.address,
         )
 
     def close(self) -> None:

@@ -100,8 +100,9 @@ async def bounded(response: httpx2.Response, most: int) -> bytes:
             if response.status_code != 200:
                 return data
             raise RemoteRefused(
-                f"the server has sent more than {most // 2**20} MiB, which is no answer to what "
-                "was asked: see whether its address is right"
+                "the server has sent more than {most} MiB, which is no answer to what was asked: "
+                "see whether its address is right",
+                most=most // 2**20,
             )
     return data
 

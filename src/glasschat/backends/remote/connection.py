@@ -13,6 +13,7 @@ from glasschat.backends.remote.discovery import Found, discover
 from glasschat.backends.remote.options import RemoteOptions
 from glasschat.backends.remote.token_counts import RemoteFitter, TokenCounts, count_tokens
 from glasschat.errors import EngineStopped, GlasschatError, RemoteError
+from glasschat.messages import Message
 from glasschat.prompt import ChatMessage
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class ServerConnection:
 
     def __init__(self, options: RemoteOptions, patience: Patience) -> None:
         self.reached: Reached | None = None
-        self.trouble: str | None = None
+        self.trouble: Message | None = None
         self._options = options
         self._closed = False
         self.loop = LoopThread("glasschat-remote")
@@ -57,7 +58,9 @@ class ServerConnection:
         if self.reached is None:
             if self.trouble is not None:
                 raise RemoteError(self.trouble)
-            raise RemoteError(f"{self._options.address} is still being looked for: wait a moment")
+            raise RemoteError(
+                "{address} is still being looked for: wait a moment", address=self._options.address
+            )
         return self.reached
 
     async def look(self) -> None:
@@ -68,7 +71,7 @@ class ServerConnection:
                 self.client, model=asked.model, kind=asked.kind, context=asked.context
             )
         except GlasschatError as error:
-            self.trouble = str(error)
+            self.trouble = error.message
             raise
         self.trouble = None
         if self.reached is None or self.reached.found != found:

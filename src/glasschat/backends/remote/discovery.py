@@ -64,8 +64,9 @@ async def _listed(client: Client, *, wanted: bool) -> list[Mapping[str, Any]]:
     data = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(data, list):
         raise RemoteRefused(
-            f"{client.address} does not answer as OpenAI's interface does: see whether that is its "
-            "address, with /v1 or what stands in its place"
+            "{address} does not answer as OpenAI's interface does: see whether that is its "
+            "address, with /v1 or what stands in its place",
+            address=client.address,
         )
     return [card for card in data if isinstance(card, dict)]
 
@@ -78,16 +79,23 @@ def _chosen(client: Client, names: list[str], model: str | None, dialect: Dialec
         some += ", …"
     if model is not None:
         raise RemoteRefused(
-            f"{client.address} has no model {model!r}: give --remote-model one of {some}"
+            "{address} has no model {model}: give --remote-model one of {some}",
+            address=client.address,
+            model=repr(model),
+            some=some,
         )
     if len(names) == 1:
         return names[0]
     if not names:
         raise RemoteRefused(
-            f"{client.address} names no model: give --remote-model the one that it has"
+            "{address} names no model: give --remote-model the one that it has",
+            address=client.address,
         )
     raise RemoteRefused(
-        f"{client.address} has {len(names):,} models: give --remote-model one of {some}"
+        "{address} has {count:,} models: give --remote-model one of {some}",
+        address=client.address,
+        count=len(names),
+        some=some,
     )
 
 

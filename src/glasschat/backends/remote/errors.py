@@ -19,6 +19,7 @@ from glasschat.errors import (
     RemoteRefused,
     RemoteUnreachable,
 )
+from glasschat.messages import Message
 
 LONGEST_SAID = 300
 
@@ -61,42 +62,67 @@ class Refusal:
     def error(self, address: Address, model: str, *, has_key: bool) -> GlasschatError:
         """What is to be told of it."""
         status = self.status
-        said = self.said if self.said else "it does not say why"
+        said = self.said if self.said else Message("it does not say why")
         if status in (401, 403) and has_key:
             return RemoteRefused(
-                f"{address} does not accept the key ({status}: {said}): give another with "
-                "--remote-key-file"
+                "{address} does not accept the key ({status}: {said}): give another with "
+                "--remote-key-file",
+                address=address,
+                status=status,
+                said=said,
             )
         if status in (401, 403):
             return RemoteRefused(
-                f"{address} wants a key ({status}): give it with --remote-key-file or "
-                "GLASSCHAT_REMOTE_KEY"
+                "{address} wants a key ({status}): give it with --remote-key-file or "
+                "GLASSCHAT_REMOTE_KEY",
+                address=address,
+                status=status,
             )
         if status == 404:
             return RemoteRefused(
-                f"{address} does not have the model {model!r}, or no chat completions at this "
-                f"address ({status}: {said})"
+                "{address} does not have the model {model}, or no chat completions at this "
+                "address ({status}: {said})",
+                address=address,
+                model=repr(model),
+                status=status,
+                said=said,
             )
         if status == 429:
             return RemoteRefused(
-                f"{address} has too much to do (429: {said}): try again in {_pause(self)}"
+                "{address} has too much to do (429: {said}): try again in {pause}",
+                address=address,
+                said=said,
+                pause=_pause(self),
             )
         if status == 503:
             return RemoteRefused(
-                f"{address} takes nothing at the moment (503: {said}): try again in {_pause(self)}"
+                "{address} takes nothing at the moment (503: {said}): try again in {pause}",
+                address=address,
+                said=said,
+                pause=_pause(self),
             )
         if status >= 500:
-            return RemoteRefused(f"{address} has failed ({status}: {said}): its log may say more")
+            return RemoteRefused(
+                "{address} has failed ({status}: {said}): its log may say more",
+                address=address,
+                status=status,
+                said=said,
+            )
         if (too_long := self._too_long(address)) is not None:
             return too_long
         if status >= 400:
             return RemoteRefused(
-                f"{address} refuses what was asked of it ({status}: {said}): set otherwise what it "
-                "names"
+                "{address} refuses what was asked of it ({status}: {said}): set otherwise what "
+                "it names",
+                address=address,
+                status=status,
+                said=said,
             )
         return RemoteRefused(
-            f"{address} answers with {status} and no reply: see whether this is the address of "
-            "OpenAI's interface"
+            "{address} answers with {status} and no reply: see whether this is the address of "
+            "OpenAI's interface",
+            address=address,
+            status=status,
         )
 
     def _too_long(self, address: Address) -> PromptError | None:
@@ -107,8 +133,9 @@ class Refusal:
         if self.needed is not None and context is not None:
             return PromptTooLong(self.needed, context, context)
         return PromptError(
-            f"the conversation is too long for {address} ({self.said}): shorten it, or lower max "
-            "length"
+            "the conversation is too long for {address} ({said}): shorten it, or lower max length",
+            address=address,
+            said=self.said,
         )
 
 
@@ -121,9 +148,11 @@ def one_line(text: str, secret: str | None) -> str:
     return words if len(words) <= LONGEST_SAID else words[: LONGEST_SAID - 1] + "…"
 
 
-def _pause(refusal: Refusal) -> str:
+def _pause(refusal: Refusal) -> Message:
     seconds = refusal.retry_after
-    return f"{int(seconds):,} s" if seconds.isascii() and seconds.isdecimal() else "a moment"
+    if seconds.isascii() and seconds.isdecimal():
+        return Message("{seconds:,} s", seconds=int(seconds))
+    return Message("a moment")
 
 
 def _object(text: str) -> Mapping[str, Any]:
@@ -148,44 +177,55 @@ def unreachable(address: Address, error: Exception) -> RemoteUnreachable:
     """Why there was no answer."""
     if isinstance(error, httpx2.ConnectTimeout):
         return RemoteUnreachable(
-            f"{address} did not take the connection in time: see whether that server runs, and "
-            "whether a firewall stands between"
+            "{address} did not take the connection in time: see whether that server runs, and "
+            "whether a firewall stands between",
+            address=address,
         )
     if isinstance(error, httpx2.TimeoutException):
         return RemoteUnreachable(
-            f"{address} has not answered in time: see what that server is doing, or try again"
+            "{address} has not answered in time: see what that server is doing, or try again",
+            address=address,
         )
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return RemoteUnreachable(
-                f"the certificate of {address} cannot be trusted ({cause.verify_message}): have "
-                "it mended, or add its authority to those that this machine trusts"
+                "the certificate of {address} cannot be trusted ({verify_message}): have it "
+                "mended, or add its authority to those that this machine trusts",
+                address=address,
+                verify_message=cause.verify_message,
             )
         if isinstance(cause, ssl.SSLError):
             return RemoteUnreachable(
-                f"{address} does not speak TLS as it should ({cause.reason}): if it speaks plain "
-                "http, give its address with http://"
+                "{address} does not speak TLS as it should ({reason}): if it speaks plain http, "
+                "give its address with http://",
+                address=address,
+                reason=cause.reason,
             )
         if isinstance(cause, socket.gaierror):
             return RemoteUnreachable(
-                f"there is no host named {address.host}: see whether {address} is its address"
+                "there is no host named {host}: see whether {address} is its address",
+                host=address.host,
+                address=address,
             )
         if isinstance(cause, OSError) and cause.errno in (errno.ECONNREFUSED, errno.ECONNRESET):
             break
     if isinstance(error, httpx2.ConnectError):
         return RemoteUnreachable(
-            f"nothing answers at {address}: start that server, or give its address with --remote"
+            "nothing answers at {address}: start that server, or give its address with --remote",
+            address=address,
         )
     return RemoteUnreachable(
-        f"{address} broke off the connection: see whether that server still runs, then try again"
+        "{address} broke off the connection: see whether that server still runs, then try again",
+        address=address,
     )
 
 
 def broke_off(address: Address) -> RemoteUnreachable:
     """A reply ended without an ending."""
     return RemoteUnreachable(
-        f"{address} broke off in the middle of the reply: see whether that server still runs, "
-        "then go on"
+        "{address} broke off in the middle of the reply: see whether that server still runs, "
+        "then go on",
+        address=address,
     )
 
 
@@ -193,12 +233,16 @@ def silent(address: Address, seconds: float, *, began: bool) -> RemoteUnreachabl
     """Nothing has come for too long."""
     if began:
         return RemoteUnreachable(
-            f"{address} has sent nothing more for {seconds:g} s: see whether that server still "
-            "works, then go on"
+            "{address} has sent nothing more for {seconds:g} s: see whether that server still "
+            "works, then go on",
+            address=address,
+            seconds=seconds,
         )
     return RemoteUnreachable(
-        f"{address} has sent nothing for {seconds:g} s: it may have too much to do, so try again "
-        "later"
+        "{address} has sent nothing for {seconds:g} s: it may have too much to do, so try again "
+        "later",
+        address=address,
+        seconds=seconds,
     )
 
 

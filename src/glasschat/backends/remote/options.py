@@ -7,6 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 from glasschat.backends.remote.dialect import DIALECTS
 from glasschat.config import LOOPBACK_HOSTS
 from glasschat.errors import ServerError
+from glasschat.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,11 @@ class Address:
 
 def _no_address(text: str) -> ServerError:
     # What stands before an @ may be a password.
-    shown = f"{text[:200]!r}" if "@" not in text else "this"
+    shown = repr(text[:200]) if "@" not in text else Message("this")
     return ServerError(
         "--remote is an http or https address without ? and #, as in http://127.0.0.1:8000/v1, "
-        f"and not {shown}"
+        "and not {shown}",
+        shown=shown,
     )
 
 
@@ -109,9 +111,15 @@ class RemoteOptions:
         if self.model is not None and not self.model.strip():
             raise ServerError("--remote-model is the name of a model, and this is empty")
         if self.context is not None and not 8 <= self.context < 2**31:
-            raise ServerError(f"--remote-context is a whole number from 8, not {self.context:,}")
+            raise ServerError(
+                "--remote-context is a whole number from 8, not {context:,}", context=self.context
+            )
         if self.kind is not None and self.kind not in DIALECTS:
-            raise ServerError(f"--remote-kind is one of {', '.join(DIALECTS)}, not {self.kind!r}")
+            raise ServerError(
+                "--remote-kind is one of {dialects}, not {kind}",
+                dialects=", ".join(DIALECTS),
+                kind=repr(self.kind),
+            )
         key = self.key
         if key is not None and not (
             0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable() and " " not in key

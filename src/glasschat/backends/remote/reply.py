@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from glasschat.backends.remote.sse import Chunk, Counted, ToldToken
 from glasschat.engine import FinishReason, Reply, ReplyProgress, Snapshot, State, Timings, Usage
 from glasschat.glass import RemoteToken
+from glasschat.messages import Message
 from glasschat.prompt import ChatMessage
 
 _THINK, _THOUGHT = "<think>\n", "\n</think>\n\n"
@@ -55,7 +56,7 @@ class RemoteReplyWriter:
                 self._append(text, chunk.tokens)
             progress.publish()
 
-    def finish(self, reason: FinishReason, error: str | None = None) -> None:
+    def finish(self, reason: FinishReason, error: Message | None = None) -> None:
         """End the reply, once."""
         progress = self.progress
         with progress.changed:

@@ -7,6 +7,7 @@ from typing import Any
 
 from glasschat.backends.remote.dialect import Dialect, samplers
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import DEFAULT_ORDER, SETTINGS, SamplingParams
 
@@ -106,7 +107,11 @@ def _openai(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
 
 def _seed(seed: int, dialect: Dialect) -> int:
     if seed > dialect.most_seed:
-        allowed = f"at most {dialect.most_seed:,} where {dialect.name} writes the reply"
+        allowed = Message(
+            "at most {most:,} where {name} writes the reply",
+            most=dialect.most_seed,
+            name=dialect.name,
+        )
         raise ParameterError("seed", allowed, seed)
     return seed if seed < 2**63 else seed - 2**64
 

@@ -162,8 +162,9 @@ class EventReader:
         events = [event for line in lines if (event := self._line(line)) is not None]
         if len(self._rest) + self._size > LONGEST:
             raise RemoteRefused(
-                f"the server has sent an event of more than {LONGEST // 2**20} MiB, which is no "
-                "chat completion: see whether its address is right"
+                "the server has sent an event of more than {longest} MiB, which is no chat "
+                "completion: see whether its address is right",
+                longest=LONGEST // 2**20,
             )
         return events
 

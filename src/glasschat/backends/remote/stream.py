@@ -16,6 +16,7 @@ from glasschat.backends.remote.request import AcceptedFields
 from glasschat.backends.remote.sse import DONE, Chunk, EventReader, read_chunk
 from glasschat.engine import FinishReason
 from glasschat.errors import GlasschatError, RemoteError, RemoteRefused
+from glasschat.messages import Message
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class ReplyStream:
             self._fail(broke_off(address) if self._began else unreachable(address, error))
         except Exception as error:
             log.exception("a reply from %s failed", self._client.address)
-            self._fail(RemoteError(f"internal error: {type(error).__name__}"))
+            self._fail(RemoteError("internal error: {type}", type=type(error).__name__))
         else:
             self._end()
         if not self.accepted.done():
@@ -82,7 +83,7 @@ class ReplyStream:
             self._end()
             return
         self.failure = error
-        self._writer.finish(FinishReason.ERROR, str(error))
+        self._writer.finish(FinishReason.ERROR, error.message)
         if not self.accepted.done():
             self.accepted.set_exception(error)
 
@@ -90,19 +91,25 @@ class ReplyStream:
         reason, error = self._ending()
         self._writer.finish(reason, error)
 
-    def _ending(self) -> tuple[FinishReason, str | None]:
+    def _ending(self) -> tuple[FinishReason, Message | None]:
         address, why = self._client.address, self._ended or "stop"
         if why in _ENDINGS:
             return _ENDINGS[why], None
         if why == "content_filter":
-            error = RemoteRefused(f"{address} has filtered the rest of this reply: ask otherwise")
+            error = RemoteRefused(
+                "{address} has filtered the rest of this reply: ask otherwise", address=address
+            )
         elif why in ("tool_calls", "function_call"):
-            error = RemoteRefused(f"{address} wants to call a tool, and there is none here")
+            error = RemoteRefused(
+                "{address} wants to call a tool, and there is none here", address=address
+            )
         else:
             error = RemoteRefused(
-                f"{address} ended the reply for a reason of its own: {why[:40]!r}"
+                "{address} ended the reply for a reason of its own: {why}",
+                address=address,
+                why=repr(why[:40]),
             )
-        return FinishReason.ERROR, str(error)
+        return FinishReason.ERROR, error.message
 
     async def _ask(self) -> None:
         while True:

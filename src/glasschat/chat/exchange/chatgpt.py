@@ -19,6 +19,7 @@ from glasschat.chat.node import LONGEST_ID, Node, TurnRole, new_id
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.tree import Tree, title_from
 from glasschat.errors import InvalidImport, InvalidMessage
+from glasschat.messages import Message
 
 FORMAT = "ChatGPT's conversations.json"
 TEXT_TYPES = ("text", "multimodal_text")
@@ -43,7 +44,7 @@ class Content(FileModel):
     parts: Any
 
 
-class Message(FileModel):
+class ExportedMessage(FileModel):
     """A message, to or from anyone."""
 
     author: Annotated[Author | None, LENIENT]
@@ -59,7 +60,7 @@ class MappingNode(FileModel):
 
     parent: Any
     children: Annotated[list[Any] | None, LENIENT]
-    message: Annotated[Message | None, LENIENT]
+    message: Annotated[ExportedMessage | None, LENIENT]
 
 
 class Conversation(FileModel):
@@ -101,11 +102,13 @@ def from_chatgpt(listed: list[Any], now: int) -> Imported:
             if not is_chatgpt(plain):
                 raise InvalidImport("it is no conversation of ChatGPT")
             if len(plain["mapping"]) > MOST_TURNS:
-                raise InvalidImport(f"it has more than {MOST_TURNS:,} messages")
+                raise InvalidImport(
+                    "it has more than {most_turns:,} messages", most_turns=MOST_TURNS
+                )
             conversation = Conversation.model_validate(plain)
             found.append(_read_conversation(conversation, where, now, skips))
         except (InvalidImport, InvalidMessage) as error:
-            skips.note(where, str(error))
+            skips.note(where, error.message)
     return Imported(FORMAT, tuple(found), skips.found())
 
 
@@ -159,7 +162,7 @@ def _kept_messages(
             following = kept.following
         stack += [(child, following) for child in reversed(children.get(key, []))]
     if seen < len(mapping):
-        skips.note(where, "messages that follow each other in a circle")
+        skips.note(where, Message("messages that follow each other in a circle"))
     return first, parents
 
 
@@ -169,7 +172,9 @@ def _sort_by(order: list[Any], keys: list[str]) -> None:
     keys.sort(key=lambda key: places.get(key, len(places)))
 
 
-def _keep_message(key: str, message: Message, where: str, skips: Skips) -> KeptMessage | None:
+def _keep_message(
+    key: str, message: ExportedMessage, where: str, skips: Skips
+) -> KeptMessage | None:
     """Return a message that somebody has written or read, None for any other."""
     role = message.author.role if message.author else None
     hidden = message.metadata and message.metadata.is_visually_hidden_from_conversation
@@ -177,14 +182,14 @@ def _keep_message(key: str, message: Message, where: str, skips: Skips) -> KeptM
     kind = str(message.content.content_type if message.content else None)[:40]
     if role == "system" or hidden or message.weight == 0:
         if any(parts) if isinstance(parts, list) else kind:
-            skips.note(where, "a hidden message")
+            skips.note(where, Message("a hidden message"))
         return None
     if role not in ("user", "assistant"):
-        skips.note(where, f"a message of the role {str(role)[:40]!r}")
+        skips.note(where, Message("a message of the role {role}", role=repr(str(role)[:40])))
     elif message.recipient not in (None, "all"):
-        skips.note(where, "a call to a tool")
+        skips.note(where, Message("a call to a tool"))
     elif kind not in TEXT_TYPES:
-        skips.note(where, f"a message that is no text ({kind})")
+        skips.note(where, Message("a message that is no text ({kind})", kind=kind))
     else:
         text = content_text(parts, where, skips)
         if text.strip():
@@ -210,13 +215,13 @@ def _build_turns(
     while stack:
         kept, parent, before = stack.pop()
         if kept.role == "assistant" and parent is None:
-            skips.note(where, "a reply that nobody asked for, at the beginning")
+            skips.note(where, Message("a reply that nobody asked for, at the beginning"))
             stack += [(after, None, "") for after in reversed(kept.following)]
             continue
         text = f"{before}\n\n{kept.text}" if before else kept.text
         room -= len(text)
         if room < 0:
-            raise InvalidImport(f"it is longer than {4 * LONGEST_TEXT:,} characters")
+            raise InvalidImport("it is longer than {most:,} characters", most=4 * LONGEST_TEXT)
         turn = parent
         if not kept.following or any(after.role != kept.role for after in kept.following):
             turn = kept.key if kept.key.isascii() and kept.key.isprintable() else new_id()

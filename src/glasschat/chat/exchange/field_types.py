@@ -71,15 +71,17 @@ class Text(FieldType):
         """Tell a lone surrogate from all else."""
         if error["type"] == "string_unicode":
             return lambda name: InvalidImport(
-                f"{name} holds half a character that no encoding carries"
+                "{name} holds half a character that no encoding carries", name=name
             )
         return lambda name: InvalidImport(
-            f"{name} is no text of at most {LONGEST_TEXT:,} characters"
+            "{name} is no text of at most {longest_text:,} characters",
+            name=name,
+            longest_text=LONGEST_TEXT,
         )
 
 
 def _no_whole_number(name: str, high: int) -> InvalidImport:
-    return InvalidImport(f"{name} is no whole number from 0 to {high:,}")
+    return InvalidImport("{name} is no whole number from 0 to {high:,}", name=name, high=high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +120,12 @@ class Whole(FieldType):
 
 
 def _no_number(name: str) -> InvalidImport:
-    return InvalidImport(f"{name} is no number")
+    return InvalidImport("{name} is no number", name=name)
 
 
 def oversized_number(name: str) -> InvalidImport:
     """Return the error for a number that is not finite or out of its bounds."""
-    return InvalidImport(f"{name} is no number of a bearable size")
+    return InvalidImport("{name} is no number of a bearable size", name=name)
 
 
 @dataclass(frozen=True, slots=True)

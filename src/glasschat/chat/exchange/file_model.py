@@ -87,7 +87,7 @@ def read_as(model: type[Model], build: Callable[[Model], Value]) -> PlainValidat
 def check_object(plain: Any, name: str) -> Mapping[str, Any]:
     """Return an object of JSON, and refuse any other value."""
     if not isinstance(plain, Mapping):
-        raise refused(lambda _: InvalidImport(f"{name} is no object with names"))
+        raise refused(lambda _: InvalidImport("{name} is no object with names", name=name))
     return plain
 
 
@@ -107,4 +107,4 @@ def at_most(most: int = MOST_TURNS, name: str | None = None) -> BeforeValidator:
 
 def no_list(name: str, most: int) -> InvalidImport:
     """Return the error for what is no list, or one that is too long."""
-    return InvalidImport(f"{name} is no list of at most {most:,} entries")
+    return InvalidImport("{name} is no list of at most {most:,} entries", name=name, most=most)

@@ -12,6 +12,7 @@ from typing import Any
 from glasschat.chat.node import Node, Run
 from glasschat.chat.params_json import origin_as_json, params_as_json
 from glasschat.chat.saved import SavedConversation
+from glasschat.messages import Message
 
 FORMAT = "glasschat"
 VERSION = 1
@@ -56,7 +57,7 @@ def _node(node: Node, chosen: str | None) -> dict[str, Any]:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    return {
+    plain = {
         "params": params_as_json(run.params),
         "origin": origin_as_json(run.origin),
         "first_token": run.first_token,
@@ -67,3 +68,7 @@ def _run(run: Run) -> dict[str, Any]:
         "usage": asdict(run.usage),
         "timings": asdict(run.timings),
     }
+    if isinstance(run.error, Message):
+        # Beside the line, which is all that other programs and older versions read.
+        plain["message"] = run.error.to_json()
+    return plain

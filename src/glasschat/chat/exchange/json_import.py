@@ -27,6 +27,7 @@ from glasschat.chat.saved import SavedConversation
 from glasschat.chat.tree import Tree
 from glasschat.engine import Timings, Usage
 from glasschat.errors import GlasschatError, InvalidImport
+from glasschat.messages import restore_message
 from glasschat.sampling import SamplingParams
 
 MOST_CONVERSATIONS = 100_000
@@ -61,7 +62,7 @@ def from_json(plain: Any) -> Imported:
         try:
             found.append(validate(ExportedConversation, item).build())
         except GlasschatError as error:
-            skips.note(f"conversation {number}", str(error))
+            skips.note(f"conversation {number}", error.message)
     return Imported("glasschat", tuple(found), skips.found())
 
 
@@ -70,8 +71,10 @@ def check_version(version: int) -> int:
     if version > VERSION:
         raise refused(
             lambda _: InvalidImport(
-                f"the file is of version {version} and this glasschat reads up to {VERSION}: "
-                "update it"
+                "the file is of version {version} and this glasschat reads up to {newest}: "
+                "update it",
+                version=version,
+                newest=VERSION,
             )
         )
     return version
@@ -91,7 +94,11 @@ def _check_ending(ending: str | None) -> Ending | None:
     """Return why a run ended, None while it is being written."""
     if ending is not None and ending not in list(Ending):
         raise refused(
-            lambda _: InvalidImport(f"a run ends by {', '.join(Ending)}, not {ending[:80]!r}")
+            lambda _: InvalidImport(
+                "a run ends by {endings}, not {ending}",
+                endings=", ".join(Ending),
+                ending=repr(ending[:80]),
+            )
         )
     return None if ending is None else Ending(ending)
 
@@ -99,14 +106,20 @@ def _check_ending(ending: str | None) -> Ending | None:
 def _check_title(title: str) -> str:
     """Return a title, and refuse one that is longer than any page shows."""
     if len(title) > LONGEST_TITLE:
-        raise refused(lambda _: InvalidImport(f"a title has at most {LONGEST_TITLE:,} characters"))
+        raise refused(
+            lambda _: InvalidImport(
+                "a title has at most {longest_title:,} characters", longest_title=LONGEST_TITLE
+            )
+        )
     return title
 
 
 def _check_id(conversation_id: str) -> str:
     """Return the id of a conversation, and refuse one that no address holds."""
     if not 0 < len(conversation_id) <= LONGEST_ID:
-        raise refused(lambda _: InvalidImport(f"an id has 1 to {LONGEST_ID} characters"))
+        raise refused(
+            lambda _: InvalidImport("an id has 1 to {longest_id} characters", longest_id=LONGEST_ID)
+        )
     return conversation_id
 
 
@@ -177,13 +190,16 @@ class ExportedRun(FileModel):
     first_token: Count
     created: Time
     error: OptionalText
+    message: Any
     seed: Annotated[int | None, Whole(2**64 - 1, optional=True)]
     usage: Annotated[Usage, read_as(ExportedUsage, ExportedUsage.build)]
     timings: Annotated[Timings, read_as(ExportedTimings, ExportedTimings.build)]
 
     def build(self) -> Run:
-        """Return the run."""
-        return Run(**dict(self))
+        """Return the run, its error with template and values where the file has them."""
+        fields = dict(self)
+        message, error = fields.pop("message"), fields.pop("error")
+        return Run(**fields, error=None if error is None else restore_message(error, message))
 
 
 RunField = Annotated[Run, read_as(ExportedRun, ExportedRun.build)]
@@ -243,7 +259,9 @@ class ExportedConversation(FileModel):
         tree = Tree(nodes, chosen)
         for parent, child in chosen.items():
             if child not in tree or tree[child].parent != parent:
-                raise InvalidImport(f"the open turn {child[:80]!r} is not where it is said to be")
+                raise InvalidImport(
+                    "the open turn {child} is not where it is said to be", child=repr(child[:80])
+                )
         return SavedConversation(
             id=self.id,
             title=self.title,

@@ -7,6 +7,7 @@ import json
 from typing import Any, NoReturn
 
 from glasschat.errors import InvalidImport
+from glasschat.messages import Message
 
 MOST_BYTES = 256 * 2**20
 
@@ -18,8 +19,9 @@ def parse_json(data: bytes, most_bytes: int = MOST_BYTES) -> Any:
     """
     if len(data) > most_bytes:
         raise InvalidImport(
-            f"the file has {len(data) / 2**20:,.0f} MB and at most {most_bytes / 2**20:,.0f} are "
-            f"read: split it"
+            "the file has {count:,.0f} MB and at most {most_bytes:,.0f} are read: split it",
+            count=len(data) / 2**20,
+            most_bytes=most_bytes / 2**20,
         )
     try:
         text = data.decode("utf-8-sig")
@@ -34,8 +36,10 @@ def parse_json(data: bytes, most_bytes: int = MOST_BYTES) -> Any:
     except UnicodeDecodeError:
         raise InvalidImport("the file is not text in UTF-8: choose a JSON file") from None
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidImport(f"the file is no JSON ({where}: {error.msg})") from None
+        where = Message("line {line}, column {column}", line=error.lineno, column=error.colno)
+        raise InvalidImport(
+            "the file is no JSON ({where}: {msg})", where=where, msg=error.msg
+        ) from None
     except (RecursionError, ValueError):
         raise InvalidImport(
             "the file is nested too deep, or holds a number that nothing can: it is no chat"
@@ -49,7 +53,9 @@ def parse_json_line(line: bytes) -> Any:
     except UnicodeDecodeError:
         raise InvalidImport("it is not text in UTF-8") from None
     except json.JSONDecodeError as error:
-        raise InvalidImport(f"it is no JSON (column {error.colno}: {error.msg})") from None
+        raise InvalidImport(
+            "it is no JSON (column {colno}: {msg})", colno=error.colno, msg=error.msg
+        ) from None
     except (RecursionError, ValueError):
         raise InvalidImport("it is nested too deep, or holds a number that nothing can") from None
 

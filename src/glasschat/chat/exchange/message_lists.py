@@ -10,6 +10,7 @@ from glasschat.chat.exchange.report import Imported, Skips
 from glasschat.chat.node import Node, TurnRole, new_id
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.tree import Tree, title_from
+from glasschat.messages import Message
 
 FORMAT = "a list of messages"
 SYSTEM_ROLES = ("system", "developer")
@@ -58,7 +59,7 @@ def from_messages(lists: list[Any], now: int) -> Imported:
         where = f"conversation {number}"
         conversation = MessageList.model_validate(named)
         if not is_messages(conversation.messages):
-            skips.note(where, "it is no list of messages with roles")
+            skips.note(where, Message("it is no list of messages with roles"))
             continue
         saved = _read_conversation(conversation, where, now, skips)
         if saved is not None:
@@ -76,27 +77,32 @@ def _read_conversation(
         message = ListedMessage.model_validate(plain if isinstance(plain, Mapping) else {})
         role = message.role
         if role not in (*SYSTEM_ROLES, "user", "assistant"):
-            skips.note(where, f"a message of the role {str(role)[:40]!r}")
+            skips.note(where, Message("a message of the role {role}", role=repr(str(role)[:40])))
             continue
         text = content_text(message.content, where, skips)
         if not text.strip():
-            skips.note(where, f"an empty {role} message")
+            skips.note(where, Message("an empty {role} message", role=role))
         elif role in SYSTEM_ROLES:
             if turns:
-                skips.note(where, "a system message amid the chat")
+                skips.note(where, Message("a system message amid the chat"))
             else:
                 system.append(text)
         elif role == "assistant" and not turns:
-            skips.note(where, "a reply that nobody asked for, at the beginning")
+            skips.note(where, Message("a reply that nobody asked for, at the beginning"))
         elif turns and turns[-1][0] == role:
-            skips.note(where, f"a border between two {role} messages in a row: they are one now")
+            skips.note(
+                where,
+                Message(
+                    "a border between two {role} messages in a row: they are one now", role=role
+                ),
+            )
             turns[-1] = (turns[-1][0], f"{turns[-1][1]}\n\n{text}"[:LONGEST_TEXT])
         else:
             turns.append(("user" if role == "user" else "assistant", text))
     if len(messages) > MOST_TURNS:
-        skips.note(where, f"what is beyond {MOST_TURNS:,} messages")
+        skips.note(where, Message("what is beyond {most_turns:,} messages", most_turns=MOST_TURNS))
     if not turns:
-        skips.note(where, "it has no turn that can be kept")
+        skips.note(where, Message("it has no turn that can be kept"))
         return None
     nodes: list[Node] = []
     for role, text in turns:
@@ -122,8 +128,15 @@ def content_text(content: Any, where: str, skips: Skips) -> str:
             pieces.append(mend_surrogates(text))
         elif plain is not None:
             kind = part.type or part.content_type or type(plain).__name__
-            skips.note(where, f"a part of a message that is no text ({str(kind)[:40]})")
+            skips.note(
+                where, Message("a part of a message that is no text ({kind})", kind=str(kind)[:40])
+            )
     joined = "\n\n".join(pieces)
     if len(joined) > LONGEST_TEXT:
-        skips.note(where, f"what is beyond {LONGEST_TEXT:,} characters of a message")
+        skips.note(
+            where,
+            Message(
+                "what is beyond {longest_text:,} characters of a message", longest_text=LONGEST_TEXT
+            ),
+        )
     return joined[:LONGEST_TEXT]

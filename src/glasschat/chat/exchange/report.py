@@ -42,7 +42,8 @@ class Skips:
         """One more was left out. Beyond all measure only how many is kept."""
         if (where, why) not in self._counts and len(self._counts) >= MOST_REPORTED:
             where = "elsewhere"
-        self._counts[where[:100], why[:300]] += 1
+        # A shortened reason is text alone, one of bearable length stays the message that it is.
+        self._counts[where[:100], why if len(why) <= 300 else why[:300]] += 1
 
     def found(self) -> tuple[Skipped, ...]:
         """All that was noted, in order."""

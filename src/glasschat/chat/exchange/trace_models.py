@@ -47,11 +47,13 @@ _FLOAT32 = float(np.finfo(np.float32).max)
 
 
 def _no_share(name: str) -> InvalidImport:
-    return InvalidImport(f"{name} is no number from 0 to 1")
+    return InvalidImport("{name} is no number from 0 to 1", name=name)
 
 
 def _no_id(name: str) -> InvalidImport:
-    return InvalidImport(f"{name} holds something that is no number of a token or message")
+    return InvalidImport(
+        "{name} holds something that is no number of a token or message", name=name
+    )
 
 
 def _no_piece(_: str) -> InvalidImport:
@@ -76,7 +78,9 @@ IdList = Annotated[
 def _check_format(name: Any) -> Any:
     if name != FORMAT:
         raise refused(
-            lambda _: InvalidImport(f"this is no trace: its first line says no format {FORMAT!r}")
+            lambda _: InvalidImport(
+                "this is no trace: its first line says no format {format}", format=repr(FORMAT)
+            )
         )
     return name
 
@@ -89,7 +93,9 @@ SpanOrigin = Literal["template", "system", "user", "assistant"]
 def _check_origin(origin: str) -> str:
     if origin not in get_args(SpanOrigin):
         raise refused(
-            lambda _: InvalidImport(f"a span's origin is one of {', '.join(get_args(SpanOrigin))}")
+            lambda _: InvalidImport(
+                "a span's origin is one of {origins}", origins=", ".join(get_args(SpanOrigin))
+            )
         )
     return origin
 
@@ -157,7 +163,11 @@ def _read_pieces(plain: Any) -> dict[int, bytes]:
 
 def _read_piece_id(name: str) -> int:
     if not name.isascii() or not name.isdecimal() or len(name) > 9:
-        raise refused(lambda _: InvalidImport(f"pieces are named by token ids, not {name[:80]!r}"))
+        raise refused(
+            lambda _: InvalidImport(
+                "pieces are named by token ids, not {name}", name=repr(name[:80])
+            )
+        )
     return int(name)
 
 
@@ -236,7 +246,7 @@ def _check_order(top: list[tuple[int, float]]) -> list[tuple[int, float]]:
 
 def _check_tail(tail: list[float]) -> list[float]:
     if len(tail) != len(TEMPERATURES):
-        raise refused(lambda _: InvalidImport(f"tail has {len(TEMPERATURES)} numbers"))
+        raise refused(lambda _: InvalidImport("tail has {count} numbers", count=len(TEMPERATURES)))
     return tail
 
 

@@ -37,20 +37,28 @@ def read_trace(lines: Iterable[bytes]) -> TraceFile:
                 count = header.tokens
             elif line.strip():
                 if len(steps) == count:
-                    raise InvalidImport(f"the header says {count:,} tokens, and there are more")
+                    raise InvalidImport(
+                        "the header says {count:,} tokens, and there are more", count=count
+                    )
                 steps.append(_read_step(_parse_line(line), header.vocab_size))
         if header is None:
             raise InvalidImport("the file is empty")
         if len(steps) != count:
-            raise InvalidImport(f"the header says {count:,} tokens, and {len(steps):,} are there")
+            raise InvalidImport(
+                "the header says {count:,} tokens, and {found:,} are there",
+                count=count,
+                found=len(steps),
+            )
         return header.build(steps)
     except GlasschatError as error:
-        raise InvalidImport(f"line {max(number, 1)}: {error}") from None
+        raise InvalidImport("line {number}: {error}", number=max(number, 1), error=error) from None
 
 
 def _parse_line(line: bytes) -> Any:
     if len(line) > LONGEST_LINE:
-        raise InvalidImport(f"it is longer than {LONGEST_LINE / 2**20:,.0f} MB")
+        raise InvalidImport(
+            "it is longer than {longest_line:,.0f} MB", longest_line=LONGEST_LINE / 2**20
+        )
     return parse_json_line(line)
 
 

@@ -37,7 +37,8 @@ def store_url(store: str | Path | None) -> URL:
     if kind in ("postgresql", "postgres"):
         return url.set(drivername="postgresql+psycopg")
     raise StoreUnavailable(
-        f"conversations cannot be kept in {kind}: give a file, or postgresql://user@host/database"
+        "conversations cannot be kept in {kind}: give a file, or postgresql://user@host/database",
+        kind=kind,
     )
 
 

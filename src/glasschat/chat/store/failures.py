@@ -28,11 +28,15 @@ def store_error(error: Exception, place: str) -> StoreError:
     if isinstance(cause, sqlite3.Error):
         return _of_sqlite(cause, place)
     if isinstance(error, PoolTimeout):
-        return StoreUnavailable(f"{place}: all connections are in use: try again in a moment")
+        return StoreUnavailable(
+            "{place}: all connections are in use: try again in a moment", place=place
+        )
     if isinstance(error, OSError):
         return StoreUnavailable(
-            f"{place} cannot be opened ({error.strerror or error}): choose another place with "
-            f"--store, or mend the permissions"
+            "{place} cannot be opened ({reason}): choose another place with --store, or mend "
+            "the permissions",
+            place=place,
+            reason=error.strerror or error,
         )
     state = getattr(cause, "sqlstate", None)
     return _of_postgres(str(state or ""), cause, place)
@@ -42,54 +46,79 @@ def _of_sqlite(cause: sqlite3.Error, place: str) -> StoreError:
     # Extended codes, as SQLITE_IOERR_WRITE, begin with the plain one's name.
     name = getattr(cause, "sqlite_errorname", "") or ""
     if name.startswith("SQLITE_FULL"):
-        return StoreFull(f"{place}: the disk is full: free some space, and it goes on by itself")
+        return StoreFull(
+            "{place}: the disk is full: free some space, and it goes on by itself", place=place
+        )
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreUnavailable(
-            f"{place} is locked by another program: close what is working on it, then try again"
+            "{place} is locked by another program: close what is working on it, then try again",
+            place=place,
         )
     if name.startswith("SQLITE_READONLY"):
-        return StoreReadOnly(f"{place} may not be written: mend the file's permissions")
+        return StoreReadOnly("{place} may not be written: mend the file's permissions", place=place)
     if name.startswith("SQLITE_NOTADB"):
         return StoreDamaged(
-            f"{place} is no database: move it away, or name another file with --store"
+            "{place} is no database: move it away, or name another file with --store", place=place
         )
     if name.startswith("SQLITE_CORRUPT"):
         return StoreDamaged(
-            f"{place} is damaged ({_line(cause)}): copy it, then save what can be read with "
-            f"`sqlite3 {Path(place).name} .recover`, or put a backup in its place"
+            "{place} is damaged ({cause}): copy it, then save what can be read with `sqlite3 "
+            "{name} .recover`, or put a backup in its place",
+            place=place,
+            cause=_line(cause),
+            name=Path(place).name,
         )
     if name.startswith("SQLITE_CANTOPEN"):
         return StoreUnavailable(
-            f"{place} cannot be opened: choose another place with --store, or mend the permissions"
+            "{place} cannot be opened: choose another place with --store, or mend the permissions",
+            place=place,
         )
     if name.startswith("SQLITE_IOERR"):
         return StoreFull(
-            f"{place} cannot be written ({_line(cause)}): see whether the disk is full, over a "
-            f"quota, or failing"
+            "{place} cannot be written ({cause}): see whether the disk is full, over a quota, or "
+            "failing",
+            place=place,
+            cause=_line(cause),
         )
     if name.startswith("SQLITE_CONSTRAINT"):
-        return StoreConflict(f"{place}: somebody else has changed this chat: load it again")
-    return StoreError(f"{place}: {_line(cause)}")
+        return StoreConflict(
+            "{place}: somebody else has changed this chat: load it again", place=place
+        )
+    return StoreError("{place}: {cause}", place=place, cause=_line(cause))
 
 
 def _of_postgres(state: str, cause: BaseException | None, place: str) -> StoreError:
     said = _line(cause)
     if state in _FULL:
-        return StoreFull(f"{place}: the database's disk is full: free some space on its machine")
+        return StoreFull(
+            "{place}: the database's disk is full: free some space on its machine", place=place
+        )
     if state in _READ_ONLY:
-        return StoreReadOnly(f"{place} may not be written ({said}): give the user the right to")
+        return StoreReadOnly(
+            "{place} may not be written ({said}): give the user the right to",
+            place=place,
+            said=said,
+        )
     if state in _BUSY:
-        return StoreUnavailable(f"{place} is busy ({said}): try again in a moment")
+        return StoreUnavailable(
+            "{place} is busy ({said}): try again in a moment", place=place, said=said
+        )
     if state in _DAMAGED:
-        return StoreDamaged(f"{place} is damaged ({said}): put a backup in its place")
+        return StoreDamaged(
+            "{place} is damaged ({said}): put a backup in its place", place=place, said=said
+        )
     if state.startswith("23"):
-        return StoreConflict(f"{place}: somebody else has changed this chat: load it again")
+        return StoreConflict(
+            "{place}: somebody else has changed this chat: load it again", place=place
+        )
     if not state or state[:2] in ("08", "28", "3D", "57"):
         return StoreUnavailable(
-            f"{place} cannot be reached ({said}): see whether PostgreSQL runs there, and whether "
-            f"user, password and database are right"
+            "{place} cannot be reached ({said}): see whether PostgreSQL runs there, and whether "
+            "user, password and database are right",
+            place=place,
+            said=said,
         )
-    return StoreError(f"{place}: {said}")
+    return StoreError("{place}: {said}", place=place, said=said)
 
 
 def _line(error: BaseException | None) -> str:

@@ -37,13 +37,18 @@ def _schema(connection: Connection, place: str) -> str | None:
     tables = set(inspect(connection).get_table_names())
     if VERSION_TABLE not in tables:
         if tables & set(metadata.tables) or (tables and connection.dialect.name == "sqlite"):
-            raise StoreDamaged(f"{place} is another program's database: name another with --store")
+            raise StoreDamaged(
+                "{place} is another program's database: name another with --store", place=place
+            )
         return None
     found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
     if found is not None and str(found) > HEAD:
         raise StoreTooNew(
-            f"{place} was written by a newer glasschat (its schema is {found}, this one knows up "
-            f"to {HEAD}): update glasschat, or name another file with --store"
+            "{place} was written by a newer glasschat (its schema is {found}, this one knows up "
+            "to {head}): update glasschat, or name another file with --store",
+            place=place,
+            found=found,
+            head=HEAD,
         )
     return None if found is None else str(found)
 

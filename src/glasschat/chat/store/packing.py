@@ -10,6 +10,7 @@ import numpy as np
 from glasschat.chat.node import Ending, Origin, Run
 from glasschat.chat.params_json import origin_as_json, params_as_json, params_from_json
 from glasschat.engine import Timings, Usage
+from glasschat.messages import Message, restore_message
 from glasschat.sampling import SamplingParams
 
 
@@ -46,20 +47,35 @@ def run_columns(run: Run) -> dict[str, Any]:
 
 def ending_columns(run: Run) -> dict[str, Any]:
     """The columns of `runs` that change when it ends."""
-    figures = {"seed": run.seed, "usage": asdict(run.usage), "timings": asdict(run.timings)}
-    return {"ending": run.ending, "error": run.error, "figures": _json(figures)}
+    figures: dict[str, Any] = {
+        "seed": run.seed,
+        "usage": asdict(run.usage),
+        "timings": asdict(run.timings),
+    }
+    if isinstance(run.error, Message):
+        # Beside the line, and no column of its own: older versions read the store as before.
+        figures["message"] = run.error.to_json()
+    # Drivers of databases know str, and not all of them what is made of it.
+    error = None if run.error is None else str(run.error)
+    return {"ending": run.ending, "error": error, "figures": _json(figures)}
 
 
 def unpacked_run(row: Any) -> Run:
     """The run of a row of `runs`."""
     figures = json.loads(row.figures)
+    error = row.error
+    if error is not None:
+        error = restore_message(error, figures.get("message"))
+    error = row.error
+    if error is not None:
+        error = restore_message(error, figures.get("message"))
     return Run(
         params=params_from_json(json.loads(row.params)),
         origin=Origin(**json.loads(row.origin)),
         first_token=row.first_token,
         created=row.created,
         ending=None if row.ending is None else Ending(row.ending),
-        error=row.error,
+        error=error,
         seed=figures["seed"],
         usage=Usage(**figures["usage"]),
         timings=Timings(**figures["timings"]),

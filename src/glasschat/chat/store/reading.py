@@ -93,8 +93,9 @@ def loaded(connection: Connection, row: Row[Any], now: int) -> SavedConversation
         )
     except (InvalidMessage, ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(
-            f"this chat is damaged, what is stored of it makes no sense ({error}): put a backup of "
-            f"the store in its place; other chats are not harmed"
+            "this chat is damaged, what is stored of it makes no sense ({error}): put a backup "
+            "of the store in its place; other chats are not harmed",
+            error=error,
         ) from error
 
 

@@ -45,8 +45,10 @@ def presets_of(connection: Connection, owner: str) -> tuple[Preset, ...]:
             found.append(preset_from_json(row.name, json.loads(row.params)))
         except (ValueError, TypeError, AttributeError) as error:
             raise StoreDamaged(
-                f"the preset {row.name!r} is damaged, what is stored of it makes no sense "
-                f"({error}): save another under that name"
+                "the preset {name} is damaged, what is stored of it makes no sense ({error}): "
+                "save another under that name",
+                name=repr(row.name),
+                error=error,
             ) from error
     return tuple(sorted(found, key=lambda preset: preset.name.casefold()))
 

@@ -346,8 +346,9 @@ def _damage_told() -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, zlib.error) as error:
         raise StoreDamaged(
-            f"what is stored of how this reply was chosen is damaged ({error}): its text is not, "
-            "and a backup of the store has it"
+            "what is stored of how this reply was chosen is damaged ({error}): its text is not, "
+            "and a backup of the store has it",
+            error=error,
         ) from error
 
 

@@ -7,9 +7,9 @@ from glasschat.doctor.formatting import (
     format_bytes,
     format_number,
     list_first,
-    parted,
     plural,
     quote,
+    split_advice,
 )
 from glasschat.doctor.metadata import ModelMetadata
 from glasschat.sampling import SETTINGS
@@ -157,7 +157,7 @@ def supported(metadata: ModelMetadata) -> Iterator[Finding]:
     if metadata.kind == "GGUF":
         return
     if metadata.unsupported:
-        yield report_failure("supported", *parted(metadata.unsupported, "use a GGUF of it"))
+        yield report_failure("supported", *split_advice(metadata.unsupported, "use a GGUF of it"))
     elif metadata.tested:
         yield report_pass("supported", "tests hold its family to transformers' own logits")
     else:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from glasschat.config import DEFAULT_CONTEXT, DEFAULT_SLOTS, ModelOptions
 from glasschat.doctor.finding import Finding, report_failure, report_pass, report_warning
-from glasschat.doctor.formatting import format_bytes, parted
+from glasschat.doctor.formatting import format_bytes, split_advice
 from glasschat.doctor.metadata import ModelMetadata
 from glasschat.errors import ModelError
 from glasschat.models.hf.load import HfPlan
@@ -22,7 +22,7 @@ def memory(metadata: ModelMetadata) -> Iterator[Finding]:
         plan = plan_model(ModelOptions(path=metadata.path))
     except ModelError as error:
         yield report_failure(
-            "memory", *parted(str(error), "free memory, or choose a smaller model")
+            "memory", *split_advice(error.message, "free memory, or choose a smaller model")
         )
         return
     if not isinstance(plan, HfPlan) and plan.gpu_layers:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.doctor.finding import Finding, report_failure, report_pass, report_warning
-from glasschat.doctor.formatting import format_bytes, list_first, parted, plural
+from glasschat.doctor.formatting import format_bytes, list_first, plural, split_advice
 from glasschat.doctor.metadata import ModelMetadata, TensorLocation
 from glasschat.models.gguf.types import TENSOR_TYPES
 from glasschat.models.llama_cpp.preflight import PreflightResult
@@ -143,7 +143,8 @@ def loading(trial: PreflightResult) -> Iterator[Finding]:
     """Report whether llama.cpp accepts the figures and the shapes, before it reads a weight."""
     if trial.model:
         yield report_failure(
-            "loading", *parted(trial.model, "get another conversion, from a current converter")
+            "loading",
+            *split_advice(trial.model, "get another conversion, from a current converter"),
         )
     else:
         yield report_pass(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.gguf.header import GgufHeader, read_header
 
 _QUANTIZATION = re.compile(r"[-._](?:I?Q\d\w*|B?F16|F32|MXFP4)$", re.IGNORECASE)
@@ -46,21 +47,35 @@ def read_model(path: Path | str) -> GgufHeader:
     part = _PART.fullmatch(name)
     if not part or int(part[3]) != count:
         raise InvalidModel(
-            f"{name} is one of the {count:,} files of a split model and its name does not end in "
-            f"-00001-of-{count:05}.gguf: give all of them their names back, or make them one file "
-            "with llama-gguf-split --merge"
+            "{name} is one of the {count:,} files of a split model and its name does not end in "
+            "-00001-of-{count:05}.gguf: {advice}",
+            name=name,
+            count=count,
+            advice=Message(
+                "give all of them their names back, or make them one file with "
+                "llama-gguf-split --merge"
+            ),
         )
     if int(part[2]) != 1:
         raise InvalidModel(
-            f"{name} is file {int(part[2])} of {count:,} of a split model: "
-            f"name the first, {part[1]}-00001-of-{part[3]}.gguf"
+            "{name} is file {number} of {count:,} of a split model: {advice}",
+            name=name,
+            number=int(part[2]),
+            count=count,
+            advice=Message(
+                "name the first, {stem}-00001-of-{digits}.gguf", stem=part[1], digits=part[3]
+            ),
         )
     parts = [header]
     for other in split_files(header.path)[1:]:
         if not other.is_file():
             raise InvalidModel(
-                f"{other.name} is missing: {name} is the first of {count:,} files of a split "
-                f"model: put all of them into {header.path.parent}"
+                "{missing} is missing: {name} is the first of {count:,} files of a split model: "
+                "{advice}",
+                missing=other.name,
+                name=name,
+                count=count,
+                advice=Message("put all of them into {folder}", folder=header.path.parent),
             )
         parts.append(read_header(other))
     return replace(

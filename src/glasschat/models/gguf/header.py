@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glasschat.errors import InvalidModel, ModelNotFound
+from glasschat.messages import Message
 from glasschat.models.gguf.reader import (
     MOST_FIELDS,
     MOST_TENSORS,
@@ -24,7 +25,7 @@ from glasschat.models.gguf.types import FILE_TYPES
 
 MAGIC = b"GGUF"
 SHORTEST = 24
-_AGAIN = "download or copy it again"
+_AGAIN = Message("download or copy it again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +132,32 @@ def read_header(path: Path | str, arrays: Collection[str] = ()) -> GgufHeader:
             reader.skip_scalars("B", len(MAGIC))
             header = _read(path, reader, size, arrays)
     except OSError as error:
-        raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}") from None
+        raise ModelNotFound(
+            "{path} cannot be read: {reason}", path=path, reason=error.strerror or error
+        ) from None
     except CutOffError as cut:
         raise InvalidModel(
-            f"{path.name} is cut off: it has {size:,} bytes and needs at least {cut.needed:,}: "
-            f"{_AGAIN}"
+            "{name} is cut off: it has {size:,} bytes and needs at least {needed:,}: {advice}",
+            name=path.name,
+            size=size,
+            needed=cut.needed,
+            advice=_AGAIN,
         ) from None
     except DamagedError as damage:
         raise InvalidModel(
-            f"{path.name} is damaged: it claims {damage}, and has {size:,} bytes in all: {_AGAIN}"
+            "{name} is damaged: it claims {damage}, and has {size:,} bytes in all: {advice}",
+            name=path.name,
+            damage=damage,
+            size=size,
+            advice=_AGAIN,
         ) from None
     if header.needed_bytes > size:
         raise InvalidModel(
-            f"{path.name} is cut off: it has {size:,} bytes and needs {header.needed_bytes:,}: "
-            f"{_AGAIN}"
+            "{name} is cut off: it has {size:,} bytes and needs {needed:,}: {advice}",
+            name=path.name,
+            size=size,
+            needed=header.needed_bytes,
+            advice=_AGAIN,
         )
     return header
 
@@ -155,18 +168,30 @@ def _file_size(path: Path) -> int:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             inside = sorted(p.name for p in path.iterdir() if p.suffix == ".gguf")
-            found = (
-                f"name a file in it, such as {path / inside[0]}"
-                if inside
-                else ("it holds no .gguf file: name one")
+            if not inside:
+                raise ModelNotFound(
+                    "{path} is a folder, and a model is one .gguf file: it holds no .gguf file: "
+                    "{advice}",
+                    path=path,
+                    advice=Message("name one"),
+                )
+            raise ModelNotFound(
+                "{path} is a folder, and a model is one .gguf file: {advice}",
+                path=path,
+                advice=Message("name a file in it, such as {file}", file=path / inside[0]),
             )
-            raise ModelNotFound(f"{path} is a folder, and a model is one .gguf file: {found}")
     except FileNotFoundError:
-        raise ModelNotFound(f"there is no file {path}: check the path") from None
+        raise ModelNotFound(
+            "there is no file {path}: {advice}", path=path, advice=Message("check the path")
+        ) from None
     except (OSError, ValueError) as error:
-        raise ModelNotFound(f"{str(path)!r} cannot be read: {error}") from None
+        raise ModelNotFound(
+            "{path} cannot be read: {error}", path=repr(str(path)), error=error
+        ) from None
     if not stat.S_ISREG(status.st_mode):
-        raise ModelNotFound(f"{path} is not a regular file: name a .gguf file")
+        raise ModelNotFound(
+            "{path} is not a regular file: {advice}", path=path, advice=Message("name a .gguf file")
+        )
     return status.st_size
 
 
@@ -174,11 +199,19 @@ def _not_gguf(path: Path, start: bytes, size: int) -> InvalidModel:
     """Return the error for a file that does not begin as a GGUF."""
     if not size:
         return InvalidModel(
-            f"{path.name} is empty: it has 0 bytes and needs at least {SHORTEST}: {_AGAIN}"
+            "{name} is empty: it has 0 bytes and needs at least {shortest}: {advice}",
+            name=path.name,
+            shortest=SHORTEST,
+            advice=_AGAIN,
         )
     return InvalidModel(
-        f"{path.name} is not a GGUF file: its {size:,} bytes begin with {start!r} and not with "
-        f"{MAGIC!r}: name a .gguf file, or convert the model to one"
+        "{name} is not a GGUF file: its {size:,} bytes begin with {start} and not with {magic}: "
+        "{advice}",
+        name=path.name,
+        size=size,
+        start=repr(start),
+        magic=repr(MAGIC),
+        advice=Message("name a .gguf file, or convert the model to one"),
     )
 
 
@@ -187,20 +220,26 @@ def _read(path: Path, reader: Reader, size: int, arrays: Collection[str]) -> Ggu
     version = reader.number("I")
     if version and not version & 0xFFFF:
         raise InvalidModel(
-            f"{path.name} is a big-endian GGUF, for another kind of machine: get the "
-            f"little-endian one"
+            "{name} is a big-endian GGUF, for another kind of machine: {advice}",
+            name=path.name,
+            advice=Message("get the little-endian one"),
         )
     if version not in (2, 3):
         raise InvalidModel(
-            f"{path.name} is a GGUF of version {version}, and 2 and 3 can be read: convert it anew"
+            "{name} is a GGUF of version {version}, and 2 and 3 can be read: {advice}",
+            name=path.name,
+            version=version,
+            advice=Message("convert it anew"),
         )
     tensors, fields = reader.number("Q"), reader.number("Q")
     if tensors > MOST_TENSORS or fields > MOST_FIELDS:
-        raise DamagedError(f"{tensors:,} tensors and {fields:,} metadata fields")
+        raise DamagedError(
+            "{tensors:,} tensors and {fields:,} metadata fields", tensors=tensors, fields=fields
+        )
     metadata: dict[str, Value] = {}
     for key, value in read_fields(reader, fields, arrays):
         if key in metadata:
-            raise DamagedError(f"the field {key[:80]!r} twice")
+            raise DamagedError("the field {key} twice", key=repr(key[:80]))
         metadata[key] = value
     parameters = end = 0
     tensor_bytes: Counter[str] = Counter()

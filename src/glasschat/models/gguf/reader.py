@@ -4,6 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from glasschat.messages import Message
 from glasschat.models.gguf.types import ARRAY, SCALARS, TEXT
 
 WINDOW = 1 << 20
@@ -34,7 +35,11 @@ class CutOffError(Exception):
 
 
 class DamagedError(Exception):
-    """The header claims something that is impossible."""
+    """The header claims something that is impossible; `message` is what it claims."""
+
+    def __init__(self, template: str, /, **values: object) -> None:
+        self.message = Message(template, **values)
+        super().__init__(self.message)
 
 
 class Reader:
@@ -80,7 +85,11 @@ class Reader:
         """Read a string: its length, then that many bytes of UTF-8."""
         length = self.number("Q")
         if length > LONGEST_TEXT:
-            raise DamagedError(f"a text of {length:,} bytes at byte {self.position:,}")
+            raise DamagedError(
+                "a text of {length:,} bytes at byte {position:,}",
+                length=length,
+                position=self.position,
+            )
         self._need(length)
         data = self._window[self._at : self._at + length]
         self._at += length
@@ -114,12 +123,24 @@ class Reader:
         if kind == TEXT:
             return self.text()
         if kind != ARRAY:
-            raise DamagedError(f"a value of the unknown type {kind} at byte {self.position:,}")
+            raise DamagedError(
+                "a value of the unknown type {kind} at byte {position:,}",
+                kind=kind,
+                position=self.position,
+            )
         entries, count = self.number("I"), self.number("Q")
         if entries not in SCALARS and entries != TEXT:
-            raise DamagedError(f"an array of the unknown type {entries} at byte {self.position:,}")
+            raise DamagedError(
+                "an array of the unknown type {entries} at byte {position:,}",
+                entries=entries,
+                position=self.position,
+            )
         if entries == TEXT and count > most_texts:
-            raise DamagedError(f"an array of {count:,} texts at byte {self.position:,}")
+            raise DamagedError(
+                "an array of {count:,} texts at byte {position:,}",
+                count=count,
+                position=self.position,
+            )
         if entries == TEXT and (whole or count <= SHORT_ARRAY):
             return tuple(self.text() for _ in range(count))
         if entries == TEXT:
@@ -136,7 +157,11 @@ class Reader:
         if needed > self._size:
             # The end of a file that was cut off lies within reach; that of nonsense does not.
             if needed > 1 << 50:
-                raise DamagedError(f"a length of {length:,} bytes at byte {self.position:,}")
+                raise DamagedError(
+                    "a length of {length:,} bytes at byte {position:,}",
+                    length=length,
+                    position=self.position,
+                )
             raise CutOffError(needed)
 
     def _need(self, length: int) -> None:

@@ -52,7 +52,9 @@ def read_tensors(reader: Reader, count: int) -> Iterator[GgufTensor]:
         name = reader.text()
         rank = reader.number("I")
         if rank > _MOST_DIMENSIONS:
-            raise DamagedError(f"a tensor {name[:80]!r} of {rank:,} dimensions")
+            raise DamagedError(
+                "a tensor {name} of {rank:,} dimensions", name=repr(name[:80]), rank=rank
+            )
         shape = tuple(reader.number("Q") for _ in range(rank))
         kind, offset = reader.number("I"), reader.number("Q")
         if kind not in TENSOR_TYPES:
@@ -61,7 +63,12 @@ def read_tensors(reader: Reader, count: int) -> Iterator[GgufTensor]:
         type_name, block, block_bytes = TENSOR_TYPES[kind]
         elements = prod(shape)
         if elements >> 50 or offset >> 60 or (shape and shape[0] % block):
-            raise DamagedError(f"a tensor {name[:80]!r} of shape {[*shape]} at byte {offset:,}")
+            raise DamagedError(
+                "a tensor {name} of shape {shape} at byte {offset:,}",
+                name=repr(name[:80]),
+                shape=[*shape],
+                offset=offset,
+            )
         yield GgufTensor(name, shape, type_name, offset, elements // block * block_bytes)
 
 
@@ -76,5 +83,7 @@ def data_start(reader: Reader, metadata: Mapping[str, Value]) -> int:
         or not 0 < alignment <= 1 << 20
         or alignment & (alignment - 1)
     ):
-        raise DamagedError(f"an alignment of {str(alignment)[:80]}, which is no power of two")
+        raise DamagedError(
+            "an alignment of {alignment}, which is no power of two", alignment=str(alignment)[:80]
+        )
     return -(-reader.position // alignment) * alignment

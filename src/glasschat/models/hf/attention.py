@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.hf.library import Tensor, torch, transformers
 
 IMPLEMENTATION = "glasschat_slots"
@@ -201,10 +202,12 @@ def attend(
     """
     missed = [name for name in _NOT_HANDLED if others.get(name) is not None]
     if missed or attention_mask is not None or others.get("is_causal") is False:
-        what = missed[0] if missed else "a mask of the model's own"
+        what = missed[0] if missed else Message("a mask of the model's own")
         raise InvalidModel(
-            f"{type(module).__name__} attends with {what}, which glasschat cannot do: "
-            "choose another model"
+            "{type} attends with {what}, which glasschat cannot do: {advice}",
+            type=type(module).__name__,
+            what=what,
+            advice=Message("choose another model"),
         )
     rules = AttentionRules(scaling, sliding_window, softcap)
     queries = query.squeeze(0).transpose(0, 1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import InvalidModel, ModelNotFound
+from glasschat.messages import Message
 
 # No real file comes near these. What is read takes up to thirty times its length in memory.
 CONFIG_BYTES = 4 << 20
@@ -32,17 +33,26 @@ def read_bytes(path: Path, max_bytes: int) -> bytes | None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise InvalidModel(f"{path.name} is not a regular file: download or copy it again")
+            raise InvalidModel(
+                "{name} is not a regular file: {advice}",
+                name=path.name,
+                advice=Message("download or copy it again"),
+            )
         if status.st_size > max_bytes:
             raise InvalidModel(
-                f"{path.name} has {status.st_size:,} bytes and at most {max_bytes:,} are read: "
-                f"it is not what its name says"
+                "{name} has {size:,} bytes and at most {max_bytes:,} are read: it is not what "
+                "its name says",
+                name=path.name,
+                size=status.st_size,
+                max_bytes=max_bytes,
             )
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}") from None
+        raise ModelNotFound(
+            "{path} cannot be read: {reason}", path=path, reason=error.strerror or error
+        ) from None
 
 
 def parse_object(data: bytes, name: str) -> dict[str, Any]:
@@ -50,18 +60,28 @@ def parse_object(data: bytes, name: str) -> dict[str, Any]:
     try:
         document = json.loads(data.decode("utf-8"))
     except UnicodeDecodeError:
-        raise InvalidModel(f"{name} is not text in UTF-8: download or copy it again") from None
+        raise InvalidModel(
+            "{name} is not text in UTF-8: {advice}",
+            name=name,
+            advice=Message("download or copy it again"),
+        ) from None
     except RecursionError:
-        raise InvalidModel(f"{name} is nested too deep: it is no file of a model") from None
+        raise InvalidModel(
+            "{name} is nested too deep: it is no file of a model", name=name
+        ) from None
     except ValueError as error:
         words = " ".join(str(error)[:200].split())
         raise InvalidModel(
-            f"{name} is not valid JSON ({words}): download or copy it again"
+            "{name} is not valid JSON ({words}): {advice}",
+            name=name,
+            words=words,
+            advice=Message("download or copy it again"),
         ) from None
     if not isinstance(document, dict):
         raise InvalidModel(
-            f"{name} holds a JSON {type(document).__name__} and not an object: "
-            f"it is no file of a model"
+            "{name} holds a JSON {type} and not an object: it is no file of a model",
+            name=name,
+            type=type(document).__name__,
         )
     return document
 

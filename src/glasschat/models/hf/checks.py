@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.base import Logits
 from glasschat.models.hf.attention import IMPLEMENTATION, LayerAttention
 from glasschat.models.hf.library import torch
@@ -42,15 +43,25 @@ def check_layers(
     own = set(seen) & set(cached)
     if own != set(range(len(expected))):
         raise InvalidModel(
-            f"{kind} has {len(expected)} layers and {len(own)} of them attend by keys and values "
-            "of their own: glasschat cannot serve what the others do"
+            "{kind} has {layers} layers and {attending} of them attend by keys and values of their "
+            "own: glasschat cannot serve what the others do",
+            kind=kind,
+            layers=len(expected),
+            attending=len(own),
         )
     for layer, window in enumerate(expected):
         said = seen[layer].rules.window
         if _within(said, context) != _within(window, context):
             raise InvalidModel(
-                f"layer {layer} of {kind} is to see {window} tokens and asks for {said}: "
-                f"choose a --context of at most {min(said or context, window or context)}"
+                "layer {layer} of {kind} is to see {window} tokens and asks for {asked}: {advice}",
+                layer=layer,
+                kind=kind,
+                window=window,
+                asked=said,
+                advice=Message(
+                    "choose a --context of at most {most}",
+                    most=min(said or context, window or context),
+                ),
             )
 
 
@@ -66,13 +77,18 @@ def fix_rope_frequencies(module: Any, context: int) -> None:
         kind = getattr(part, "rope_type", None)
         if isinstance(kind, dict) and {"dynamic", "longrope"} & set(kind.values()):
             raise InvalidModel(
-                f"{module.config.model_type} changes the positions of some layers only with the "
-                "longest sequence, which slots cannot follow: choose another model"
+                "{model_type} changes the positions of some layers only with the longest "
+                "sequence, which slots cannot follow: {advice}",
+                model_type=module.config.model_type,
+                advice=Message("choose another model"),
             )
         if kind == "dynamic" and context > part.original_max_seq_len:
             raise InvalidModel(
-                f"{module.config.model_type} changes its positions with the longest sequence "
-                f"beyond {part.original_max_seq_len:,} tokens: choose a --context up to that"
+                "{model_type} changes its positions with the longest sequence beyond {most:,} "
+                "tokens: {advice}",
+                model_type=module.config.model_type,
+                most=part.original_max_seq_len,
+                advice=Message("choose a --context up to that"),
             )
         if kind == "longrope":
             limit = part.config.rope_parameters["original_max_position_embeddings"]
@@ -105,8 +121,10 @@ def check_agreement(kind: str, ours: Logits, theirs: torch.Tensor) -> None:
     # Written so that a NaN fails too.
     if not apart <= _TOLERANCE[theirs.dtype]:
         raise InvalidModel(
-            f"{kind} is not among the families that glasschat is tested with, and its logits "
-            f"differ from transformers' own by {apart:.2g} of their spread: it cannot be served"
+            "{kind} is not among the families that glasschat is tested with, and its logits "
+            "differ from transformers' own by {apart:.2g} of their spread: it cannot be served",
+            kind=kind,
+            apart=apart,
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.hf.bounded_json import entries
 
 _NAMES = {
@@ -43,8 +44,10 @@ def number(config: Mapping[str, Any], what: str) -> int:
             continue
         if type(value) is not int or not 0 < value <= _MOST.get(what, 1 << 32):
             raise InvalidModel(
-                f"config.json is damaged: it claims {key} {str(value)[:40]!r}: "
-                f"download or copy it again"
+                "config.json is damaged: it claims {key} {value}: {advice}",
+                key=key,
+                value=repr(str(value)[:40]),
+                advice=Message("download or copy it again"),
             )
         return value
     return 0
@@ -78,8 +81,10 @@ def check_kind(config: Mapping[str, Any], name: str) -> None:
     if config.get("is_encoder_decoder") is True or part.get("is_encoder_decoder") is True or both:
         kind = str(config.get("model_type"))[:40]
         raise InvalidModel(
-            f"{name} is an encoder-decoder ({kind!r}), which does not chat: "
-            f"use a decoder-only model, such as a Llama"
+            "{name} is an encoder-decoder ({kind}), which does not chat: {advice}",
+            name=name,
+            kind=repr(kind),
+            advice=Message("use a decoder-only model, such as a Llama"),
         )
 
 
@@ -88,14 +93,22 @@ def check_no_code(document: Mapping[str, Any], name: str) -> None:
     for key, value in entries(document):
         if key == "auto_map" and value:
             raise InvalidModel(
-                f"{name} asks for code of the folder's own to be run (auto_map), which glasschat "
-                f"never does: use a version of the model without it, or remove the entry if "
-                f"transformers knows this model itself"
+                "{name} asks for code of the folder's own to be run (auto_map), which glasschat "
+                "never does: {advice}",
+                name=name,
+                advice=Message(
+                    "use a version of the model without it, or remove the entry if "
+                    "transformers knows this model itself"
+                ),
             )
         chosen = [value, *value.values()] if isinstance(value, dict) else [value]
         foreign = [text for text in chosen if isinstance(text, str) and "/" in text]
         if foreign and key.removeprefix("_").removesuffix("_internal") in _IMPLEMENTATIONS:
             raise InvalidModel(
-                f"{name} asks for code of another repository to be run ({key}: "
-                f"{foreign[0][:80]!r}), which glasschat never does: remove the entry"
+                "{name} asks for code of another repository to be run ({key}: {foreign}), which "
+                "glasschat never does: {advice}",
+                name=name,
+                key=key,
+                foreign=repr(foreign[0][:80]),
+                advice=Message("remove the entry"),
             )

@@ -1,6 +1,7 @@
 """Choice of the device and the number type of a Hugging Face model."""
 
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 from glasschat.models.hf.library import torch
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -23,7 +24,11 @@ def choose_device(asked: str) -> str:
     if kind == "cuda":
         _check_cuda(asked, int(number or 0))
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise ParameterError("device", f"cpu: torch {torch.__version__} sees no Apple GPU", asked)
+        raise ParameterError(
+            "device",
+            Message("cpu: torch {version} sees no Apple GPU", version=torch.__version__),
+            asked,
+        )
     return asked
 
 
@@ -66,11 +71,17 @@ def cpu_has_bfloat16() -> bool:
 def _check_cuda(asked: str, number: int) -> None:
     """Raise ParameterError for a CUDA device that does not exist."""
     if torch.version.cuda is None and torch.version.hip is None:
-        sees = f"torch {torch.__version__} is built without CUDA: install a build with it"
+        sees = Message(
+            "torch {version} is built without CUDA: {advice}",
+            version=torch.__version__,
+            advice=Message("install a build with it"),
+        )
     elif not torch.cuda.is_available():
-        sees = f"torch {torch.__version__} finds no CUDA driver or no GPU"
+        sees = Message("torch {version} finds no CUDA driver or no GPU", version=torch.__version__)
     elif number >= torch.cuda.device_count():
-        sees = f"torch sees {torch.cuda.device_count()} GPU"
+        sees = Message("torch sees {count} GPU", count=torch.cuda.device_count())
     else:
         return
-    raise ParameterError("device", f"one that is there ({sees}), such as cpu", asked)
+    raise ParameterError(
+        "device", Message("one that is there ({sees}), such as cpu", sees=sees), asked
+    )

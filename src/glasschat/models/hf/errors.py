@@ -4,6 +4,7 @@ import gc
 from typing import Any
 
 from glasschat.errors import GlasschatError, InvalidModel, NotEnoughMemory, ReplyFailed
+from glasschat.messages import Message
 from glasschat.models.hf.library import torch
 
 # What torch says when memory is short, beside the error that it has for it.
@@ -45,12 +46,13 @@ def reply_failure(error: Exception, device: torch.device) -> ReplyFailed:
     """Return the error for a forward that failed."""
     if is_out_of_memory(error):
         return ReplyFailed(
-            f"{device.type} ran out of memory: ask again with a shorter prompt, or start with "
-            "fewer --slots or a smaller --context"
+            "{type} ran out of memory: ask again with a shorter prompt, or start with fewer "
+            "--slots or a smaller --context",
+            type=device.type,
         )
     if isinstance(error, GlasschatError):
-        return ReplyFailed(str(error))
-    return ReplyFailed(f"the model failed ({first_error_line(error)}): ask again")
+        return ReplyFailed(error.message)
+    return ReplyFailed("the model failed ({error}): ask again", error=first_error_line(error))
 
 
 def start_failure(
@@ -59,12 +61,18 @@ def start_failure(
     """Return the error for a model of the class `kind` that cannot be served."""
     if is_out_of_memory(error):
         return NotEnoughMemory(
-            f"{device.type} has no room for {slots} slots of {context:,} tokens beside the "
-            "weights: choose fewer --slots or a smaller --context"
+            "{type} has no room for {slots} slots of {context:,} tokens beside the weights: "
+            "{advice}",
+            type=device.type,
+            slots=slots,
+            context=context,
+            advice=Message("choose fewer --slots or a smaller --context"),
         )
     if isinstance(error, GlasschatError):
         return error
     return InvalidModel(
-        f"{kind} does not run in slots of glasschat ({first_error_line(error)}): "
-        "choose another model"
+        "{kind} does not run in slots of glasschat ({error}): {advice}",
+        kind=kind,
+        error=first_error_line(error),
+        advice=Message("choose another model"),
     )

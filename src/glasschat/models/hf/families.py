@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.hf.config_json import text_config
 
 
@@ -30,11 +31,13 @@ TESTED = _names(
     """
 )
 
-_STATE = "keeps a state instead of keys and values (linear attention, convolution or Mamba)"
-_ALIBI = "tells positions by ALiBi"
-_SINKS = "attends with sinks"
-_CHUNKED = "attends in chunks"
-_OWN = "computes attention in a way of its own"
+_STATE = Message(
+    "keeps a state instead of keys and values (linear attention, convolution or Mamba)"
+)
+_ALIBI = Message("tells positions by ALiBi")
+_SINKS = Message("attends with sinks")
+_CHUNKED = Message("attends in chunks")
+_OWN = Message("computes attention in a way of its own")
 _REFUSED = {
     **dict.fromkeys(
         _names(
@@ -65,7 +68,7 @@ _REFUSED = {
 }
 _LAYERS = {"full_attention", "sliding_attention"}
 _HEADS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
-_ADVICE = "choose another model, or a GGUF of this one"
+_ADVICE = Message("choose another model, or a GGUF of this one")
 
 
 def check_supported(config: Mapping[str, Any], name: str) -> None:
@@ -74,15 +77,28 @@ def check_supported(config: Mapping[str, Any], name: str) -> None:
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
         raise InvalidModel(
-            f"{name} does not say what it is (no model_type in config.json): download it again"
+            "{name} does not say what it is (no model_type in config.json): {advice}",
+            name=name,
+            advice=Message("download it again"),
         )
     if config.get("is_encoder_decoder") is True or part.get("is_encoder_decoder") is True:
-        raise InvalidModel(f"{name} is an encoder-decoder ({kind}), which does not chat: {_ADVICE}")
+        raise InvalidModel(
+            "{name} is an encoder-decoder ({kind}), which does not chat: {advice}",
+            name=name,
+            kind=kind,
+            advice=_ADVICE,
+        )
     _check_head(config, name)
     _check_quantization(config, name)
     why = _refusal(config) or _refusal(part)
     if why:
-        raise InvalidModel(f"{name} ({kind}) {why}, which glasschat cannot serve: {_ADVICE}")
+        raise InvalidModel(
+            "{name} ({kind}) {why}, which glasschat cannot serve: {advice}",
+            name=name,
+            kind=kind,
+            why=why,
+            advice=_ADVICE,
+        )
 
 
 def is_tested(config: Mapping[str, Any]) -> bool:
@@ -102,11 +118,11 @@ def _refusal(part: Mapping[str, Any]) -> str | None:
     if isinstance(layers, list):
         others = sorted({str(layer)[:40] for layer in layers} - _LAYERS)
         if others:
-            return f"has layers of the kind {others[0]!r}"
+            return Message("has layers of the kind {kind}", kind=repr(others[0]))
     if part.get("attention_chunk_size"):
         return _CHUNKED
     if part.get("num_kv_shared_layers"):
-        return "has layers that share their keys and values"
+        return Message("has layers that share their keys and values")
     return None
 
 
@@ -117,7 +133,10 @@ def _check_head(config: Mapping[str, Any], name: str) -> None:
         return
     if not any(str(found).endswith(_HEADS) for found in classes):
         raise InvalidModel(
-            f"{name} is a {str(classes[0])[:60]}, which has no output of tokens: {_ADVICE}"
+            "{name} is a {classes}, which has no output of tokens: {advice}",
+            name=name,
+            classes=str(classes[0])[:60],
+            advice=_ADVICE,
         )
 
 
@@ -128,6 +147,8 @@ def _check_quantization(config: Mapping[str, Any], name: str) -> None:
         if found:
             method = found.get("quant_method") if isinstance(found, dict) else None
             raise InvalidModel(
-                f"{name} is quantized ({str(method or key)[:40]}), which the folder runner does "
-                "not read: take the unquantized folder, or a GGUF in the quantisation you want"
+                "{name} is quantized ({method}), which the folder runner does not read: take the "
+                "unquantized folder, or a GGUF in the quantisation you want",
+                name=name,
+                method=str(method or key)[:40],
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import InvalidModel, MissingExtra, ModelError
+from glasschat.messages import Message
 from glasschat.models.hf.bounded_json import TOKENIZER_BYTES, read_bytes
 from glasschat.models.hf.sentencepiece import build, read_pieces
 from glasschat.models.hf.tokenizer_config import TokenizerConfig
@@ -36,8 +37,9 @@ def open_fast_tokenizer(path: Path, settings: TokenizerConfig) -> tuple[Any, Map
         import tokenizers
     except ImportError as error:
         raise MissingExtra(
-            f"a model folder needs tokenizers, which is not installed ({error}): "
-            f"pip install 'glasschat[hf]'"
+            "a model folder needs tokenizers, which is not installed ({error}): {advice}",
+            error=error,
+            advice=Message("pip install 'glasschat[hf]'"),
         ) from None
     data = read_bytes(path / TOKENIZER, TOKENIZER_BYTES)
     named = settings.named
@@ -72,8 +74,12 @@ def _add(
         backend.add_tokens([added_token(token.piece, **token.flags)])
         if backend.token_to_id(token.piece) != token.token_id:
             raise InvalidModel(
-                f"tokenizer_config.json gives {token.piece[:80]!r} the number {token.token_id}, "
-                f"for which {TOKENIZER} has no place: download both again"
+                "tokenizer_config.json gives {piece} the number {token_id}, for which "
+                "{tokenizer} has no place: {advice}",
+                piece=repr(token.piece[:80]),
+                token_id=token.token_id,
+                tokenizer=TOKENIZER,
+                advice=Message("download both again"),
             )
     added = {token.content for token in backend.get_added_tokens_decoder().values()}
     names = {name for name in (*named.values(), *settings.special) if name not in added}
@@ -98,7 +104,12 @@ def translate_errors(what: str) -> Iterator[None]:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         words = " ".join(str(error)[:300].split())
-        raise InvalidModel(f"{what} ({words}): download the folder again") from None
+        raise InvalidModel(
+            "{what} ({words}): {advice}",
+            what=what,
+            words=words,
+            advice=Message("download the folder again"),
+        ) from None
 
 
 def component_parts(component: Any) -> list[dict[str, Any]]:
@@ -140,8 +151,10 @@ def _converted(path: Path) -> tuple[Any, dict[str, str]]:
     there = [name for name in _CONVERTIBLE if (path / name).exists()]
     if not there:
         raise InvalidModel(
-            f"{path.name} holds no tokenizer (no {TOKENIZER} and no tokenizer.model): download "
-            f"the whole folder"
+            "{name} holds no tokenizer (no {tokenizer} and no tokenizer.model): {advice}",
+            name=path.name,
+            tokenizer=TOKENIZER,
+            advice=Message("download the whole folder"),
         )
     import tokenizers
     from transformers import AutoTokenizer
@@ -156,22 +169,36 @@ def _converted(path: Path) -> tuple[Any, dict[str, str]]:
     except Exception as error:
         words = " ".join(str(error)[:200].split())
         raise InvalidModel(
-            f"{path.name} has no {TOKENIZER}, and transformers cannot make one of {there[0]} "
-            f"({words}): add a {TOKENIZER}, or pip install sentencepiece protobuf tiktoken"
+            "{name} has no {tokenizer}, and transformers cannot make one of {file} ({words}): "
+            "{advice}",
+            name=path.name,
+            tokenizer=TOKENIZER,
+            file=there[0],
+            words=words,
+            advice=Message(
+                "add a {tokenizer}, or pip install sentencepiece protobuf tiktoken",
+                tokenizer=TOKENIZER,
+            ),
         ) from None
     finally:
         logging.set_verbosity(loudness)
     backend = getattr(made, "backend_tokenizer", None)
     if backend is None:
         raise InvalidModel(
-            f"{path.name} has no {TOKENIZER}, and its tokenizer is of a kind of its own "
-            f"({type(made).__name__}): add a {TOKENIZER}"
+            "{name} has no {tokenizer}, and its tokenizer is of a kind of its own ({type}): "
+            "{advice}",
+            name=path.name,
+            tokenizer=TOKENIZER,
+            type=type(made).__name__,
+            advice=Message("add a {tokenizer}", tokenizer=TOKENIZER),
         )
     if not backend.get_added_tokens_decoder():
         # As in Meta's own file, whose control tokens are in a program.
         raise InvalidModel(
-            f"{there[0]} of {path.name} has no control tokens, without which no turn ends: add a "
-            f"{TOKENIZER}"
+            "{file} of {name} has no control tokens, without which no turn ends: {advice}",
+            file=there[0],
+            name=path.name,
+            advice=Message("add a {tokenizer}", tokenizer=TOKENIZER),
         )
     names = {name: getattr(made, name, None) for name in ("bos_token", "eos_token", "unk_token")}
     return tokenizers.Tokenizer.from_str(backend.to_str()), {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import ModelNotFound
+from glasschat.messages import Message
 from glasschat.models.hf import config_json
 from glasschat.models.hf.bounded_json import read_object
 from glasschat.models.hf.safetensors import TensorEntry
@@ -152,11 +153,19 @@ def _names_in(path: Path) -> list[str]:
     try:
         return sorted(entry.name for entry in path.iterdir())
     except FileNotFoundError:
-        raise ModelNotFound(f"there is no folder {path}: check the path") from None
+        raise ModelNotFound(
+            "there is no folder {path}: {advice}", path=path, advice=Message("check the path")
+        ) from None
     except NotADirectoryError:
-        raise ModelNotFound(f"{path} is not a folder: name the one that holds {CONFIG}") from None
+        raise ModelNotFound(
+            "{path} is not a folder: {advice}",
+            path=path,
+            advice=Message("name the one that holds {config}", config=CONFIG),
+        ) from None
     except (OSError, ValueError) as error:
-        raise ModelNotFound(f"{str(path)!r} cannot be read: {error}") from None
+        raise ModelNotFound(
+            "{path} cannot be read: {error}", path=repr(str(path)), error=error
+        ) from None
 
 
 def _no_config(path: Path, inside: list[str]) -> ModelNotFound:
@@ -164,22 +173,30 @@ def _no_config(path: Path, inside: list[str]) -> ModelNotFound:
     ggufs = [name for name in inside if name.endswith(".gguf")]
     if ggufs:
         return ModelNotFound(
-            f"{path} is a folder without {CONFIG}, and a GGUF is named by its file: "
-            f"name {path / ggufs[0]}"
+            "{path} is a folder without {config}, and a GGUF is named by its file: {advice}",
+            path=path,
+            config=CONFIG,
+            advice=Message("name {file}", file=path / ggufs[0]),
         )
     if "adapter_config.json" in inside:
         return ModelNotFound(
-            f"{path} holds an adapter and no model: merge it into its base model and name the "
-            f"folder of the result"
+            "{path} holds an adapter and no model: {advice}",
+            path=path,
+            advice=Message("merge it into its base model and name the folder of the result"),
         )
     if "params.json" in inside:
         return ModelNotFound(
-            f"{path} is in Meta's own format (params.json): name the folder in Hugging Face "
-            f"format, which holds {CONFIG}"
+            "{path} is in Meta's own format (params.json): {advice}",
+            path=path,
+            advice=Message(
+                "name the folder in Hugging Face format, which holds {config}", config=CONFIG
+            ),
         )
     return ModelNotFound(
-        f"{path} is a folder without {CONFIG}: name a model folder in Hugging Face format, "
-        f"or a .gguf file"
+        "{path} is a folder without {config}: {advice}",
+        path=path,
+        config=CONFIG,
+        advice=Message("name a model folder in Hugging Face format, or a .gguf file"),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from glasschat.config import ModelOptions
 from glasschat.errors import MissingExtra, ParameterError
+from glasschat.messages import Message
 from glasschat.models.base import Model, ModelInfo
 from glasschat.models.hf.families import check_supported, is_tested
 from glasschat.models.hf.folder import HfFolder, read_folder
@@ -117,8 +118,9 @@ def check_libraries() -> None:
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtra(
-            f"a model folder needs {' and '.join(missing)}: pip install 'glasschat[hf]', "
-            "or name a .gguf file"
+            "a model folder needs {missing}: {advice}",
+            missing=" and ".join(missing),
+            advice=Message("pip install 'glasschat[hf]', or name a .gguf file"),
         )
 
 

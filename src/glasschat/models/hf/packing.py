@@ -90,9 +90,16 @@ def check_row(row: ForwardRow, held: int, context: int, known_ids: int) -> None:
     """Raise ReplyFailed for a row that does not start where its slot, of length `held`, ends."""
     if row.start != held or not row.ids or row.start + len(row.ids) > context:
         raise ReplyFailed(
-            f"slot {row.slot} holds {held} of {context} positions and {len(row.ids)} "
-            f"were to be put at {row.start}"
+            "slot {slot} holds {held} of {context} positions and {count} were to be put at {start}",
+            slot=row.slot,
+            held=held,
+            context=context,
+            count=len(row.ids),
+            start=row.start,
         )
     # On CUDA an id beyond the embedding would end the whole process's use of the GPU.
     if not 0 <= min(row.ids) <= max(row.ids) < known_ids:
-        raise ReplyFailed(f"the model has {known_ids:,} tokens and was given one outside of them")
+        raise ReplyFailed(
+            "the model has {known_ids:,} tokens and was given one outside of them",
+            known_ids=known_ids,
+        )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import InvalidModel, ModelNotFound
+from glasschat.messages import Message
 from glasschat.models.hf.bounded_json import parse_object
 
 HEADER_BYTES = 32 << 20
@@ -43,7 +44,7 @@ TYPES: Mapping[str, tuple[str, int]] = {
 }
 _BITS = dict(TYPES.values())
 _LFS = b"version https://git-lfs"
-_AGAIN = "download or copy it again"
+_AGAIN = Message("download or copy it again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ def read_safetensors(path: Path) -> dict[str, TensorEntry]:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise InvalidModel(f"{path.name} is not a regular file: {_AGAIN}")
+            raise InvalidModel(
+                "{name} is not a regular file: {advice}", name=path.name, advice=_AGAIN
+            )
         with path.open("rb") as file:
             start = file.read(8)
             length = int.from_bytes(start, "little")
@@ -83,23 +86,35 @@ def read_safetensors(path: Path) -> dict[str, TensorEntry]:
             else:
                 raise _no_header(path, start + file.read(120), length, status.st_size)
     except OSError as error:
-        raise ModelNotFound(f"{path} cannot be read: {error.strerror or error}") from None
+        raise ModelNotFound(
+            "{path} cannot be read: {reason}", path=path, reason=error.strerror or error
+        ) from None
     if not header.startswith(b"{"):
         raise _foreign(path, status.st_size)
     document = parse_object(header, path.name)
     notes = document.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(note, str) for note in notes.values()):
-        raise InvalidModel(f"{path.name} is damaged: its __metadata__ is no text: {_AGAIN}")
+        raise InvalidModel(
+            "{name} is damaged: its __metadata__ is no text: {advice}",
+            name=path.name,
+            advice=_AGAIN,
+        )
     needed = 8 + length + _check_data(path, document)
     if needed > status.st_size:
         raise InvalidModel(
-            f"{path.name} is cut off: it has {status.st_size:,} bytes and needs {needed:,}: "
-            f"{_AGAIN}"
+            "{name} is cut off: it has {size:,} bytes and needs {needed:,}: {advice}",
+            name=path.name,
+            size=status.st_size,
+            needed=needed,
+            advice=_AGAIN,
         )
     if needed < status.st_size:
         raise InvalidModel(
-            f"{path.name} is damaged: it has {status.st_size:,} bytes and its tensors end at "
-            f"{needed:,}: {_AGAIN}"
+            "{name} is damaged: it has {size:,} bytes and its tensors end at {needed:,}: {advice}",
+            name=path.name,
+            size=status.st_size,
+            needed=needed,
+            advice=_AGAIN,
         )
     return {
         name: TensorEntry(TYPES[entry["dtype"]][0], tuple(entry["shape"]), path.name)
@@ -111,15 +126,21 @@ def _no_header(path: Path, start: bytes, length: int, size: int) -> InvalidModel
     """Return the error for a file whose header cannot be read."""
     if start.startswith(_LFS):
         return InvalidModel(
-            f"{path.name} is a Git LFS pointer of {size:,} bytes and not the weights: "
-            f"run `git lfs pull` in the folder, or download the file"
+            "{name} is a Git LFS pointer of {size:,} bytes and not the weights: {advice}",
+            name=path.name,
+            size=size,
+            advice=Message("run `git lfs pull` in the folder, or download the file"),
         )
     # The header of a file that was cut off early lies within reach; that of nonsense does not.
     near = 2 <= length <= HEADER_BYTES and start[8:9] in (b"", b"{")
     if len(start) < 8 or near:
         return InvalidModel(
-            f"{path.name} is cut off: it has {size:,} bytes and its header alone needs "
-            f"{8 + length:,}: {_AGAIN}"
+            "{name} is cut off: it has {size:,} bytes and its header alone needs {needed:,}: "
+            "{advice}",
+            name=path.name,
+            size=size,
+            needed=8 + length,
+            advice=_AGAIN,
         )
     return _foreign(path, size)
 
@@ -127,7 +148,10 @@ def _no_header(path: Path, start: bytes, length: int, size: int) -> InvalidModel
 def _foreign(path: Path, size: int) -> InvalidModel:
     """Return the error for a file of another format."""
     return InvalidModel(
-        f"{path.name} is not a safetensors file: its {size:,} bytes do not begin as one: {_AGAIN}"
+        "{name} is not a safetensors file: its {size:,} bytes do not begin as one: {advice}",
+        name=path.name,
+        size=size,
+        advice=_AGAIN,
     )
 
 
@@ -140,22 +164,41 @@ def _check_data(path: Path, document: Mapping[str, Any]) -> int:
             counts = [*shape, begin, end]
             known = type_name in TYPES
         except (TypeError, ValueError, KeyError):
-            raise _damaged(path, name, "without type, shape and place") from None
+            raise _damaged(path, name, Message("without type, shape and place")) from None
         if not known:
-            raise _damaged(path, name, f"of the unknown type {str(type_name)[:40]!r}")
+            raise _damaged(
+                path,
+                name,
+                Message("of the unknown type {type_name}", type_name=repr(str(type_name)[:40])),
+            )
         if (
             not isinstance(shape, list)
             or len(shape) > MOST_DIMENSIONS
             or any(type(count) is not int or not 0 <= count < 1 << 60 for count in counts)
         ):
-            raise _damaged(path, name, f"of shape {str(shape)[:80]}")
+            raise _damaged(path, name, Message("of shape {shape}", shape=str(shape)[:80]))
         if prod(shape) * TYPES[type_name][1] != (end - begin) * 8:
-            raise _damaged(path, name, f"of {type_name} and shape {shape} in {end - begin:,} bytes")
+            raise _damaged(
+                path,
+                name,
+                Message(
+                    "of {type_name} and shape {shape} in {length:,} bytes",
+                    type_name=type_name,
+                    shape=shape,
+                    length=end - begin,
+                ),
+            )
         ranges.append((begin, end, name))
     position = 0
     for begin, end, name in sorted(ranges):
         if begin != position:
-            raise _damaged(path, name, f"at byte {begin:,}, where {position:,} is due")
+            raise _damaged(
+                path,
+                name,
+                Message(
+                    "at byte {begin:,}, where {position:,} is due", begin=begin, position=position
+                ),
+            )
         position = end
     return position
 
@@ -163,5 +206,9 @@ def _check_data(path: Path, document: Mapping[str, Any]) -> int:
 def _damaged(path: Path, name: str, what: str) -> InvalidModel:
     """Return the error for an impossible tensor."""
     return InvalidModel(
-        f"{path.name} is damaged: it claims a tensor {name[:80]!r} {what}: {_AGAIN}"
+        "{name} is damaged: it claims a tensor {tensor} {what}: {advice}",
+        name=path.name,
+        tensor=repr(name[:80]),
+        what=what,
+        advice=_AGAIN,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.hf.config_json import MOST_TOKENS
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
@@ -61,7 +62,8 @@ def build(found: SentencePieces, *, legacy: bool) -> Any:
     if found.model_type != _BPE or not found.keeps_text:
         raise InvalidModel(
             "tokenizer.model is of a kind that is not read (no byte pairs, or one that changes "
-            "the text): add a tokenizer.json"
+            "the text): {advice}",
+            advice=Message("add a tokenizer.json"),
         )
     vocab = {piece: token_id for token_id, (piece, _, _) in enumerate(found.pieces)}
     unknown = next((piece for piece, _, kind in found.pieces if kind == UNKNOWN), None)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import InvalidModel, ModelNotFound
+from glasschat.messages import Message
 from glasschat.models.hf import config_json
 from glasschat.models.hf.bounded_json import INDEX_BYTES, read_object
 from glasschat.models.hf.safetensors import TensorEntry, read_safetensors
@@ -34,13 +35,14 @@ def find_shards(
     if "adapter_config.json" in inside:
         # transformers would load whatever model the adapter names.
         raise InvalidModel(
-            f"{path.name} holds an adapter beside the model (adapter_config.json): merge it into "
-            f"the model, or remove it"
+            "{name} holds an adapter beside the model (adapter_config.json): {advice}",
+            name=path.name,
+            advice=Message("merge it into the model, or remove it"),
         )
     if config.get("transformers_weights") is not None:
         raise InvalidModel(
-            f"config.json names another file of weights (transformers_weights): remove the entry "
-            f"and name the file {SINGLE}"
+            "config.json names another file of weights (transformers_weights): {advice}",
+            advice=Message("remove the entry and name the file {single}", single=SINGLE),
         )
     if (path / SINGLE).exists():
         return (path / SINGLE,), None
@@ -49,28 +51,46 @@ def find_shards(
         raise _no_weights(path, inside)
     where = index.get("weight_map")
     if not isinstance(where, dict) or not where:
-        raise InvalidModel(f"{INDEX} has no weight_map, which says where weights are: {_AGAIN}")
+        raise InvalidModel(
+            "{index} has no weight_map, which says where weights are: {advice}",
+            index=INDEX,
+            advice=_AGAIN,
+        )
     for tensor, file in where.items():
         plain = isinstance(file, str) and Path(file).name == file and "\\" not in file
         if not plain or not file.endswith(".safetensors"):
             raise InvalidModel(
-                f"{INDEX} looks for {tensor[:80]!r} in {str(file)[:80]!r}, and only .safetensors "
-                f"files in the folder itself are read: {_AGAIN}"
+                "{index} looks for {tensor} in {file}, and only .safetensors files in the folder "
+                "itself are read: {advice}",
+                index=INDEX,
+                tensor=repr(tensor[:80]),
+                file=repr(str(file)[:80]),
+                advice=_AGAIN,
             )
     if not isinstance(index.get("metadata"), dict):
         raise InvalidModel(
-            f'{INDEX} has no entry "metadata", without which transformers does not load it: add '
-            f'"metadata": {{}}'
+            '{index} has no entry "metadata", without which transformers does not load it: add '
+            '"metadata": {{}}',
+            index=INDEX,
         )
     files = sorted(set(where.values()))
     missing = [file for file in files if not (path / file).exists()]
     if missing:
+        if len(missing) == 1:
+            raise InvalidModel(
+                "{file} is missing in {path}, one of {count} files of weights: {advice}",
+                file=repr(missing[0]),
+                path=path,
+                count=len(files),
+                advice=Message("download it"),
+            )
         raise InvalidModel(
-            f"{missing[0]!r} is missing in {path}, and {len(missing) - 1} more of "
-            f"{len(files)} files of weights: download them"
-            if len(missing) > 1
-            else f"{missing[0]!r} is missing in {path}, one of {len(files)} files of weights: "
-            f"download it"
+            "{file} is missing in {path}, and {more} more of {count} files of weights: {advice}",
+            file=repr(missing[0]),
+            path=path,
+            more=len(missing) - 1,
+            count=len(files),
+            advice=Message("download them"),
         )
     return tuple(path / file for file in files), where
 
@@ -87,11 +107,16 @@ def read_tensors(
     absent = [name for name in index or () if name not in tensors]
     if absent:
         raise InvalidModel(
-            f"{INDEX} names {len(absent):,} tensors that its files do not hold, such as "
-            f"{absent[0][:80]!r} in {(index or {})[absent[0]]!r}: {_AGAIN}"
+            "{index} names {count:,} tensors that its files do not hold, such as {tensor} in "
+            "{file}: {advice}",
+            index=INDEX,
+            count=len(absent),
+            tensor=repr(absent[0][:80]),
+            file=repr((index or {})[absent[0]]),
+            advice=_AGAIN,
         )
     if not tensors:
-        raise InvalidModel(f"{shards[0].name} holds no tensors: {_AGAIN}")
+        raise InvalidModel("{name} holds no tensors: {advice}", name=shards[0].name, advice=_AGAIN)
     return tensors
 
 
@@ -133,32 +158,50 @@ def check_weights(config: Mapping[str, Any], tensors: Mapping[str, TensorEntry],
     rows, width = tensor.shape
     vocab, hidden = config_json.number(config, "vocab"), config_json.number(config, "hidden")
     if vocab and rows != vocab:
-        raise _contradiction(name, "vocab_size", vocab, f"the embedding has {rows:,} rows")
+        raise _contradiction(
+            name, "vocab_size", vocab, Message("the embedding has {rows:,} rows", rows=rows)
+        )
     # Few families project a narrower embedding to the hidden size, and say so.
     narrow = config_json.text_config(config).get("word_embed_proj_dim")
     if hidden and width != hidden and width != narrow:
-        raise _contradiction(name, "hidden size", hidden, f"the embedding is {width:,} wide")
+        raise _contradiction(
+            name,
+            Message("hidden size"),
+            hidden,
+            Message("the embedding is {width:,} wide", width=width),
+        )
     layers, found = config_json.number(config, "layers"), layers_of(tensors, prefix)
     if not layers or not found:
         return
     absent = set(range(layers)).difference(found)
     if absent:
         raise _contradiction(
-            name, "number of layers", layers, f"there are no weights of layer {min(absent)}"
+            name,
+            Message("number of layers"),
+            layers,
+            Message("there are no weights of layer {absent}", absent=min(absent)),
         )
     # Layers that only training uses are stored behind the others.
     more = config_json.text_config(config).get("num_nextn_predict_layers")
     if max(found) >= layers + (more if isinstance(more, int) else 0):
         raise _contradiction(
-            name, "number of layers", layers, f"there are weights of layer {max(found)}"
+            name,
+            Message("number of layers"),
+            layers,
+            Message("there are weights of layer {found}", found=max(found)),
         )
 
 
 def _contradiction(name: str, what: str, claimed: int, found: str) -> InvalidModel:
     """Return the error for a config.json that the weights contradict."""
     return InvalidModel(
-        f"{name} contradicts itself: config.json says {what} {claimed:,}, and {found}: the config "
-        f"is another model's, or files are missing: download the folder again"
+        "{name} contradicts itself: config.json says {what} {claimed:,}, and {found}: the config "
+        "is another model's, or files are missing: {advice}",
+        name=name,
+        what=what,
+        claimed=claimed,
+        found=found,
+        advice=Message("download the folder again"),
     )
 
 
@@ -170,23 +213,46 @@ def _no_weights(path: Path, inside: list[str]) -> ModelNotFound | InvalidModel:
     ggufs = [name for name in inside if name.endswith(".gguf")]
     if shards:
         return InvalidModel(
-            f"{INDEX} is missing in {path}, and the weights are in {len(shards)} files: download it"
+            "{index} is missing in {path}, and the weights are in {count} files: {advice}",
+            index=INDEX,
+            path=path,
+            count=len(shards),
+            advice=Message("download it"),
         )
     if SINGLE in inside or INDEX in inside:
         broken = SINGLE if SINGLE in inside else INDEX
-        return InvalidModel(f"{broken} in {path} is a link to nothing: download it again")
+        return InvalidModel(
+            "{broken} in {path} is a link to nothing: {advice}",
+            broken=broken,
+            path=path,
+            advice=Message("download it again"),
+        )
     if other:
         return InvalidModel(
-            f"{path} holds {other[0]!r} and no {SINGLE}: if that file is the whole model, name it "
-            f"{SINGLE}"
+            "{path} holds {other} and no {single}: if that file is the whole model, name it "
+            "{single}",
+            path=path,
+            other=repr(other[0]),
+            single=SINGLE,
         )
     if pickles:
         return InvalidModel(
-            f"{path} holds its weights as pickles only ({pickles[0]!r}), which can run code when "
-            f"they are opened: use a version of the model in safetensors"
+            "{path} holds its weights as pickles only ({pickles}), which can run code when they "
+            "are opened: {advice}",
+            path=path,
+            pickles=repr(pickles[0]),
+            advice=Message("use a version of the model in safetensors"),
         )
     if ggufs:
-        return ModelNotFound(f"{path} holds no safetensors but a GGUF: name {path / ggufs[0]}")
+        return ModelNotFound(
+            "{path} holds no safetensors but a GGUF: {advice}",
+            path=path,
+            advice=Message("name {file}", file=path / ggufs[0]),
+        )
     return ModelNotFound(
-        f"{path} holds no weights (no {SINGLE} and no {INDEX}): download the whole folder"
+        "{path} holds no weights (no {single} and no {index}): {advice}",
+        path=path,
+        single=SINGLE,
+        index=INDEX,
+        advice=Message("download the whole folder"),
     )

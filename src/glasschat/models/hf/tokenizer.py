@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.hf.fast_tokenizer import open_fast_tokenizer, translate_errors
 from glasschat.models.hf.tokenizer_config import (
     TOKENIZER_CONFIG,
@@ -125,8 +126,10 @@ class HfTokenizer:
             if ids and max(ids) >= self.vocab_size:
                 piece = self._backend.id_to_token(max(ids))
                 raise InvalidModel(
-                    f"the chat template writes {piece!r}, for which the model has no embedding: "
-                    f"use another version of the model"
+                    "the chat template writes {piece}, for which the model has no embedding: "
+                    "{advice}",
+                    piece=repr(piece),
+                    advice=Message("use another version of the model"),
                 )
             return ids
         ids = []

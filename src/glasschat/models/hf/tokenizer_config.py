@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.hf import config_json
 from glasschat.models.hf.bounded_json import read_bytes, read_object
 
@@ -99,7 +100,9 @@ def _template(path: Path, tokenizer: Mapping[str, Any]) -> tuple[str | None, str
             return data.decode("utf-8"), TEMPLATE_FILE
         except UnicodeDecodeError:
             raise InvalidModel(
-                f"{TEMPLATE_FILE} is not text in UTF-8: download or copy it again"
+                "{template_file} is not text in UTF-8: {advice}",
+                template_file=TEMPLATE_FILE,
+                advice=Message("download or copy it again"),
             ) from None
     entry = tokenizer.get("chat_template")
     if isinstance(entry, list):

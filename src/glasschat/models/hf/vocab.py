@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.hf.config_json import MOST_TOKENS
 from glasschat.models.hf.fast_tokenizer import component_parts
 
@@ -29,13 +30,16 @@ class HfVocab:
         self.size = size or max(last, *added, 0) + 1
         if max(last, self.size) > MOST_TOKENS:
             raise InvalidModel(
-                f"the tokenizer claims a token {max(last, self.size - 1):,}, which no model has: "
-                f"download it again"
+                "the tokenizer claims a token {last:,}, which no model has: {advice}",
+                last=max(last, self.size - 1),
+                advice=Message("download it again"),
             )
         if last >= self.size:
             raise InvalidModel(
-                f"the tokenizer has {last + 1:,} tokens and the model an embedding for "
-                f"{self.size:,}: the tokenizer is another model's"
+                "the tokenizer has {last:,} tokens and the model an embedding for {size:,}: the "
+                "tokenizer is another model's",
+                last=last + 1,
+                size=self.size,
             )
         self._pieces: list[str | None] = [None] * self.size
         for piece, token_id in ids.items():
@@ -53,8 +57,9 @@ class HfVocab:
         if not self.byte_level and not self.sentencepiece:
             named = ", ".join(sorted(kinds)) or type(backend.model).__name__
             raise InvalidModel(
-                f"the tokenizer is of a kind that does not keep a text as it is ({named}): it is "
-                f"not that of a model that can chat"
+                "the tokenizer is of a kind that does not keep a text as it is ({named}): it is "
+                "not that of a model that can chat",
+                named=named,
             )
 
     def token_bytes(self, token_id: int) -> bytes:

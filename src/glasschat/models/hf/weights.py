@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from glasschat.errors import GlasschatError, InvalidModel, NotEnoughMemory
+from glasschat.messages import Message
 from glasschat.models.hf.errors import is_out_of_memory, one_line_error, release_memory
 from glasschat.models.hf.folder import HfFolder
 from glasschat.models.hf.library import torch, transformers
@@ -16,7 +17,7 @@ _READING = 0.95
 _hook_lock = threading.Lock()
 # Masks that old checkpoints carry along, and that nothing reads.
 _IDLE = (".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias")
-_TOGETHER = "download config.json and weights again, from the same place"
+_TOGETHER = Message("download config.json and weights again, from the same place")
 
 Progress = Callable[[float], None]
 
@@ -34,9 +35,11 @@ def load_weights(
     kind = folder.model_type
     if kind not in transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
         raise InvalidModel(
-            f"{folder.name} is of an unknown architecture ({kind or 'none named'}): transformers "
-            f"{transformers.__version__} has no causal language model of that name; a newer "
-            "release may have"
+            "{name} is of an unknown architecture ({kind}): transformers {version} has no causal "
+            "language model of that name; a newer release may have",
+            name=folder.name,
+            kind=kind or "none named",
+            version=transformers.__version__,
         )
     failure: GlasschatError | None = None
     with _Reporter(progress).reporting() as reporter:
@@ -80,8 +83,10 @@ def _config(folder: HfFolder) -> Any:
         )
     except Exception as error:
         raise InvalidModel(
-            f"{folder.name} has a config.json that transformers does not take "
-            f"({one_line_error(error)}): correct that entry, or download config.json again"
+            "{name} has a config.json that transformers does not take ({error}): correct that "
+            "entry, or download config.json again",
+            name=folder.name,
+            error=one_line_error(error),
         ) from None
 
 
@@ -90,7 +95,10 @@ def _check_complete(name: str, info: Mapping[str, Any]) -> None:
     missing = _listed(info["missing_keys"])
     if missing:
         raise InvalidModel(
-            f"{name} lacks weights that its config.json asks for ({missing}): {_TOGETHER}"
+            "{name} lacks weights that its config.json asks for ({missing}): {advice}",
+            name=name,
+            missing=missing,
+            advice=_TOGETHER,
         )
     shapes = _listed(
         f"{found[0]} is {tuple(found[1])} and not {tuple(found[2])}"
@@ -98,17 +106,24 @@ def _check_complete(name: str, info: Mapping[str, Any]) -> None:
     )
     if shapes:
         raise InvalidModel(
-            f"{name} has weights of another shape than config.json says ({shapes}): {_TOGETHER}"
+            "{name} has weights of another shape than config.json says ({shapes}): {advice}",
+            name=name,
+            shapes=shapes,
+            advice=_TOGETHER,
         )
     left = [key for key in info["unexpected_keys"] if not key.endswith(_IDLE)]
     if left:
         raise InvalidModel(
-            f"{name} has weights that its config.json has no place for ({_listed(left)}): "
-            f"{_TOGETHER}"
+            "{name} has weights that its config.json has no place for ({left}): {advice}",
+            name=name,
+            left=_listed(left),
+            advice=_TOGETHER,
         )
     if info.get("error_msgs"):
         said = " ".join(str(info["error_msgs"][0]).split())[:200]
-        raise InvalidModel(f"{name} cannot be loaded ({said}): {_TOGETHER}")
+        raise InvalidModel(
+            "{name} cannot be loaded ({said}): {advice}", name=name, said=said, advice=_TOGETHER
+        )
 
 
 def _check_finite(name: str, module: torch.nn.Module, reporter: "_Reporter") -> None:
@@ -117,8 +132,10 @@ def _check_finite(name: str, module: torch.nn.Module, reporter: "_Reporter") -> 
     for number, (key, weights) in enumerate(parameters, start=1):
         if weights.numel() and not _is_finite(weights):
             raise InvalidModel(
-                f"{name} is damaged: {key} holds numbers that are not finite: download or copy "
-                "it again"
+                "{name} is damaged: {key} holds numbers that are not finite: {advice}",
+                name=name,
+                key=key,
+                advice=Message("download or copy it again"),
             )
         reporter.tell(_READING + (1 - _READING) * number / len(parameters))
 
@@ -132,8 +149,10 @@ def _is_finite(weights: torch.Tensor) -> bool:
 def _listed(names: Collection[str] | Iterator[str]) -> str:
     """Return the first few names, and how many more there are."""
     found = sorted(names)
-    more = f" and {len(found) - 3:,} more" if len(found) > 3 else ""
-    return ", ".join(found[:3]) + more
+    names = ", ".join(found[:3])
+    if len(found) <= 3:
+        return names
+    return Message("{names} and {more:,} more", names=names, more=len(found) - 3)
 
 
 def _explained(error: Exception, folder: HfFolder, device: str) -> GlasschatError:
@@ -142,12 +161,17 @@ def _explained(error: Exception, folder: HfFolder, device: str) -> GlasschatErro
         return error
     if is_out_of_memory(error):
         return NotEnoughMemory(
-            f"{device} has not enough memory for the {folder.parameters:,} parameters of "
-            f"{folder.name}: free memory, or choose a smaller model, dtype or device"
+            "{device} has not enough memory for the {parameters:,} parameters of {name}: {advice}",
+            device=device,
+            parameters=folder.parameters,
+            name=folder.name,
+            advice=Message("free memory, or choose a smaller model, dtype or device"),
         )
     return InvalidModel(
-        f"transformers cannot load {folder.name} ({one_line_error(error)}): look that up in its "
-        "config.json, download the folder again, or choose another model"
+        "transformers cannot load {name} ({error}): look that up in its config.json, download "
+        "the folder again, or choose another model",
+        name=folder.name,
+        error=one_line_error(error),
     )
 
 

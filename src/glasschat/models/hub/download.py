@@ -47,7 +47,8 @@ def download(
         if sink.digest != blob.name:
             part.unlink()
             raise ModelError(
-                f"what arrived from {url.split('?')[0]} is not what the hub announces: start again"
+                "what arrived from {url} is not what the hub announces: start again",
+                url=url.split("?")[0],
             )
         part.replace(blob)
 

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from glasschat.errors import ModelError, ModelNotFound
+from glasschat.messages import Message
 from glasschat.models.hub.download import connection_lost
 from glasschat.models.hub.reference import Reference
 
-_LOGIN = "run `hf auth login`, or set HF_TOKEN"
+_LOGIN = Message("run `hf auth login`, or set HF_TOKEN")
 
 
 @contextmanager
@@ -23,29 +24,41 @@ def translate_errors(reference: Reference, cache: Path) -> Iterator[None]:
         raise ModelError(_gated(reference)) from None
     except errors.RepositoryNotFoundError:
         raise ModelNotFound(
-            f"there is no repository {reference.repo} on {_host()} that you may see: check the "
-            f"name; for a private one {_LOGIN}"
+            "there is no repository {repo} on {host} that you may see: {advice}",
+            repo=reference.repo,
+            host=_host(),
+            advice=Message("check the name; for a private one {login}", login=_LOGIN),
         ) from None
     except errors.RevisionNotFoundError:
         raise ModelNotFound(
-            f"{reference.repo} has no revision {reference.revision!r}: leave it out, or name a "
-            f"branch, a tag or a commit"
+            "{repo} has no revision {revision}: leave it out, or name a branch, a tag or a commit",
+            repo=reference.repo,
+            revision=repr(reference.revision),
         ) from None
     except errors.OfflineModeIsEnabled:
         raise ModelNotFound(
-            f"{reference} is not in the cache ({cache}), or not all of it, and HF_HUB_OFFLINE is "
-            f"set: unset it, or name a model on this machine"
+            "{reference} is not in the cache ({cache}), or not all of it, and HF_HUB_OFFLINE is "
+            "set: unset it, or name a model on this machine",
+            reference=reference,
+            cache=cache,
         ) from None
     except errors.HfHubHTTPError as error:
         status = error.response.status_code
         if status in (401, 403):
             raise ModelError(
-                f"{_host()} does not let you read {reference.repo} (status {status}): {_LOGIN} "
-                f"with a token that may"
+                "{host} does not let you read {repo} (status {status}): {login} with a token "
+                "that may",
+                host=_host(),
+                repo=reference.repo,
+                status=status,
+                login=_LOGIN,
             ) from None
         raise ModelError(
-            f"{_host()} answered with status {status} for {reference}: try again later; what has "
-            f"been fetched is kept"
+            "{host} answered with status {status} for {reference}: try again later; what has "
+            "been fetched is kept",
+            host=_host(),
+            status=status,
+            reference=reference,
         ) from None
     except connection_lost() as error:
         raise ModelError(_unreachable(reference, error)) from None
@@ -53,17 +66,26 @@ def translate_errors(reference: Reference, cache: Path) -> Iterator[None]:
         raise ModelError(_unreachable(reference, error.__cause__ or error)) from None
     except ValueError as error:
         raise ModelError(
-            f"{_host()} answered what is no answer of a hub ({_line(error)}): check the network, "
-            f"which may want a login, and HF_ENDPOINT"
+            "{host} answered what is no answer of a hub ({error}): {advice}",
+            host=_host(),
+            error=_line(error),
+            advice=Message("check the network, which may want a login, and HF_ENDPOINT"),
         ) from None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ModelError(
-                f"the disk with {cache} is full: free some of it, or set HF_HOME to a folder with "
-                f"more room; what has been fetched is kept"
+                "the disk with {cache} is full: {advice}",
+                cache=cache,
+                advice=Message(
+                    "free some of it, or set HF_HOME to a folder with more room; what "
+                    "has been fetched is kept"
+                ),
             ) from None
         raise ModelError(
-            f"{reference} cannot be fetched to {cache}: {error.strerror or _line(error)}"
+            "{reference} cannot be fetched to {cache}: {reason}",
+            reference=reference,
+            cache=cache,
+            reason=error.strerror or _line(error),
         ) from None
 
 
@@ -71,24 +93,44 @@ def check_room(reference: Reference, cache: Path, missing: int, free: int) -> No
     """Raise ModelError when `missing` bytes do not fit into `free` bytes of disk."""
     if missing > free:
         raise ModelError(
-            f"{reference} needs {missing / 1e9:.1f} GB more on the disk with {cache}, which has "
-            f"{free / 1e9:.1f} GB free: free some of it, or set HF_HOME to a folder with more room"
+            "{reference} needs {missing:.1f} GB more on the disk with {cache}, which has "
+            "{free:.1f} GB free: {advice}",
+            reference=reference,
+            missing=missing / 1e9,
+            cache=cache,
+            free=free / 1e9,
+            advice=Message("free some of it, or set HF_HOME to a folder with more room"),
         )
 
 
-def _gated(reference: Reference) -> str:
+def _gated(reference: Reference) -> Message:
     from huggingface_hub import constants, get_token
 
     page = f"{constants.ENDPOINT}/{reference.repo}"
     if get_token():
-        return f"{reference.repo} is gated, and your token has no access yet: ask for it at {page}"
-    return f"{reference.repo} is gated: ask for access at {page}, then {_LOGIN}"
+        return Message(
+            "{repo} is gated, and your token has no access yet: ask for it at {page}",
+            repo=reference.repo,
+            page=page,
+        )
+    return Message(
+        "{repo} is gated: ask for access at {page}, then {login}",
+        repo=reference.repo,
+        page=page,
+        login=_LOGIN,
+    )
 
 
-def _unreachable(reference: Reference, error: BaseException) -> str:
-    return (
-        f"{_host()} cannot be reached for {reference} ({type(error).__name__}: {_line(error)}): "
-        f"check the network, or name a model on this machine; what has been fetched is kept"
+def _unreachable(reference: Reference, error: BaseException) -> Message:
+    return Message(
+        "{host} cannot be reached for {reference} ({type}: {error}): {advice}",
+        host=_host(),
+        reference=reference,
+        type=type(error).__name__,
+        error=_line(error),
+        advice=Message(
+            "check the network, or name a model on this machine; what has been fetched is kept"
+        ),
     )
 
 

@@ -7,6 +7,7 @@ What is complete in the cache is used without asking the network; for a newer on
 from pathlib import Path
 
 from glasschat.errors import MissingExtra, ModelError
+from glasschat.messages import Message
 from glasschat.models.hf.shards import find_shards
 from glasschat.models.hub.errors import translate_errors
 from glasschat.models.hub.files import DECISIVE, TOKENIZERS, split_parts
@@ -29,8 +30,10 @@ def fetch(text: str, progress: Progress = lambda done, total: None) -> Path:
         from huggingface_hub import constants
     except ImportError as error:
         raise MissingExtra(
-            f"{text} needs huggingface_hub, which is not installed ({error}): "
-            f"pip install 'glasschat[hf]'"
+            "{text} needs huggingface_hub, which is not installed ({error}): {advice}",
+            text=text,
+            error=error,
+            advice=Message("pip install 'glasschat[hf]'"),
         ) from None
     cached = _cached(reference)
     if cached is not None and (reference.file or _is_known(reference)):

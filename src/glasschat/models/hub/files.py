@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from glasschat.errors import InvalidModel, ModelNotFound
+from glasschat.messages import Message
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -51,18 +52,24 @@ def config_files(files: Mapping[str, HubFile], repo: str) -> list[HubFile]:
     if SINGLE not in files and INDEX not in files:
         if ggufs:
             raise ModelNotFound(
-                f"{repo} holds GGUF files and no safetensors: name one of them: "
-                f"{_named(repo, ggufs)}"
+                "{repo} holds GGUF files and no safetensors: name one of them: {files}",
+                repo=repo,
+                files=_named(repo, ggufs),
             )
         pickles = [name for name in files if name.endswith(_PICKLES)]
         if pickles:
             raise InvalidModel(
-                f"{repo} holds its weights as pickles only ({pickles[0][:80]!r}), which can run "
-                f"code when they are opened: use a version of the model in safetensors"
+                "{repo} holds its weights as pickles only ({pickles}), which can run code when "
+                "they are opened: {advice}",
+                repo=repo,
+                pickles=repr(pickles[0][:80]),
+                advice=Message("use a version of the model in safetensors"),
             )
-        raise ModelNotFound(f"{repo} holds no weights: it is not a repository of a model")
+        raise ModelNotFound("{repo} holds no weights: it is not a repository of a model", repo=repo)
     if "config.json" not in files:
-        raise ModelNotFound(f"{repo} holds no config.json: it is not a model's repository")
+        raise ModelNotFound(
+            "{repo} holds no config.json: it is not a model's repository", repo=repo
+        )
     wanted = [files[name] for name in CONFIG_FILES if name in files]
     return wanted if SINGLE in files else [*wanted, files[INDEX]]
 
@@ -81,8 +88,11 @@ def weight_files(files: Mapping[str, HubFile], shards: Collection[str], repo: st
     missing = [name for name in names if name not in files]
     if missing:
         raise InvalidModel(
-            f"{repo} lacks {missing[0][:80]!r}, one of its {len(names)} files of weights: use "
-            f"another version of the model"
+            "{repo} lacks {missing}, one of its {count} files of weights: {advice}",
+            repo=repo,
+            missing=repr(missing[0][:80]),
+            count=len(names),
+            advice=Message("use another version of the model"),
         )
     return [files[name] for name in names]
 
@@ -101,8 +111,12 @@ def gguf_files(files: Mapping[str, HubFile], name: str, repo: str) -> list[HubFi
     ggufs = [known for known in files if known.endswith(".gguf")]
     for part in split_parts(name):
         if part not in files:
-            there = f"name one of these: {_named(repo, ggufs)}" if ggufs else "it has no GGUF"
-            raise ModelNotFound(f"{repo} has no file {part}: {there}")
+            there = Message("it has no GGUF")
+            if ggufs:
+                there = Message("name one of these: {files}", files=_named(repo, ggufs))
+            raise ModelNotFound(
+                "{repo} has no file {part}: {there}", repo=repo, part=part, there=there
+            )
     return [files[part] for part in split_parts(name)]
 
 

@@ -43,6 +43,7 @@ def parse(text: str) -> Reference:
         if named and plain and "\\" not in file and (not file or file.endswith(".gguf")):
             return Reference(match["repo"], revision, file)
     raise ModelNotFound(
-        f"{text[:200]!r} names no model: write hf:owner/name for a folder, hf:owner/name/file.gguf "
-        f"for a GGUF, with @revision behind it if you like"
+        "{text} names no model: write hf:owner/name for a folder, hf:owner/name/file.gguf for a "
+        "GGUF, with @revision behind it if you like",
+        text=repr(text[:200]),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from glasschat.errors import InvalidModel, ModelError
+from glasschat.messages import Message
 from glasschat.models.hf.bounded_json import INDEX_BYTES, read_object
 from glasschat.models.hub.download import download, part_of
 from glasschat.models.hub.errors import check_room
@@ -88,7 +89,9 @@ class SnapshotDownload:
             raise ValueError(f"a listing without {error}") from None
         self._commit = found.sha or ""
         if not _COMMIT.fullmatch(self._commit):
-            raise ModelError(f"the hub names no commit of {self._reference.repo}: try again later")
+            raise ModelError(
+                "the hub names no commit of {repo}: try again later", repo=self._reference.repo
+            )
         return {
             sibling.rfilename: HubFile(sibling.rfilename, sibling.size or 0, _sha256_of(sibling))
             for sibling in found.siblings or ()
@@ -105,8 +108,10 @@ class SnapshotDownload:
             for name in names
         ):
             raise InvalidModel(
-                f"{INDEX} of {self._reference.repo} names no files of weights: use another "
-                f"version of the model"
+                "{index} of {repo} names no files of weights: {advice}",
+                index=INDEX,
+                repo=self._reference.repo,
+                advice=Message("use another version of the model"),
             )
         return names
 

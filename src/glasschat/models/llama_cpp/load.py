@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from glasschat.config import ModelOptions
 from glasschat.errors import NotEnoughMemory, ParameterError
+from glasschat.messages import Message
 from glasschat.models.base import Model, ModelInfo
 from glasschat.models.gguf.files import display_name, read_model
 from glasschat.models.gguf.header import GgufHeader
@@ -138,7 +139,7 @@ def _load_weights(plan: GgufPlan, progress: Callable[[float], None]) -> Any:
             llama_cpp.llama_model_free(model)
         raise raised[0]
     if not model:
-        raise log.load_error(f"load {plan.path.name}")
+        raise log.load_error(Message("load {name}", name=plan.path.name))
     return model
 
 

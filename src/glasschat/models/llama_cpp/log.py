@@ -5,6 +5,7 @@ from collections import deque
 from typing import Any
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.llama_cpp.library import llama_cpp
 
 _ERROR = 4
@@ -27,10 +28,14 @@ def clear_errors() -> None:
     _errors.clear()
 
 
-def load_error(what: str) -> InvalidModel:
+def load_error(what: Message) -> InvalidModel:
     """Return an error that llama.cpp cannot do `what`, with the reasons it has logged."""
-    reason = " ".join("; ".join(_errors).split()) or "it gave no reason"
+    reason = " ".join("; ".join(_errors).split()) or Message("it gave no reason")
     return InvalidModel(
-        f"llama.cpp cannot {what} ({reason}): get another conversion, or a newer llama-cpp-python "
-        "where the model is new"
+        "llama.cpp cannot {what} ({reason}): {advice}",
+        what=what,
+        reason=reason,
+        advice=Message(
+            "get another conversion, or a newer llama-cpp-python where the model is new"
+        ),
     )

@@ -6,6 +6,7 @@ are read: the model is loaded without memory for them, which checks every figure
 every tensor. What was sound once is remembered and not tested again.
 """
 
+import json
 import logging
 import math
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from glasschat.errors import GlasschatError, InvalidModel
 from glasschat.folders import cache_folder
+from glasschat.messages import Message, restore_message
 from glasschat.models.gguf.files import split_files
 from glasschat.models.gguf.header import GgufHeader
 from glasschat.models.llama_cpp.library import llama_cpp
@@ -26,15 +28,15 @@ from glasschat.models.llama_cpp.library import llama_cpp
 SECONDS = 300.0
 _ASSERTION = re.compile(r"GGML_A\w+\(.*\)")
 _VOCABULARY_IS_FINE = "the vocabulary is fine"
-_DAMAGED = "it is damaged, or was converted badly: get another conversion"
+_ANOTHER = Message("get another conversion")
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """Why vocabulary and model could not be opened; empty where they could."""
+    """Why vocabulary and model could not be opened; None where they could."""
 
-    vocabulary: str = ""
-    model: str = ""
+    vocabulary: Message | None = None
+    model: Message | None = None
 
 
 def open_in_subprocess(path: Path, *, weights: bool) -> PreflightResult:
@@ -51,19 +53,40 @@ def open_in_subprocess(path: Path, *, weights: bool) -> PreflightResult:
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        reason = f"llama.cpp was not done with {path.name} after {SECONDS:.0f} s: {_DAMAGED}"
+        reason = Message(
+            "llama.cpp was not done with {name} after {seconds:.0f} s: it is damaged, or was "
+            "converted badly: {advice}",
+            name=path.name,
+            seconds=SECONDS,
+            advice=_ANOTHER,
+        )
         return _failure(reason, late.stdout)
     if done.returncode == 0:
         return PreflightResult()
     lines = done.stderr.decode(errors="replace").splitlines()
     if done.returncode == 1 and lines:
-        return _failure(lines[-1], done.stdout)
+        return _failure(_reported(lines[-1], done.stdout), done.stdout)
     said = next((match[0] for line in lines if (match := _ASSERTION.search(line))), "")
-    reason = f"llama.cpp breaks down over {path.name}{said and f' ({said[:200]})'}: {_DAMAGED}"
+    reason = Message(
+        "llama.cpp breaks down over {name}{assertion}: it is damaged, or was converted badly: "
+        "{advice}",
+        name=path.name,
+        assertion=said and f" ({said[:200]})",
+        advice=_ANOTHER,
+    )
     return _failure(reason, done.stdout)
 
 
-def _failure(reason: str, output: bytes | None) -> PreflightResult:
+def _reported(line: str, output: bytes) -> Message:
+    """Return the message whose line the other process ended with, from its output."""
+    try:
+        plain = json.loads(output.splitlines()[-1])
+    except (ValueError, IndexError):
+        plain = None
+    return Message(restore_message(line, plain))
+
+
+def _failure(reason: Message, output: bytes | None) -> PreflightResult:
     """Return the result for `reason`: what failed is the first part not reported as fine."""
     if _VOCABULARY_IS_FINE.encode() in (output or b""):
         return PreflightResult(model=reason)
@@ -84,6 +107,7 @@ def main() -> int:
         if weights:
             _load_without_weights(path)
     except GlasschatError as error:
+        print(json.dumps(error.message.to_json()), flush=True)
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -101,7 +125,7 @@ def _load_without_weights(path: Path) -> None:
     log.clear_errors()
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), params)
     if not model:
-        raise log.load_error(f"load {path.name}")
+        raise log.load_error(Message("load {name}", name=path.name))
     llama_cpp.llama_model_free(model)
 
 
@@ -135,8 +159,12 @@ def _check_epsilons(header: GgufHeader) -> None:
         value = header.metadata.get(key)
         if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
             raise InvalidModel(
-                f"{header.path.name} is damaged: it claims {key} {value:g}, and no model can have "
-                "that: get another conversion"
+                "{name} is damaged: it claims {key} {value:g}, and no model can have that: "
+                "{advice}",
+                name=header.path.name,
+                key=key,
+                value=value,
+                advice=Message("get another conversion"),
             )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glasschat.errors import NotEnoughMemory, ReplyFailed
+from glasschat.messages import Message
 from glasschat.models.base import ForwardRow, Logits, SavedCache
 from glasschat.models.llama_cpp.library import llama_cpp
 from glasschat.models.thread_tuner import ThreadTuner
@@ -25,9 +26,9 @@ MOST_SEPARATE = 4
 SHORTEST_COPY = 64
 
 _DECODE_ERRORS = {
-    1: "the KV cache has no room left",
-    2: "the computation was aborted",
-    -1: "the batch was refused as invalid",
+    1: Message("the KV cache has no room left"),
+    2: Message("the computation was aborted"),
+    -1: Message("the batch was refused as invalid"),
 }
 
 
@@ -65,8 +66,11 @@ class LlamaCppRunner:
         if not self._context:
             llama_cpp.llama_model_free(model)
             raise NotEnoughMemory(
-                f"llama.cpp could not make a KV cache for {slots} slots of {context:,} tokens: "
-                "choose fewer --slots or a smaller --context"
+                "llama.cpp could not make a KV cache for {slots} slots of {context:,} tokens: "
+                "{advice}",
+                slots=slots,
+                context=context,
+                advice=Message("choose fewer --slots or a smaller --context"),
             )
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._batch = llama_cpp.llama_batch_init(params.n_batch, 0, 1)
@@ -106,8 +110,10 @@ class LlamaCppRunner:
         if status != 0:
             for row in rows:
                 self.truncate(row.slot, row.start)
-            what = _DECODE_ERRORS.get(status, "the computation failed")
-            raise ReplyFailed(f"llama.cpp: {what} (llama_decode gave {status})")
+            what = _DECODE_ERRORS.get(status, Message("the computation failed"))
+            raise ReplyFailed(
+                "llama.cpp: {what} (llama_decode gave {status})", what=what, status=status
+            )
         # Waits for a GPU. Outputs lie one after the other, in the order of the batch.
         pointer = llama_cpp.llama_get_logits(self._context)
         if self._tuner is not None:

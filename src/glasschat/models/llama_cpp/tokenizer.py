@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from glasschat.messages import Message
 from glasschat.models.llama_cpp import log
 from glasschat.models.llama_cpp.library import llama_cpp
 from glasschat.models.llama_cpp.vocab import LlamaVocab
@@ -170,7 +171,7 @@ def open_vocabulary(path: Path | str) -> Iterator[LlamaTokenizer]:
     log.clear_errors()
     model = llama_cpp.llama_model_load_from_file(os.fsencode(path), parameters)
     if not model:
-        raise log.load_error(f"read the vocabulary of {path}")
+        raise log.load_error(Message("read the vocabulary of {path}", path=path))
     try:
         yield LlamaTokenizer(model)
     finally:

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from glasschat.errors import InvalidModel
+from glasschat.messages import Message
 from glasschat.models.llama_cpp.library import llama_cpp
 
 # A piece of this shape is structure even where the file's author typed it as a normal token:
@@ -78,8 +79,11 @@ class LlamaVocab:
             missing -= {byte for byte in letters if bytes([byte]) in texts}
         if missing:
             raise InvalidModel(
-                f"the model's vocabulary has no token for {len(missing)} of the bytes that text is "
-                f"made of, such as 0x{min(missing):02X}: convert it anew, with byte fallback"
+                "the model's vocabulary has no token for {count} of the bytes that text is made "
+                "of, such as 0x{missing:02X}: {advice}",
+                count=len(missing),
+                missing=min(missing),
+                advice=Message("convert it anew, with byte fallback"),
             )
 
     def _piece(self, token_id: int) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from glasschat.errors import ReplyFailed
+from glasschat.messages import Message
 from glasschat.sampling.custom.stage import CustomStage
 from glasschat.sampling.stages import Stage, StageContext, StageKind
 from glasschat.sampling.workspace import Row
@@ -45,24 +46,32 @@ class GuardedStage:
         try:
             after = self.stage(scores, context)
         except (Exception, SystemExit) as error:
-            raise ReplyFailed(f"the stage {self.name} failed: {describe_error(error)}") from error
+            raise ReplyFailed(
+                "the stage {name} failed: {error}", name=self.name, error=describe_error(error)
+            ) from error
         if after is scores:
             return scores
         if type(after) is not np.ndarray:
             raise ReplyFailed(
-                f"the stage {self.name} returned {type(after).__name__} and no array: "
-                "return the scores"
+                "the stage {name} returned {type} and no array: return the scores",
+                name=self.name,
+                type=type(after).__name__,
             )
         if after.shape != scores.shape or after.dtype != np.float32:
             raise ReplyFailed(
-                f"the stage {self.name} returned {after.dtype} {list(after.shape)}, and it was "
-                f"given float32 {list(scores.shape)}: return the same"
+                "the stage {name} returned {dtype} {shape}, and it was given float32 {expected}: "
+                "return the same",
+                name=self.name,
+                dtype=after.dtype,
+                shape=list(after.shape),
+                expected=list(scores.shape),
             )
         # Otherwise it could undo a grammar, or a cut before it.
         if np.any((after > -np.inf) & (scores == -np.inf)):
             raise ReplyFailed(
-                f"the stage {self.name} brought back a token that was removed before it: leave "
-                "scores of -inf as they are"
+                "the stage {name} brought back a token that was removed before it: leave scores "
+                "of -inf as they are",
+                name=self.name,
             )
         return after
 
@@ -76,4 +85,9 @@ def describe_error(error: BaseException) -> str:
     theirs = [frame for frame in frames if frame.filename == frames[0].filename]
     if not theirs:
         return words
-    return f"{words} ({Path(theirs[-1].filename).name}, line {theirs[-1].lineno})"
+    return Message(
+        "{words} ({file}, line {line})",
+        words=words,
+        file=Path(theirs[-1].filename).name,
+        line=theirs[-1].lineno,
+    )

@@ -25,7 +25,7 @@ def _load(name: str) -> Any:
     path = name if ":" in name else _resolve_entry_point(name)
     module, _, attribute = path.partition(":")
     if not all(part.isidentifier() for part in (*module.split("."), *attribute.split("."))):
-        raise InvalidStage(f"the stage {name!r} has to be named as module:name")
+        raise InvalidStage("the stage {name} has to be named as module:name", name=repr(name))
     return _import_attribute(module, attribute, name)
 
 
@@ -39,13 +39,17 @@ def _resolve_entry_point(name: str) -> str:
     found = sorted({f"{p.module}:{p.attr}" for p in offered if p.name == name})
     if len(found) > 1:
         raise InvalidStage(
-            f"several packages offer a stage {name}: name one as {' or '.join(found)}"
+            "several packages offer a stage {name}: name one as {found}",
+            name=name,
+            found=" or ".join(found),
         )
     if not found:
         names = ", ".join(sorted({point.name for point in offered})) or "none"
         raise InvalidStage(
-            f"no installed package offers a stage {name!r} (offered: {names}): name a class as "
-            "module:name"
+            "no installed package offers a stage {name} (offered: {names}): name a class as "
+            "module:name",
+            name=repr(name),
+            names=names,
         )
     return found[0]
 
@@ -58,13 +62,20 @@ def _import_attribute(module: str, attribute: str, name: str) -> Any:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing is not None and f"{module}.".startswith(f"{missing}."):
             raise InvalidStage(
-                f"the stage {name}: there is no module {missing} in this folder or among the "
-                "installed packages"
+                "the stage {name}: there is no module {missing} in this folder or among the "
+                "installed packages",
+                name=name,
+                missing=missing,
             ) from None
         raise InvalidStage(
-            f"the stage {name}: its module fails: {describe_error(error)}"
+            "the stage {name}: its module fails: {error}", name=name, error=describe_error(error)
         ) from error
     try:
         return reduce(getattr, attribute.split("."), loaded)
     except AttributeError:
-        raise InvalidStage(f"the stage {name}: the module {module} has no {attribute}") from None
+        raise InvalidStage(
+            "the stage {name}: the module {module} has no {attribute}",
+            name=name,
+            module=module,
+            attribute=attribute,
+        ) from None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from glasschat.errors import ParameterError
+from glasschat.messages import Message
 from glasschat.sampling.stages import StageKind
 
 Value = bool | int | float | str
@@ -37,17 +38,23 @@ class CustomStage:
 
     def __post_init__(self) -> None:
         if not is_name(self.name):
-            allowed = "a name of letters, digits and _, at most 40"
+            allowed = Message("a name of letters, digits and _, at most 40")
             raise ParameterError("own_stages", allowed, self.name)
         if self.kind not in get_args(StageKind):
-            raise ParameterError(f"the kind of {self.name}", "processor or warper", self.kind)
+            raise ParameterError(
+                Message("the kind of {name}", name=self.name),
+                Message("processor or warper"),
+                self.kind,
+            )
         given = dict(self.settings)
         if len(given) > _MOST_SETTINGS:
-            allowed = f"at most {_MOST_SETTINGS}"
-            raise ParameterError(f"the number of settings of {self.name}", allowed, len(given))
+            allowed = Message("at most {most}", most=_MOST_SETTINGS)
+            raise ParameterError(
+                Message("the number of settings of {name}", name=self.name), allowed, len(given)
+            )
         for name, value in given.items():
             if not is_name(name) or not is_value(value):
-                allowed = "true, false, a number or a short text"
+                allowed = Message("true, false, a number or a short text")
                 raise ParameterError(f"{self.name}.{str(name)[:80]}", allowed, str(value)[:80])
         object.__setattr__(self, "settings", tuple(sorted(given.items())))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, get_args, get_type_hints
 
 from glasschat.errors import InvalidStage, ParameterError, StageNotHere
+from glasschat.messages import Message
 from glasschat.sampling.custom.guard import GuardedStage, describe_error
 from glasschat.sampling.custom.stage import CustomStage, Value, is_name
 from glasschat.sampling.custom.stage_setting import StageSetting, as_label
@@ -36,18 +37,23 @@ class StageClass:
     def of(cls, maker: Any, source: str) -> "StageClass":
         """Read a frozen dataclass; errors call it `source`. Raises InvalidStage."""
         if not isinstance(maker, type) or not is_dataclass(maker):
-            raise InvalidStage(f"the stage {source} is no dataclass: see docs/own-stage.md")
+            raise InvalidStage(
+                "the stage {source} is no dataclass: see docs/own-stage.md", source=source
+            )
         if not maker.__dataclass_params__.frozen:  # type: ignore[attr-defined]
             raise InvalidStage(
-                f"the stage {source} is not frozen, and what it remembers would make replies "
-                "impossible to repeat: write @dataclass(frozen=True)"
+                "the stage {source} is not frozen, and what it remembers would make replies "
+                "impossible to repeat: write @dataclass(frozen=True)",
+                source=source,
             )
         items = [f for f in fields(maker) if f.init and f.name not in ("name", "kind")]
         try:
             hints = get_type_hints(maker)
         except Exception as error:
             raise InvalidStage(
-                f"the stage {source} has types that cannot be read: {describe_error(error)}"
+                "the stage {source} has types that cannot be read: {error}",
+                source=source,
+                error=describe_error(error),
             ) from error
         settings = [StageSetting.of(source, item, hints[item.name]) for item in items]
         name, kind = _name_and_kind(maker, source)
@@ -66,7 +72,9 @@ class StageClass:
         known = {setting.name: setting for setting in self.settings}
         for name in settings:
             if name not in known:
-                allowed = "a stage without settings" if not known else f"set by {', '.join(known)}"
+                allowed = Message("set by {settings}", settings=", ".join(known))
+                if not known:
+                    allowed = Message("a stage without settings")
                 raise ParameterError(self.name, allowed, name)
         values = {
             name: setting.validate(settings.get(name, setting.default))
@@ -87,13 +95,17 @@ class StageClass:
     def build(self, custom: CustomStage) -> Stage:
         """Instantiate the stage for one reply. Raises ParameterError for values it refuses."""
         if custom.kind != self.kind:
-            raise ParameterError(f"the kind of {self.name}", self.kind, custom.kind)
+            raise ParameterError(
+                Message("the kind of {name}", name=self.name), self.kind, custom.kind
+            )
         values = self.configure(custom.values).values
         given = {s.name: s.for_class(values[s.name]) for s in self.settings}
         try:
             stage: Stage = self.maker(**given)
         except (Exception, SystemExit) as error:
-            allowed = f"made with settings that go together ({describe_error(error)})"
+            allowed = Message(
+                "made with settings that go together ({error})", error=describe_error(error)
+            )
             raise ParameterError(self.name, allowed, values) from error
         return GuardedStage(CustomStage.of(self.name, self.kind, values), stage)
 
@@ -111,7 +123,9 @@ class StageClasses:
         names = [one.name for one in self.classes]
         for name in names:
             if names.count(name) > 1:
-                raise InvalidStage(f"two stages are named {name}: give one of them another name")
+                raise InvalidStage(
+                    "two stages are named {name}: give one of them another name", name=name
+                )
 
     def __iter__(self) -> Iterator[StageClass]:
         return iter(self.classes)
@@ -150,23 +164,35 @@ def _name_and_kind(maker: Any, source: str) -> tuple[str, StageKind]:
         name, kind = stage.name, stage.kind
     except (Exception, SystemExit) as error:
         raise InvalidStage(
-            f"the stage {source} cannot be made with its defaults: {describe_error(error)}"
+            "the stage {source} cannot be made with its defaults: {error}",
+            source=source,
+            error=describe_error(error),
         ) from error
     if not is_name(name):
         raise InvalidStage(
-            f"the stage {source} has the name {name!r}: letters, digits and _, at most 40"
+            "the stage {source} has the name {name}: letters, digits and _, at most 40",
+            source=source,
+            name=repr(name),
         )
     if name in _TAKEN or hasattr(SamplingParams, name):
         raise InvalidStage(
-            f"the stage {source} has the name {name}, which is one of glasschat's own"
+            "the stage {source} has the name {name}, which is one of glasschat's own",
+            source=source,
+            name=name,
         )
     if kind not in get_args(StageKind):
-        raise InvalidStage(f"the stage {source} has the kind {kind!r}: processor or warper")
+        raise InvalidStage(
+            "the stage {source} has the kind {kind}: processor or warper",
+            source=source,
+            kind=repr(kind),
+        )
     try:
         inspect.signature(stage).bind(None, None)
     except (TypeError, ValueError) as error:
         raise InvalidStage(
-            f"the stage {source} cannot be called with scores and context: {describe_error(error)}"
+            "the stage {source} cannot be called with scores and context: {error}",
+            source=source,
+            error=describe_error(error),
         ) from error
     return name, kind
 

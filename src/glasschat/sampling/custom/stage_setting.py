@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 
 from glasschat.errors import InvalidStage, ParameterError
+from glasschat.messages import Message
 from glasschat.sampling.custom.stage import LARGEST, LONGEST_TEXT, Value, is_name, is_value
 
 SettingKind = Literal["bool", "int", "float", "str", "choice"]
@@ -41,9 +42,11 @@ class StageSetting:
     @classmethod
     def of(cls, stage: str, item: "Field[Any]", hint: Any) -> "StageSetting":
         """Read a field and its type. Raises InvalidStage."""
-        where = f"the field {item.name} of the stage {stage}"
+        where = Message("the field {name} of the stage {stage}", name=item.name, stage=stage)
         if not is_name(item.name):
-            raise InvalidStage(f"{where} needs a name of letters, digits and _, at most 40")
+            raise InvalidStage(
+                "{where} needs a name of letters, digits and _, at most 40", where=where
+            )
         default = _default(item, where)
         members: dict[Value, Any] | None = None
         if isinstance(hint, type) and issubclass(hint, Enum):
@@ -57,11 +60,12 @@ class StageSetting:
             kind, choices = _KINDS[hint], ()
         else:
             raise InvalidStage(
-                f"{where} is of a type that has no widget: use bool, int, float, str, a Literal or "
-                "an Enum"
+                "{where} is of a type that has no widget: use bool, int, float, str, a Literal "
+                "or an Enum",
+                where=where,
             )
         if not all(is_value(choice) for choice in choices):
-            raise InvalidStage(f"{where} has a choice that is no text and no number")
+            raise InvalidStage("{where} has a choice that is no text and no number", where=where)
         given = _metadata(item.metadata, kind, where)
         found = cls(
             stage=stage,
@@ -80,25 +84,33 @@ class StageSetting:
             object.__setattr__(found, "default", found.validate(default))
         except ParameterError as error:
             raise InvalidStage(
-                f"{where}: its default {error.value!r} is not {error.allowed}"
+                "{where}: its default {value} is not {allowed}",
+                where=where,
+                value=repr(error.value),
+                allowed=error.allowed,
             ) from None
         return found
 
     @property
-    def allowed(self) -> str:
+    def allowed(self) -> Message:
         """The allowed values, in words."""
         if self.kind == "bool":
-            return "true or false"
+            return Message("true or false")
         if self.kind == "choice":
-            return f"one of {', '.join(map(str, self.choices))}"
+            return Message("one of {choices}", choices=", ".join(map(str, self.choices)))
         if self.kind == "str":
-            return f"a text of at most {LONGEST_TEXT:,} characters"
-        number = "a whole number" if self.kind == "int" else "a number"
-        if self.low is not None and self.high is not None:
-            return f"{number} between {self.low:g} and {self.high:g}"
-        if self.low is not None:
-            return f"{number} of at least {self.low:g}"
-        return number if self.high is None else f"{number} of at most {self.high:g}"
+            return Message("a text of at most {most:,} characters", most=LONGEST_TEXT)
+        number = Message("a whole number") if self.kind == "int" else Message("a number")
+        low, high = self.low, self.high
+        if low is not None and high is not None:
+            return Message(
+                "{number} between {low:g} and {high:g}", number=number, low=low, high=high
+            )
+        if low is not None:
+            return Message("{number} of at least {low:g}", number=number, low=low)
+        if high is not None:
+            return Message("{number} of at most {high:g}", number=number, high=high)
+        return number
 
     def validate(self, value: Any) -> Value:
         """Return the value in the field's type. Raises ParameterError."""
@@ -145,7 +157,9 @@ def _default(item: "Field[Any]", where: str) -> Any:
         return item.default
     if item.default_factory is not MISSING:
         return item.default_factory()
-    raise InvalidStage(f"{where} has no default: give it one, so that the stage runs as it comes")
+    raise InvalidStage(
+        "{where} has no default: give it one, so that the stage runs as it comes", where=where
+    )
 
 
 def _metadata(metadata: Mapping[Any, Any], kind: SettingKind, where: str) -> dict[str, Any]:
@@ -154,7 +168,11 @@ def _metadata(metadata: Mapping[Any, Any], kind: SettingKind, where: str) -> dic
     for name, value in metadata.items():
         if name not in known:
             raise InvalidStage(
-                f"{where} has metadata {name!r}, and a {kind} takes {', '.join(known)} alone"
+                "{where} has metadata {name}, and a {kind} takes {known} alone",
+                where=where,
+                name=repr(name),
+                kind=kind,
+                known=", ".join(known),
             )
         if name in _TEXTS:
             right = isinstance(value, str)
@@ -164,8 +182,13 @@ def _metadata(metadata: Mapping[Any, Any], kind: SettingKind, where: str) -> dic
                 whole or (kind == "float" and isinstance(value, float) and math.isfinite(value))
             )
         if not right or (name == "step" and value <= 0):
-            raise InvalidStage(f"{where} has metadata {name!r} that is no such thing: {value!r}")
+            raise InvalidStage(
+                "{where} has metadata {name} that is no such thing: {value}",
+                where=where,
+                name=repr(name),
+                value=repr(value),
+            )
     found = dict(metadata)
     if found.get("min", -math.inf) >= found.get("max", math.inf):
-        raise InvalidStage(f"{where} has a min that is not below its max")
+        raise InvalidStage("{where} has a min that is not below its max", where=where)
     return found

@@ -13,7 +13,7 @@ from glasschat.chat.presets import SAMPLING_FIELDS, built_in
 from glasschat.errors import InvalidMessage
 from glasschat.glass import Trace, likelihoods
 from glasschat.sampling import SamplingParams
-from glasschat.web.error_text import explained
+from glasschat.web.error_text import explain
 from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.params_patch import ALLOWED, CONTROLS, control_json
 from glasschat.web.glass.queries import state
@@ -53,7 +53,7 @@ def likelihood(one: InspectedReply, other: InspectedReply) -> dict[str, Any]:
     if score is None:
         return {"progress": None}
     if score.error is not None:
-        return {"why": explained(score.error)}
+        return {"why": explain(score.error)}
     if score.trace is None:
         return {"progress": score.progress}
     return _mean_surprise([score.trace], params)
@@ -205,7 +205,9 @@ def cross_score(reply: InspectedReply, query: Mapping[str, str]) -> dict[str, An
 def _selected_replies(reply: InspectedReply, query: Mapping[str, str]) -> list[InspectedReply]:
     turns = list(dict.fromkeys(str(query.get("turns", "")).split(",")))
     if not 1 < len(turns) <= MOST:
-        raise InvalidMessage(f"two to {MOST} replies are compared, not {len(turns)}")
+        raise InvalidMessage(
+            "two to {most} replies are compared, not {count}", most=MOST, count=len(turns)
+        )
     beside = {node.id for node in reply.conversation.tree.siblings(reply.node.id)}
     if not beside.issuperset(turns):
         raise InvalidMessage("only replies to the same question are compared")
@@ -235,7 +237,7 @@ def _tokens(reply: InspectedReply) -> list[TokenName]:
 
 def _error(node: Node) -> str | None:
     error = node.runs[-1].error if node.runs else None
-    return explained(error) if error else None
+    return explain(error) if error else None
 
 
 def _differences(replies: Sequence[Node]) -> list[str]:

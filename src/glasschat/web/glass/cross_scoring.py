@@ -9,6 +9,7 @@ from glasschat.chat import Conversation, Node, score_reply
 from glasschat.engine import Generation
 from glasschat.errors import EngineError, EngineStopped, GlasschatError, InvalidMessage
 from glasschat.glass import Trace
+from glasschat.messages import Message
 from glasschat.sampling import SamplingParams
 
 MOST = 64
@@ -28,7 +29,7 @@ class CrossScore:
 
     progress: float
     trace: Trace | None = None
-    error: str | None = None
+    error: Message | None = None
 
 
 class CrossScorer:
@@ -79,7 +80,7 @@ def _result(reply: Generation, wanted: int) -> CrossScore:
     try:
         return CrossScore(1.0, _complete_trace(reply, wanted))
     except GlasschatError as error:
-        return CrossScore(1.0, error=str(error))
+        return CrossScore(1.0, error=error.message)
 
 
 def _complete_trace(reply: Generation, wanted: int) -> Trace:

@@ -34,7 +34,9 @@ def apply_patch(params: SamplingParams, patch: Mapping[str, Any]) -> SamplingPar
     """Return the settings with the values of `patch`. Raises InvalidMessage, ParameterError."""
     unknown = patch.keys() - ALLOWED
     if unknown:
-        raise InvalidMessage(f"there is no setting {min(unknown)[:40]!r} to ask about")
+        raise InvalidMessage(
+            "there is no setting {unknown} to ask about", unknown=repr(min(unknown)[:40])
+        )
     return params_from_json({**params_as_json(params), **patch})
 
 

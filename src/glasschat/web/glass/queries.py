@@ -94,7 +94,9 @@ def parse_number(query: Query, name: str, default: int | None = None) -> int:
     """Return a parameter that is a whole number of at least 0. Raises InvalidMessage."""
     text = query.get(name, "" if default is None else str(default))
     if not (text.isascii() and text.isdecimal() and len(text) < 8):
-        raise InvalidMessage(f"{name} is a whole number of at least 0, not {text[:20]!r}")
+        raise InvalidMessage(
+            "{name} is a whole number of at least 0, not {text}", name=name, text=repr(text[:20])
+        )
     return int(text)
 
 

@@ -133,4 +133,4 @@ class InspectedReply:
             local = place - segment.start
             if 0 <= local < len(segment.ids) and segment.trace is not None:
                 return segment.trace, local
-        raise InvalidMessage(f"nothing is recorded of token {place + 1} of this reply")
+        raise InvalidMessage("nothing is recorded of token {place} of this reply", place=place + 1)

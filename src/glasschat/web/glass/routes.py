@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from glasschat.chat.exchange import TraceFile, pieces_of, trace_lines
 from glasschat.errors import GlasschatError, InvalidMessage, StoreError
-from glasschat.web.error_text import explained
+from glasschat.web.error_text import explain
 from glasschat.web.glass import queries
 from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.comparing import compare, cross_score, siblings
@@ -126,11 +126,11 @@ def _answer(ask: Question, site: Site, subject: Subject, query: Mapping[str, str
             ask(InspectedReply(site, subject), query), headers={"cache-control": "no-store"}
         )
     except InvalidMessage as error:
-        return _error(explained(error), 404)
+        return _error(explain(error), 404)
     except StoreError as error:
-        return _error(explained(error), 503)
+        return _error(explain(error), 503)
     except GlasschatError as error:
-        return _error(explained(error), 400)
+        return _error(explain(error), 400)
     except Exception:
         log.exception("the glass box could not answer")
         return _error(_("That could not be answered, and the server's log says why."), 500)

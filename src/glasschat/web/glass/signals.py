@@ -112,16 +112,23 @@ def _refuse(location: tuple[int | str, ...], value: object, body: Any) -> NoRetu
     """Raise InvalidMessage for the value at `location` of a body."""
     match location:
         case ("breakpoints",):
-            raise InvalidMessage(f"breakpoints are a list of at most {MOST_BREAKPOINTS}") from None
+            raise InvalidMessage(
+                "breakpoints are a list of at most {most_breakpoints}",
+                most_breakpoints=MOST_BREAKPOINTS,
+            ) from None
         case ("breakpoints", *_):
             raise InvalidMessage("a breakpoint has a kind that is not known, or no value") from None
         case ("action",):
             action = body.get("action") if isinstance(body, dict) else None
-            raise InvalidMessage(f"the debugger has no signal {str(action)[:20]!r}") from None
+            raise InvalidMessage(
+                "the debugger has no signal {action}", action=repr(str(action)[:20])
+            ) from None
         case ("count" | "token" as name,):
             most = MOST_STEPS if name == "count" else LARGEST_TOKEN
             raise InvalidMessage(
-                f"a whole number up to {most:,} is wanted, not {str(value)[:20]!r}"
+                "a whole number up to {most:,} is wanted, not {value}",
+                most=most,
+                value=repr(str(value)[:20]),
             ) from None
         case _:
             raise InvalidMessage("the signal is no JSON object") from None

@@ -14,7 +14,7 @@ from glasschat.chat.presets_file import (
 )
 from glasschat.chat.user_presets import UserPresets
 from glasschat.errors import GlasschatError, StoreError
-from glasschat.web.error_text import explained
+from glasschat.web.error_text import explain
 from glasschat.web.language import _, ngettext
 from glasschat.web.markup import plain_label
 from glasschat.web.notices import attempt, offer_undo
@@ -58,7 +58,7 @@ class PresetDialog:
         try:
             owns = self._own.presets(self._owner)
         except StoreError as error:
-            st.error(explained(error))
+            st.error(explain(error))
             owns = ()
         if owns:
             with st.container(key="own_presets", gap="small"):
@@ -92,7 +92,7 @@ class PresetDialog:
             preset = preset_of(st.session_state.preset_name, params)
             self._own.save(self._owner, preset)
         except GlasschatError as error:
-            st.session_state[_TROUBLE] = explained(error)
+            st.session_state[_TROUBLE] = explain(error)
             return
         self._choose(preset)
         st.session_state[_DONE] = True
@@ -161,7 +161,7 @@ class PresetDialog:
             try:
                 st.session_state[_REPORT] = self._take_in(uploaded.getvalue())
             except GlasschatError as error:
-                st.session_state[_REPORT] = explained(error)
+                st.session_state[_REPORT] = explain(error)
             # The list above shows what came.
             st.rerun(scope="fragment")
         _draw_report(st.session_state[_REPORT])
@@ -183,7 +183,7 @@ def _draw_report(report: ImportedPresets | str) -> None:
     else:
         st.warning(_("No preset was added."))
     for skipped in report.skipped[:20]:
-        where, why = plain_label(skipped.where), plain_label(explained(skipped.why))
+        where, why = plain_label(skipped.where), plain_label(explain(skipped.why))
         st.caption(_("Left out, {where}: {why}", where=where, why=why))
 
 
