@@ -63,11 +63,11 @@ class _Size:
     def record_step(self, cost: float) -> None:
         """Record the seconds per token of one step."""
         if self.trial is None:
-            self._of_favourite(cost)
+            self._record_favourite(cost)
         else:
-            self._of_trial(cost)
+            self._record_trial(cost)
 
-    def _of_favourite(self, cost: float) -> None:
+    def _record_favourite(self, cost: float) -> None:
         """Record a step of the favourite count; begin trials when due or after a slow step."""
         usual = median(self.recent) if self.recent else cost
         self.recent = [*self.recent[1 - RECENT_STEPS :], cost]
@@ -83,7 +83,7 @@ class _Size:
             self.waiting = [i for i in range(len(self.counts)) if i != self.favourite]
             self._next_trial()
 
-    def _of_trial(self, cost: float) -> None:
+    def _record_trial(self, cost: float) -> None:
         """Record a step of the count on trial; make it the favourite if it is faster."""
         self.tried.append(cost)
         usual = median(self.recent)

@@ -48,8 +48,8 @@ class PromptTokenCounts:
     def frame(self, system: ChatMessage | None) -> int:
         """Return the tokens of a prompt without its turns: the system prompt and headers."""
         if system is None:
-            return self._opening
-        return self._system_opening + self._maker.content_tokens(system)
+            return self._frame_tokens
+        return self._system_frame_tokens + self._maker.content_tokens(system)
 
     def turn(self, messages: Sequence[ChatMessage], *, followed: bool) -> TurnTokens:
         """Return the token counts of a question with what came after it.
@@ -57,21 +57,21 @@ class PromptTokenCounts:
         Where it is `followed` by others, it was once the last without a reply.
         """
         sizes = [self._maker.content_tokens(message) for message in messages]
-        return TurnTokens(sizes[0] if followed else sum(sizes), sum(sizes) + self._exchange)
+        return TurnTokens(sizes[0] if followed else sum(sizes), sum(sizes) + self._exchange_tokens)
 
     @cached_property
-    def _opening(self) -> int:
-        return self._around([_QUESTION])
+    def _frame_tokens(self) -> int:
+        return self._count_around([_QUESTION])
 
     @cached_property
-    def _system_opening(self) -> int:
-        return self._around([_SYSTEM, _QUESTION])
+    def _system_frame_tokens(self) -> int:
+        return self._count_around([_SYSTEM, _QUESTION])
 
     @cached_property
-    def _exchange(self) -> int:
-        return max(0, self._around([_QUESTION, _REPLY, _QUESTION]) - self._opening)
+    def _exchange_tokens(self) -> int:
+        return max(0, self._count_around([_QUESTION, _REPLY, _QUESTION]) - self._frame_tokens)
 
-    def _around(self, messages: Sequence[ChatMessage]) -> int:
+    def _count_around(self, messages: Sequence[ChatMessage]) -> int:
         """Return how many ids the template writes around `messages`; 0 where it refuses them."""
         try:
             ids = self._maker.encode(messages).ids

@@ -48,7 +48,7 @@ def load_weights(
         except Exception as error:
             if reporter.raised is error:
                 raise
-            failure = _explained(error, folder, device)
+            failure = _load_failure(error, folder, device)
     # Not within the handler: the traceback holds on to the tensors.
     release_memory(device)
     raise failure
@@ -92,7 +92,7 @@ def _config(folder: HfFolder) -> Any:
 
 def _check_complete(name: str, info: Mapping[str, Any]) -> None:
     """Raise InvalidModel for weights that are missing, left over or of another shape."""
-    missing = _listed(info["missing_keys"])
+    missing = _join_names(info["missing_keys"])
     if missing:
         raise InvalidModel(
             "{name} lacks weights that its config.json asks for ({missing}): {advice}",
@@ -100,7 +100,7 @@ def _check_complete(name: str, info: Mapping[str, Any]) -> None:
             missing=missing,
             advice=_TOGETHER,
         )
-    shapes = _listed(
+    shapes = _join_names(
         f"{found[0]} is {tuple(found[1])} and not {tuple(found[2])}"
         for found in info["mismatched_keys"]
     )
@@ -116,7 +116,7 @@ def _check_complete(name: str, info: Mapping[str, Any]) -> None:
         raise InvalidModel(
             "{name} has weights that its config.json has no place for ({left}): {advice}",
             name=name,
-            left=_listed(left),
+            left=_join_names(left),
             advice=_TOGETHER,
         )
     if info.get("error_msgs"):
@@ -146,7 +146,7 @@ def _is_finite(weights: torch.Tensor) -> bool:
     return bool(torch.isfinite(torch.stack(torch.aminmax(weights))).all())
 
 
-def _listed(names: Collection[str] | Iterator[str]) -> str:
+def _join_names(names: Collection[str] | Iterator[str]) -> str:
     """Return the first few names, and how many more there are."""
     found = sorted(names)
     names = ", ".join(found[:3])
@@ -155,7 +155,7 @@ def _listed(names: Collection[str] | Iterator[str]) -> str:
     return Message("{names} and {more:,} more", names=names, more=len(found) - 3)
 
 
-def _explained(error: Exception, folder: HfFolder, device: str) -> GlasschatError:
+def _load_failure(error: Exception, folder: HfFolder, device: str) -> GlasschatError:
     """Return the error that a user sees for what loading raised."""
     if isinstance(error, GlasschatError):
         return error

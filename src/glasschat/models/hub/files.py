@@ -54,7 +54,7 @@ def config_files(files: Mapping[str, HubFile], repo: str) -> list[HubFile]:
             raise ModelNotFound(
                 "{repo} holds GGUF files and no safetensors: name one of them: {files}",
                 repo=repo,
-                files=_named(repo, ggufs),
+                files=_name_ggufs(repo, ggufs),
             )
         pickles = [name for name in files if name.endswith(_PICKLES)]
         if pickles:
@@ -113,14 +113,14 @@ def gguf_files(files: Mapping[str, HubFile], name: str, repo: str) -> list[HubFi
         if part not in files:
             there = Message("it has no GGUF")
             if ggufs:
-                there = Message("name one of these: {files}", files=_named(repo, ggufs))
+                there = Message("name one of these: {files}", files=_name_ggufs(repo, ggufs))
             raise ModelNotFound(
                 "{repo} has no file {part}: {there}", repo=repo, part=part, there=there
             )
     return [files[part] for part in split_parts(name)]
 
 
-def _named(repo: str, ggufs: Sequence[str]) -> str:
+def _name_ggufs(repo: str, ggufs: Sequence[str]) -> str:
     firsts = sorted({split_parts(name)[0] for name in ggufs})
     shown = [f"hf:{repo}/{name[:120]}" for name in firsts[:_MOST_NAMED] if name.isprintable()]
     more = len(firsts) - len(shown)
