@@ -1,15 +1,15 @@
-"""What the API costs of the engine's own speed, and how it stands beside llama-server's."""
+"""API overhead over the engine's own speed, and the API beside llama-server's."""
 
 from collections.abc import Callable
 from functools import partial
 from statistics import mean
 from typing import Any
 
-from bench.api_client import Load, Streamed, ask, load
+from bench.api_client import LoadResult, StreamedReply, run_clients, stream_chat
 from bench.config import QUESTIONS, BenchConfig
 from bench.parallel import HEROES
 from bench.report import Report, compare
-from bench.server_process import Host, hosted
+from bench.server_process import ServerProcess, run_server
 
 TOKENS = 128
 SHORT_TOKENS = 32
@@ -26,29 +26,29 @@ THEIRS = {**SETTINGS, "repeat_penalty": 1.005}
 
 
 def measure_api(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
-    """Decode through HTTP against the engine's own; then the same clients for both servers."""
+    """Measure decode through HTTP against the engine's own; then both servers' clients."""
     rivals = setting.llama_server(slots=SLOTS, context=CONTEXT)
-    with hosted(setting, "bench.api_server", SLOTS, CONTEXT) as host:
-        ask(host.port, "Hello!", 8, **OURS)
-        _overhead(host, report, say)
+    with run_server(setting, "bench.api_server", SLOTS, CONTEXT) as host:
+        stream_chat(host.port, "Hello!", 8, **OURS)
+        _measure_overhead(host, report, say)
         with rivals as rival:
-            ask(rival.port, "Hello!", 8, **THEIRS)
-            _beside(host.port, rival.port, report, say)
+            stream_chat(rival.port, "Hello!", 8, **THEIRS)
+            _measure_clients(host.port, rival.port, report, say)
 
 
-def _overhead(host: Host, report: Report, say: Callable[[str], None]) -> None:
+def _measure_overhead(host: ServerProcess, report: Report, say: Callable[[str], None]) -> None:
     details: dict[int, Any] = {}
     for count, target in OVERHEAD.items():
         streamed: list[float] = []
         alone: list[float] = []
 
-        def asking(client: int, _request: int) -> Streamed:
-            return ask(host.port, QUESTIONS[client], TOKENS, seed=client, **OURS)
+        def send(client: int, _request: int) -> StreamedReply:
+            return stream_chat(host.port, QUESTIONS[client], TOKENS, seed=client, **OURS)
 
         for run in range(RUNS):
             say(f"api: {count} streamed, run {run + 1} of {RUNS}")
             alone.append(host.ask(f"alone {TOKENS} {count}"))
-            streamed.append(mean(reply.decode_tps for reply in load(count, 1, asking).replies))
+            streamed.append(mean(reply.decode_tps for reply in run_clients(count, 1, send).replies))
         name = "one reply streamed, decode" if count == 1 else f"{count} streamed, decode of each"
         report.figures.append(
             compare(name, "tokens/s", streamed, "the engine's own", alone, target=target)
@@ -57,34 +57,38 @@ def _overhead(host: Host, report: Report, say: Callable[[str], None]) -> None:
     report.details["api overhead"] = details
 
 
-def _beside(ours: int, theirs: int, report: Report, say: Callable[[str], None]) -> None:
+def _measure_clients(ours: int, theirs: int, report: Report, say: Callable[[str], None]) -> None:
     details: dict[int, Any] = {}
     for clients in CLIENTS:
-        both: tuple[list[Load], list[Load]] = ([], [])
+        both: tuple[list[LoadResult], list[LoadResult]] = ([], [])
         for run in range(RUNS):
             say(f"api: {clients} clients, run {run + 1} of {RUNS}")
             for port, settings, loads in ((ours, OURS, both[0]), (theirs, THEIRS, both[1])):
-                loads.append(load(clients, EACH, partial(_story, port, settings, run)))
+                loads.append(
+                    run_clients(clients, EACH, partial(_ask_for_story, port, settings, run))
+                )
         details[clients] = compare_loads(report, clients, *both)
     report.details["api"] = details
 
 
-def _story(port: int, settings: dict[str, float], run: int, client: int, request: int) -> Streamed:
+def _ask_for_story(
+    port: int, settings: dict[str, float], run: int, client: int, request: int
+) -> StreamedReply:
     # Something new each time, so that neither side has it in its cache.
     hero = HEROES[client % len(HEROES)]
     text = f"Tell me a long story, number {run}.{client}.{request}, about {hero}."
-    return ask(port, text, SHORT_TOKENS, seed=client, **settings)
+    return stream_chat(port, text, SHORT_TOKENS, seed=client, **settings)
 
 
 def compare_loads(
-    report: Report, clients: int, ours: list[Load], theirs: list[Load]
+    report: Report, clients: int, ours: list[LoadResult], theirs: list[LoadResult]
 ) -> dict[str, Any]:
     """Add the figures of one number of clients, and return the series they come of."""
-    wanted: dict[str, tuple[str, Callable[[Load], float]]] = {
-        "requests": ("1/s", lambda load: load.requests_per_s),
-        "tokens": ("tokens/s", lambda load: load.tokens_per_s),
-        "first token, p50": ("s", lambda load: load.ttft_s(0.5)),
-        "first token, p95": ("s", lambda load: load.ttft_s(0.95)),
+    wanted: dict[str, tuple[str, Callable[[LoadResult], float]]] = {
+        "requests": ("1/s", lambda run_clients: run_clients.requests_per_s),
+        "tokens": ("tokens/s", lambda run_clients: run_clients.tokens_per_s),
+        "first token, p50": ("s", lambda run_clients: run_clients.ttft_s(0.5)),
+        "first token, p95": ("s", lambda run_clients: run_clients.ttft_s(0.95)),
     }
     series: dict[str, Any] = {}
     for name, (unit, figure) in wanted.items():

@@ -1,4 +1,4 @@
-"""One client for every server that has OpenAI's interface: streams chats and times them."""
+"""Client of any OpenAI-compatible server: streams chats and times them."""
 
 import threading
 import time
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.rivals import RivalFailed
-from bench.rivals._events import streamed
+from bench.rivals._event_stream import read_stream
 
 
 @dataclass(frozen=True, slots=True)
-class Streamed:
-    """One reply. `ttft_s` runs from just before the request to the first text.
+class StreamedReply:
+    """Timing of one reply. `ttft_s` runs from just before the request to the first text.
 
     `decode_tps` is of the tokens after the first, over the time from the first text to the last.
     """
@@ -23,30 +23,30 @@ class Streamed:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What several clients got, each asking again as soon as it has its answer."""
+class LoadResult:
+    """Replies of several clients, each of which asks again as soon as it has its answer."""
 
-    replies: Sequence[Streamed]
+    replies: Sequence[StreamedReply]
     wall_s: float
 
     @property
     def requests_per_s(self) -> float:
-        """Replies, over the time from the first request to the last end."""
+        """Return replies per second, from the first request to the last end."""
         return len(self.replies) / self.wall_s
 
     @property
     def tokens_per_s(self) -> float:
-        """Their tokens, over the same time."""
+        """Return tokens per second, over the same time."""
         return sum(reply.tokens for reply in self.replies) / self.wall_s
 
     def ttft_s(self, share: float) -> float:
-        """The time to first token that `share` of the replies kept to: 0.5, 0.95."""
+        """Return the time to first token at quantile `share`, as 0.5 or 0.95."""
         times = sorted(reply.ttft_s for reply in self.replies)
         return times[min(int(share * len(times)), len(times) - 1)]
 
 
-def ask(port: int, text: str, tokens: int, **settings: Any) -> Streamed:
-    """One chat of one turn, its reply of exactly `tokens`. Raises RivalFailed."""
+def stream_chat(port: int, text: str, tokens: int, **settings: Any) -> StreamedReply:
+    """Stream a chat of one turn, its reply of exactly `tokens`. Raises RivalFailed."""
     body = {
         "messages": [{"role": "user", "content": text}],
         "max_tokens": tokens,
@@ -55,10 +55,10 @@ def ask(port: int, text: str, tokens: int, **settings: Any) -> Streamed:
         "stream_options": {"include_usage": True},
         **settings,
     }
-    return streamed("a server of the bench", port, "/v1/chat/completions", body, _read)
+    return read_stream("a server of the bench", port, "/v1/chat/completions", body, _read)
 
 
-def _read(events: Iterator[dict[str, Any]], started: float) -> Streamed:
+def _read(events: Iterator[dict[str, Any]], started: float) -> StreamedReply:
     first = last = None
     usage: Mapping[str, Any] = {}
     for event in events:
@@ -70,20 +70,20 @@ def _read(events: Iterator[dict[str, Any]], started: float) -> Streamed:
         raise RivalFailed("a server of the bench sent an empty reply")
     tokens = int(usage["completion_tokens"])
     speed = (tokens - 1) / (last - first) if last > first else 0.0
-    return Streamed(tokens, first - started, speed)
+    return StreamedReply(tokens, first - started, speed)
 
 
-def load(clients: int, each: int, asking: Callable[[int, int], Streamed]) -> Load:
-    """So many clients at once, each with `each` requests in a row: `asking(client, request)`.
+def run_clients(clients: int, each: int, send: Callable[[int, int], StreamedReply]) -> LoadResult:
+    """Run `clients` threads at once, each with `each` requests in a row: `send(client, request)`.
 
     Raises RivalFailed when one is lost.
     """
-    replies: list[Streamed] = []
+    replies: list[StreamedReply] = []
     lost: list[Exception] = []
 
     def client(number: int) -> None:
         try:
-            replies.extend(asking(number, request) for request in range(each))
+            replies.extend(send(number, request) for request in range(each))
         except Exception as error:
             lost.append(error)
 
@@ -95,4 +95,4 @@ def load(clients: int, each: int, asking: Callable[[int, int], Streamed]) -> Loa
         thread.join()
     if lost:
         raise RivalFailed(f"a client of the bench was left without its reply: {lost[0]}")
-    return Load(replies, time.perf_counter() - started)
+    return LoadResult(replies, time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""The API of `glasschat serve` in a process of its own, steered by lines on standard input.
+"""API server in a child process, controlled by lines on standard input.
 
     ready           answer whether the model is loaded
     alone N COUNT   generate COUNT replies of N tokens at once with no client, answer with their

@@ -1,4 +1,4 @@
-"""An eight-turn chat, against llama-server and the original's algorithm."""
+"""Eight-turn chat, against llama-server and the original's algorithm."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -20,7 +20,7 @@ Turns = list[tuple[float, float]]
 
 
 def measure_chat(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
-    """Time to first token and decode at every turn."""
+    """Measure time to first token and decode at every turn."""
     plan = setting.plan
     ours: list[Turns] = []
     theirs: list[Turns] = []
@@ -58,7 +58,7 @@ def compare_turns(
     first: float | None,
     decode: float | None,
 ) -> None:
-    """Add the last turn's figures; `first` and `decode` are what was promised."""
+    """Add the last turn's figures; `first` and `decode` are the targets."""
     last = len(QUESTIONS) - 1
     report.figures += [
         compare(
@@ -82,7 +82,7 @@ def compare_turns(
 
 
 def our_turns(backend: LocalBackend, system: str, tokens: int) -> Turns:
-    """The chat, asked of our engine; replies go back as the ids that they were."""
+    """Run the chat on our engine; replies go back as the ids that they were."""
     messages = [ChatMessage("system", system)]
     turns: Turns = []
     for number, question in enumerate(QUESTIONS):

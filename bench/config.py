@@ -1,4 +1,4 @@
-"""What every part of the bench is given: the model, the threads, how to ask our engine."""
+"""Configuration of every benchmark: the model, the threads, and how to run our engine on it."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -31,24 +31,24 @@ QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class BenchConfig:
-    """One model, the same threads for all sides."""
+    """Model and threads of a benchmark, the same for glasschat and its rivals."""
 
     plan: LoadPlan
 
     @property
     def gguf(self) -> "GgufPlan":
-        """The plan of a GGUF, for the comparisons that are made with llama.cpp."""
+        """Return the plan of a GGUF, for the comparisons with llama.cpp."""
         assert not isinstance(self.plan, HfPlan)
         return self.plan
 
     def with_dtype(self, dtype: str) -> "BenchConfig":
-        """The same model folder, computed in other numbers."""
+        """Return the configuration of the same model folder computed in `dtype`."""
         assert isinstance(self.plan, HfPlan)
         return BenchConfig(replace(self.plan, dtype=dtype))
 
     @contextmanager
     def backend(self, slots: int, context: int) -> Iterator[LocalBackend]:
-        """Our engine, loaded and warm, with the same threads throughout, as the rivals have."""
+        """Run our engine, loaded and warm, with the same threads throughout, as the rivals have."""
         plan = replace(self.plan, slots=slots, context=context, adaptive=False)
         backend = LocalBackend(lambda progress: load_model(plan, progress), name="bench")
         with backend:
@@ -57,7 +57,7 @@ class BenchConfig:
             yield backend
 
     def llama_server(self, slots: int, context: int) -> AbstractContextManager[LlamaServer]:
-        """The rival, with the same model, threads, slots and context."""
+        """Run llama-server with the same model, threads, slots and context."""
         plan = self.gguf
         return llama_server(
             plan.path,
@@ -70,25 +70,25 @@ class BenchConfig:
 
 
 def reply_of(tokens: int, seed: int = 0) -> SamplingParams:
-    """The default settings, with a reply of exactly so many tokens."""
+    """Return the default settings with a reply of exactly `tokens` tokens."""
     return SamplingParams(seed=seed, ignore_eos=True, max_new_tokens=tokens)
 
 
 def finish(generation: Generation) -> Generation:
-    """Wait for the end of a reply."""
+    """Wait for the end of a reply and return it."""
     generation.result()
     return generation
 
 
 def decode_tps(generation: Reply) -> float:
-    """Tokens per second after the first, of a finished reply."""
+    """Return tokens per second after the first, of a finished reply."""
     speed = generation.result().timings.decode_tps
     assert speed is not None
     return speed
 
 
-def together(backend: LocalBackend, prompts: Sequence[Sequence[int]], tokens: int) -> float:
-    """Total tokens per second of replies begun at once, at the default settings.
+def throughput(backend: LocalBackend, prompts: Sequence[Sequence[int]], tokens: int) -> float:
+    """Return total tokens per second of replies begun at once, at the default settings.
 
     A reply may end before `tokens`; what there is of it counts.
     """
@@ -98,7 +98,7 @@ def together(backend: LocalBackend, prompts: Sequence[Sequence[int]], tokens: in
 def total_tps(
     backend: LocalBackend, prompts: Sequence[Sequence[int]], params: SamplingParams
 ) -> float:
-    """Total tokens per second of replies begun at once, from submission to the last end."""
+    """Return total tokens/s of replies begun at once, from submission to the last end."""
     started = time.perf_counter()
     generations = [
         backend.engine.submit(prompt, replace(params, seed=seed))

@@ -1,4 +1,4 @@
-"""One reply against the bare loop, and what traces cost."""
+"""Decode of one reply against the bare loop, and the cost of traces."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -18,7 +18,7 @@ RUNS = 7
 
 
 def measure_decode(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
-    """Decode of one reply, traced and not, and of a bare `llama_decode` loop, in turn."""
+    """Measure decode of one reply, traced and not, and of a bare `llama_decode` loop, in turn."""
     plan = setting.gguf
     bare: list[float] = []
     traced: list[float] = []

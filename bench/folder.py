@@ -1,4 +1,4 @@
-"""A model folder, against transformers: one reply, eight at once, an eight-turn chat.
+"""Model folder against transformers: one reply, eight at once, an eight-turn chat.
 
 Replies are short, for an end in some four minutes on two cores with 135M parameters: transformers
 answers 13 tokens a second there.
@@ -29,7 +29,7 @@ FIRST = 5.0
 
 
 def measure_folder(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
-    """Every comparison, in float32 and in bfloat16."""
+    """Measure every comparison, in float32 and in bfloat16."""
     for dtype in DTYPES:
         own = setting.with_dtype(dtype)
         rival = generate(own.plan.path, dtype=dtype, threads=own.plan.threads)
@@ -94,7 +94,7 @@ def _chat(
 
 
 def _their_turns(backend: LocalBackend, rival: Generate, system: str) -> Turns:
-    """The same chat; the whole history is prefilled at every turn, as `generate` does it."""
+    """Run the same chat on `generate`, which prefills the whole history at every turn."""
     messages = [ChatMessage("system", system)]
     turns: Turns = []
     for number, question in enumerate(QUESTIONS):

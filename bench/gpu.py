@@ -24,7 +24,7 @@ if not __package__:
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from bench.gpu_report import WARM_UPS, Cell, GpuReport, Plan
-from bench.rivals._extra import imported
+from bench.rivals._libraries import import_library
 from glasschat.errors import GlasschatError
 from glasschat.models.base import ForwardRow
 from glasschat.models.hf.device import choose_device
@@ -56,14 +56,14 @@ Key = tuple[int, int]
 
 def measure_gpu(plan: Plan, say: Callable[[str], None] = lambda _: None) -> GpuReport:
     """Build the model and measure every cell; `say` is told what is running."""
-    torch = imported("torch")
+    torch = import_library("torch")
     say("building the model")
     module = _build(plan)
-    bandwidth = _bandwidth(plan)
+    bandwidth = _measure_bandwidth(plan)
     logits: list[Any] = []
-    ours = _ours(plan, module, True, logits, say)
-    plain = _ours(plan, module, False, logits, say)
-    generate = _generate(plan, module, say)
+    ours = _measure_runner(plan, module, True, logits, say)
+    plain = _measure_runner(plan, module, False, logits, say)
+    generate = _measure_generate(plan, module, say)
     cells = [
         Cell(
             parallel,
@@ -71,7 +71,7 @@ def measure_gpu(plan: Plan, say: Callable[[str], None] = lambda _: None) -> GpuR
             ours.get((parallel, context)),
             plain.get((parallel, context)),
             generate.get((parallel, context)),
-            parallel * bandwidth / _bytes_read(module, parallel, context),
+            parallel * bandwidth / _bytes_per_step(module, parallel, context),
         )
         for context in plan.contexts
         for parallel in plan.parallel
@@ -82,7 +82,7 @@ def measure_gpu(plan: Plan, say: Callable[[str], None] = lambda _: None) -> GpuR
 
 
 def _build(plan: Plan) -> Any:
-    torch, lib = imported("torch"), imported("transformers")
+    torch, lib = import_library("torch"), import_library("transformers")
     config = lib.LlamaConfig(**(TINY if plan.tiny else LLAMA_3_8B))
     torch.manual_seed(0)
     with torch.device(plan.device):
@@ -90,10 +90,10 @@ def _build(plan: Plan) -> Any:
     return module.eval().requires_grad_(False)
 
 
-def _ours(
+def _measure_runner(
     plan: Plan, module: Any, graphs: bool, logits: list[Any], say: Callable[[str], None]
 ) -> dict[Key, float]:
-    """By our runner; the longest context first, since a slot can be cut and not grown for free.
+    """Measure our runner, the longest context first: a slot can be cut, and not grown, for free.
 
     One row of logits for comparison goes to `logits`.
     """
@@ -111,12 +111,14 @@ def _ours(
     )
     found: dict[Key, float] = {}
     try:
-        _fill(runner, max(plan.contexts))
+        _fill_slots(runner, max(plan.contexts))
         for context in sorted(plan.contexts, reverse=True):
             for parallel in plan.parallel:
                 say(f"ours {'with' if graphs else 'without'} graphs: {parallel} at {context:,}")
-                with _memory_may_end():
-                    found[parallel, context] = _decode(runner, parallel, context, plan.steps)
+                with _skip_if_out_of_memory():
+                    found[parallel, context] = _measure_decode(
+                        runner, parallel, context, plan.steps
+                    )
         runner.truncate(0, min(plan.contexts))
         row = ForwardRow(0, min(plan.contexts), [7], True)
         logits.append(runner.forward([row]).copy())
@@ -125,7 +127,7 @@ def _ours(
     return found
 
 
-def _fill(runner: Any, length: int) -> None:
+def _fill_slots(runner: Any, length: int) -> None:
     ids = np.random.default_rng(0).integers(0, runner.vocab_size, length).tolist()
     for start in range(0, length, CHUNK):
         runner.forward([ForwardRow(0, start, ids[start : start + CHUNK], False)])
@@ -133,7 +135,7 @@ def _fill(runner: Any, length: int) -> None:
         runner.copy_prefix(0, slot, length)
 
 
-def _decode(runner: Any, parallel: int, context: int, steps: int) -> float:
+def _measure_decode(runner: Any, parallel: int, context: int, steps: int) -> float:
     for slot in range(parallel):
         runner.truncate(slot, context)
     ids = list(range(parallel))
@@ -146,26 +148,26 @@ def _decode(runner: Any, parallel: int, context: int, steps: int) -> float:
     return parallel * steps / (time.perf_counter() - started)
 
 
-def _generate(plan: Plan, module: Any, say: Callable[[str], None]) -> dict[Key, float]:
-    """By generate on equally long prompts in one batch; the prompt's time is taken off."""
-    torch = imported("torch")
+def _measure_generate(plan: Plan, module: Any, say: Callable[[str], None]) -> dict[Key, float]:
+    """Measure generate on equally long prompts in one batch, less the prompt's time."""
+    torch = import_library("torch")
     module.set_attn_implementation("sdpa")
     found: dict[Key, float] = {}
     for context in plan.contexts:
         for parallel in plan.parallel:
             say(f"generate: {parallel} at {context:,}")
             ids = torch.randint(0, module.config.vocab_size, (parallel, context)).to(plan.device)
-            with _memory_may_end():
-                _seconds(module, ids, 1)
-                prompt = _seconds(module, ids, 1)
-                whole = _seconds(module, ids, plan.steps + 1)
+            with _skip_if_out_of_memory():
+                _time_generate(module, ids, 1)
+                prompt = _time_generate(module, ids, 1)
+                whole = _time_generate(module, ids, plan.steps + 1)
                 # On a machine with neighbours a short run may take longer than a long one.
                 found[parallel, context] = parallel * plan.steps / max(whole - prompt, 1e-9)
     return found
 
 
-def _seconds(module: Any, ids: Any, tokens: int) -> float:
-    torch = imported("torch")
+def _time_generate(module: Any, ids: Any, tokens: int) -> float:
+    torch = import_library("torch")
     started = time.perf_counter()
     with torch.inference_mode():
         module.generate(
@@ -179,8 +181,8 @@ def _seconds(module: Any, ids: Any, tokens: int) -> float:
     return time.perf_counter() - started
 
 
-def _bytes_read(module: Any, parallel: int, context: int) -> int:
-    """What a step must read: all weights but the embedding's, and the caches."""
+def _bytes_per_step(module: Any, parallel: int, context: int) -> int:
+    """Return the bytes that a step must read: all weights but the embedding's, and the caches."""
     config = module.config
     weights = sum(p.nbytes for p in module.parameters())
     weights -= module.get_input_embeddings().weight.nbytes
@@ -189,9 +191,9 @@ def _bytes_read(module: Any, parallel: int, context: int) -> int:
     return int(weights + parallel * context * per_token)
 
 
-def _bandwidth(plan: Plan) -> float:
-    """Bytes a second of a copy on the device, read and written, the best of five."""
-    torch = imported("torch")
+def _measure_bandwidth(plan: Plan) -> float:
+    """Return bytes per second of a copy on the device, read and written, the best of five."""
+    torch = import_library("torch")
     source = torch.ones(_COPIED // (64 if plan.tiny else 1), dtype=torch.uint8, device=plan.device)
     target = torch.empty_like(source)
     best = 0.0
@@ -205,8 +207,8 @@ def _bandwidth(plan: Plan) -> float:
 
 
 @contextmanager
-def _memory_may_end() -> Iterator[None]:
-    """A cell for which there is not enough memory stays empty."""
+def _skip_if_out_of_memory() -> Iterator[None]:
+    """Leave a cell empty for which there is not enough memory."""
     from glasschat.errors import ReplyFailed
     from glasschat.models.hf.errors import is_out_of_memory
 

@@ -1,4 +1,4 @@
-"""What is measured on a GPU, and how it is told."""
+"""Plan and report of the GPU benchmark."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +11,7 @@ WARM_UPS = 4
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured. `parallel` replies at once, `contexts` in tokens, `steps` timed."""
+    """Plan of the measurement. `parallel` replies at once, `contexts` in tokens, `steps` timed."""
 
     device: str = "cuda"
     dtype: str = "bfloat16"
@@ -22,7 +22,7 @@ class Plan:
 
     @property
     def positions(self) -> int:
-        """How many positions a slot must hold."""
+        """Return how many positions a slot must hold."""
         return max(self.contexts) + self.steps + WARM_UPS + 1
 
 
@@ -39,16 +39,16 @@ class Cell:
 
     @property
     def over_generate(self) -> float | None:
-        """Ours to generate's."""
+        """Return our speed as a multiple of generate's."""
         return self.ours / self.generate if self.ours and self.generate else None
 
     @property
     def of_limit(self) -> float | None:
-        """Ours to what the memory's bandwidth allows."""
+        """Return our speed as a share of what the memory's bandwidth allows."""
         return self.ours / self.limit if self.ours else None
 
     def as_text(self) -> str:
-        """A line of the table."""
+        """Return this cell's line of the table."""
         return (
             f"{self.parallel:8}  {self.context:7,} {_cell(self.ours, 8)} "
             f"{_cell(self.without_graphs, 10)} {_cell(self.generate, 9)} {_cell(self.limit, 8)} "
@@ -72,7 +72,7 @@ class GpuReport:
     cells: tuple[Cell, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain objects."""
+        """Return everything as plain objects for JSON."""
         cells = [
             asdict(cell) | {"over_generate": cell.over_generate, "of_limit": cell.of_limit}
             for cell in self.cells
@@ -80,7 +80,7 @@ class GpuReport:
         return {"glasschat": __version__} | asdict(self) | {"cells": cells}
 
     def as_text(self) -> str:
-        """A table for a terminal."""
+        """Return a table for a terminal."""
         lines = [
             f"{'tiny' if self.plan.tiny else 'Llama-3-8B'} of random weights, {self.plan.dtype}, "
             f"{self.name}, torch {self.torch_version}, {self.bandwidth / 1e9:,.0f} GB/s",

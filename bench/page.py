@@ -1,4 +1,4 @@
-"""What a watching page costs: in decode speed, and in bytes sent to it."""
+"""Cost of a page that watches a reply: decode speed, and bytes sent to it."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.config import QUESTIONS, BenchConfig
 from bench.report import Figure, Report, compare
-from bench.server_process import START_S, Host, hosted
+from bench.server_process import START_S, ServerProcess, run_server
 from glasschat.errors import MissingExtra
 
 TOKENS = 1500
@@ -28,18 +28,18 @@ FLAGS = (
 
 
 def measure_page(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
-    """Decode alone, kept and with a real browser watching, in turn; the bytes of a long reply."""
+    """Measure decode alone, stored and watched by a browser, in turn; then a long reply's bytes."""
     alone: list[float] = []
     kept: list[float] = []
     watched: list[float] = []
-    with _browser() as browser, hosted(setting, HOST) as host:
+    with _browser() as browser, run_server(setting, HOST) as host:
         for run in range(RUNS):
             say(f"page: run {run + 1} of {RUNS}")
             alone.append(host.ask(f"alone {TOKENS}"))
             kept.append(host.ask(f"kept {TOKENS}"))
-            watched.append(_watched(browser, host, TOKENS)[0])
+            watched.append(_measure_watched(browser, host, TOKENS)[0])
         say(f"page: a reply of {LONG_TOKENS} tokens")
-        speed, sent = _watched(browser, host, LONG_TOKENS)
+        speed, sent = _measure_watched(browser, host, LONG_TOKENS)
     report.figures.append(
         compare("a page watching, decode", "tokens/s", watched, "nobody", alone, target=0.9)
     )
@@ -67,8 +67,8 @@ def measure_page(setting: BenchConfig, report: Report, say: Callable[[str], None
     }
 
 
-def _watched(browser: Any, host: Host, tokens: int) -> tuple[float, int]:
-    """Decode speed and bytes received by a page on which a reply was asked for."""
+def _measure_watched(browser: Any, host: ServerProcess, tokens: int) -> tuple[float, int]:
+    """Ask for a reply on a page; return its decode speed in tokens/s and the bytes received."""
     context = browser.new_context(viewport={"width": 1200, "height": 900})
     try:
         page = context.new_page()

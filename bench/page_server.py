@@ -1,4 +1,4 @@
-"""The real server in a process of its own, steered by lines on standard input.
+"""Server with pages in a child process, controlled by lines on standard input.
 
     ready        answer whether the model is loaded
     alone N      generate N tokens with nobody watching, answer with its decode speed
@@ -32,7 +32,7 @@ from glasschat.web.server import serve
 
 
 def exactly(tokens: int) -> SamplingParams:
-    """A reply of exactly so many tokens, the same every time."""
+    """Return settings for a reply of exactly `tokens` tokens, the same every time."""
     return SamplingParams(
         seed=1, min_new_tokens=tokens, max_new_tokens=tokens, ignore_eos=True, max_length=8192
     )
@@ -47,7 +47,7 @@ class MeasuredBackend(LocalBackend):
     def start(
         self, messages: Sequence[ChatMessage], params: SamplingParams, **options: Any
     ) -> Generation:
-        """See LocalBackend.start."""
+        """Start a reply of `tokens` tokens; otherwise as LocalBackend.start."""
         self.last = super().start(messages, exactly(self.tokens), **options)
         return self.last
 
@@ -75,7 +75,7 @@ def steer(backend: MeasuredBackend, library: Library) -> None:
 
 
 def main() -> None:
-    """Serve a model on a port with so many threads, 0 for as glasschat chooses: the arguments."""
+    """Serve the model whose path, port and threads (0: glasschat chooses) are the arguments."""
     path, port, threads = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     plan = plan_model(ModelOptions(path=path, slots=1, threads=threads or None))
     backend = MeasuredBackend(lambda progress: load_model(plan, progress), name=plan.info.name)

@@ -1,8 +1,8 @@
-"""Several replies at once, against llama-server."""
+"""Batched decode of several replies at once, against llama-server."""
 
 from collections.abc import Callable
 
-from bench.config import BenchConfig, together
+from bench.config import BenchConfig, throughput
 from bench.report import Report, compare
 from glasschat.prompt import ChatMessage
 
@@ -24,7 +24,7 @@ TARGETS = {1: None, 4: 1.05, 8: 1.2}
 
 
 def measure_parallel(setting: BenchConfig, report: Report, say: Callable[[str], None]) -> None:
-    """Total tokens per second of 1, 4 and 8 replies, ours and llama-server's in turn."""
+    """Measure total tokens/s of 1, 4 and 8 replies, ours and llama-server's in turn."""
     ours: dict[int, list[float]] = {count: [] for count in TARGETS}
     theirs: dict[int, list[float]] = {count: [] for count in TARGETS}
     rivals = setting.llama_server(slots=SLOTS, context=CONTEXT)
@@ -44,7 +44,7 @@ def measure_parallel(setting: BenchConfig, report: Report, say: Callable[[str], 
                     ).ids
                     for n in range(count)
                 ]
-                ours[count].append(together(backend, prompts, TOKENS))
+                ours[count].append(throughput(backend, prompts, TOKENS))
                 theirs[count].append(rival.parallel(prompts, TOKENS).total_tps)
     for count, target in TARGETS.items():
         name = f"{count} at once, total" if count > 1 else "one reply, submission to end"

@@ -1,4 +1,4 @@
-"""What was measured, for people and for programs."""
+"""Figures of a benchmark, as a table and as JSON."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether the promise was kept."""
+        """Return whether `ratio` reaches the target; None without a target."""
         return None if self.target is None else self.ratio >= self.target
 
 
@@ -46,7 +46,7 @@ def compare(
     target: float | None = None,
     less_is_better: bool = False,
 ) -> Figure:
-    """Medians and the paired ratio of two series of runs taken in turn."""
+    """Return the medians and the paired ratio of two series of runs taken in turn."""
     pairs = zip(ours, theirs, strict=True)
     ratios = [b / a if less_is_better else a / b for a, b in pairs]
     return Figure(
@@ -65,7 +65,7 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain objects."""
+        """Return everything as plain objects for JSON."""
         return {
             "glasschat": __version__,
             "date": datetime.now(UTC).date().isoformat(),
@@ -78,7 +78,7 @@ class Report:
         }
 
     def as_text(self) -> str:
-        """A table for a terminal."""
+        """Return a table for a terminal."""
         lines = [
             f"{self.model}, {self.threads} threads, {platform.machine()}, {os.cpu_count()} cores",
             "",

@@ -1,4 +1,4 @@
-"""One of our servers in a process of its own, steered by lines on its standard input."""
+"""Child process with one of our servers, controlled by lines on its standard input."""
 
 import json
 import socket
@@ -16,8 +16,8 @@ from bench.rivals import RivalFailed
 START_S = 60.0
 
 
-class Host:
-    """The server process."""
+class ServerProcess:
+    """Running server with its port and URL."""
 
     def __init__(self, process: subprocess.Popen[str], port: int) -> None:
         self._process = process
@@ -26,19 +26,19 @@ class Host:
 
     def ask(self, line: str) -> Any:
         """Send one line and wait for its answer."""
-        said: IO[str] | None = self._process.stdout
+        printed: IO[str] | None = self._process.stdout
         assert self._process.stdin is not None
-        assert said is not None
+        assert printed is not None
         self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
-        answer = said.readline()
+        answer = printed.readline()
         if not answer:
             raise RivalFailed("the server of the bench ended early")
         return json.loads(answer)
 
 
 @contextmanager
-def hosted(setting: BenchConfig, module: str, *more: int) -> Iterator[Host]:
+def run_server(setting: BenchConfig, module: str, *more: int) -> Iterator[ServerProcess]:
     """Run `module` with the model's path, a free port, the threads and `more`, until it is ready.
 
     The process ends with the block. Raises RivalFailed when the model does not load in time.
@@ -57,7 +57,7 @@ def hosted(setting: BenchConfig, module: str, *more: int) -> Iterator[Host]:
         env=child_environment(),
     )
     try:
-        host = Host(process, port)
+        host = ServerProcess(process, port)
         deadline = time.monotonic() + START_S
         while not host.ask("ready"):
             if time.monotonic() > deadline:

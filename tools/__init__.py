@@ -1,1 +1,1 @@
-"""What `make` runs before and around the program; standard library only."""
+"""Scripts that `make` runs; those that install use the standard library only."""

@@ -31,7 +31,7 @@ MISSING = (
 
 
 def candidates() -> Iterator[Path]:
-    """Every place where a browser may be, the most wanted first."""
+    """Yield every path where a browser may be, the most wanted first."""
     named = os.environ.get("GLASSCHAT_BROWSER")
     if named:
         yield Path(named)
@@ -46,8 +46,8 @@ def candidates() -> Iterator[Path]:
             yield from sorted(folder.glob(pattern), reverse=True)
 
 
-def answers(browser: Path) -> bool:
-    """Whether it is a browser that starts, and not a stub that says where to get one."""
+def starts(browser: Path) -> bool:
+    """Return whether it is a browser that starts, and not a stub that says where to get one."""
     if not os.access(browser, os.X_OK):
         return False
     try:
@@ -60,12 +60,12 @@ def answers(browser: Path) -> bool:
 
 
 def find_browser() -> Path | None:
-    """The first browser that answers, or None."""
-    return next(filter(answers, candidates()), None)
+    """Return the first browser that starts, or None."""
+    return next(filter(starts, candidates()), None)
 
 
-def attempts() -> Iterator[list[list[str]]]:
-    """The ways to install one on this machine, each a list of commands."""
+def install_commands() -> Iterator[list[list[str]]]:
+    """Yield the ways to install one on this machine, each a list of commands."""
     if shutil.which("apt-get"):
         before = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
         packages = ["chromium", "fonts-liberation"]
@@ -81,7 +81,7 @@ def attempts() -> Iterator[list[list[str]]]:
 
 def install_browser() -> Path | None:
     """Try each way in turn, until a browser answers."""
-    for commands in attempts():
+    for commands in install_commands():
         for command in commands:
             print(f"No browser yet: {' '.join(command)}", flush=True)
             if subprocess.run(command, stdin=subprocess.DEVNULL).returncode != 0:
@@ -92,7 +92,7 @@ def install_browser() -> Path | None:
 
 
 def main() -> int:
-    """Print where the browser is; with --install, see to it that there is one."""
+    """Print where the browser is; with --install, install one first if it is missing."""
     found = find_browser()
     if found is None and "--install" in sys.argv[1:] and not os.environ.get("GLASSCHAT_BROWSER"):
         found = install_browser()

@@ -1,4 +1,4 @@
-"""Programs that talk to the API in its tests and cannot live in the environment of the others.
+"""Install clients of the API that cannot share the environment of the tests.
 
 python tools/clients.py             prints where they are
 python tools/clients.py --install   installs them first, if need be
@@ -29,26 +29,26 @@ class ClientMissing(Exception):
 
 
 def ai_sdk() -> Path:
-    """The folder with its node_modules. Raises ClientMissing."""
-    return _found(HOME / "ai_sdk", PINS / "ai_sdk" / "package-lock.json")
+    """Return the folder with the AI SDK's node_modules. Raises ClientMissing."""
+    return _find_installed(HOME / "ai_sdk", PINS / "ai_sdk" / "package-lock.json")
 
 
 def guidellm() -> Path:
-    """The program. Raises ClientMissing."""
-    return _program(_found(HOME / "guidellm", PINS / "guidellm.txt"), "guidellm")
+    """Return the path of guidellm's program. Raises ClientMissing."""
+    return _program(_find_installed(HOME / "guidellm", PINS / "guidellm.txt"), "guidellm")
 
 
 def node() -> str:
-    """The path of Node.js. Raises ClientMissing."""
+    """Return the path of Node.js. Raises ClientMissing."""
     found = shutil.which("node")
     if found is None or shutil.which("npm") is None:
         raise ClientMissing("there is no node with npm on the path (Debian: `apt install npm`)")
     return found
 
 
-def _found(folder: Path, pins: Path) -> Path:
+def _find_installed(folder: Path, pins: Path) -> Path:
     stamp = folder / STAMP
-    if not stamp.is_file() or stamp.read_text() != _mark(pins):
+    if not stamp.is_file() or stamp.read_text() != _fingerprint(pins):
         raise ClientMissing(
             f"{folder.name} is not installed as {pins.name} has it: `python tools/clients.py "
             "--install` does that, or says why it cannot"
@@ -56,12 +56,12 @@ def _found(folder: Path, pins: Path) -> Path:
     return folder
 
 
-def _mark(pins: Path) -> str:
+def _fingerprint(pins: Path) -> str:
     return hashlib.sha256(pins.read_bytes()).hexdigest()
 
 
 def install_ai_sdk() -> None:
-    """Install what its lock file says. Raises ClientMissing."""
+    """Install the AI SDK as its lock file says. Raises ClientMissing."""
     node()
     folder, source = HOME / "ai_sdk", PINS / "ai_sdk"
     _clear(folder)
@@ -69,11 +69,11 @@ def install_ai_sdk() -> None:
         shutil.copy(source / name, folder)
     npm = shutil.which("npm") or "npm"
     _run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
-    (folder / STAMP).write_text(_mark(source / "package-lock.json"))
+    (folder / STAMP).write_text(_fingerprint(source / "package-lock.json"))
 
 
 def install_guidellm() -> None:
-    """Into an environment that looks into this one for all it can share. Raises ClientMissing.
+    """Install guidellm beside this environment, whose packages it shares. Raises ClientMissing.
 
     torch and transformers are a gigabyte, and here already.
     """
@@ -87,7 +87,7 @@ def install_guidellm() -> None:
     (Path(inner.strip()) / "shared.pth").write_text(sysconfig.get_path("purelib") + "\n")
     _run([str(python), "-m", "pip", "install", "-q", "--no-deps", "-r", str(pins)], folder)
     _run([str(_program(folder, "guidellm")), "--version"], folder)
-    (folder / STAMP).write_text(_mark(pins))
+    (folder / STAMP).write_text(_fingerprint(pins))
 
 
 def _clear(folder: Path) -> None:
@@ -114,7 +114,7 @@ CLIENTS: dict[str, tuple[Callable[[], Path], Callable[[], None]]] = {
 
 
 def main() -> int:
-    """Print where they are; with --install, see to it that they are there if they can be."""
+    """Print where they are; with --install, install what is missing and can be had."""
     for name, (find, install) in CLIENTS.items():
         try:
             try:

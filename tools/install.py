@@ -36,11 +36,11 @@ INSTALLING = re.compile(r"^\s*Installing collected packages: (.*)")
 
 
 class InstallError(Exception):
-    """What stops the installation, in one line that names the way out."""
+    """Installation cannot go on; the message is one line that names the way out."""
 
 
 class Progress:
-    """Reads pip's verbose output line by line; says in a few words what is going on."""
+    """Parser of pip's verbose output, which says in a few words what is going on."""
 
     def __init__(self) -> None:
         self.status = "starting pip"
@@ -70,8 +70,8 @@ class Progress:
         self.status = f"compiling {what} {part}"
 
 
-def spoken(seconds: float) -> str:
-    """A length of time as people say it: `48 s`, `1 min 20 s`."""
+def format_duration(seconds: float) -> str:
+    """Format a length of time as `48 s` or `1 min 20 s`."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
@@ -125,7 +125,7 @@ def make_venv(venv: Path) -> Path:
 
 
 def has_llama_cpp(venv: Path) -> bool:
-    """Whether the long build has been done in this environment already."""
+    """Return whether llama-cpp-python has been built in this environment already."""
     return any(venv.glob("lib/python*/site-packages/llama_cpp_python-*.dist-info"))
 
 
@@ -170,7 +170,7 @@ def run_pip(command: list[str], log: Path, progress: Progress, interactive: bool
 
 def show(status: str, elapsed: float, interactive: bool) -> None:
     """Print where pip is: over the last line on a terminal, as a new line elsewhere."""
-    line = f"  {status}, {spoken(elapsed)}"
+    line = f"  {status}, {format_duration(elapsed)}"
     if interactive:
         width = shutil.get_terminal_size().columns - 1
         print(f"\r\033[K{line[:width]}", end="", flush=True)
@@ -201,7 +201,7 @@ def install(venv: Path, extras: str) -> None:
     started = time.monotonic()
     progress = Progress()
     code = run_pip(command, log, progress, sys.stdout.isatty())
-    elapsed = spoken(time.monotonic() - started)
+    elapsed = format_duration(time.monotonic() - started)
     if code != 0:
         tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES_SHOWN:]
         print("\n".join(f"  | {line}" for line in tail), file=sys.stderr)

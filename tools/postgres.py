@@ -31,7 +31,7 @@ MISSING = (
 
 
 def candidates() -> Iterator[Path]:
-    """Every folder where they may be, the most wanted first."""
+    """Yield every folder where the programs may be, the most wanted first."""
     named = os.environ.get("GLASSCHAT_POSTGRES")
     if named:
         yield Path(named)
@@ -42,8 +42,8 @@ def candidates() -> Iterator[Path]:
         yield from sorted(Path("/").glob(pattern[1:]), reverse=True)
 
 
-def answers(folder: Path) -> bool:
-    """Whether the programs are there and start."""
+def starts(folder: Path) -> bool:
+    """Return whether the programs are in that folder and start."""
     for name in ("initdb", "postgres"):
         if not os.access(folder / name, os.X_OK):
             return False
@@ -52,12 +52,12 @@ def answers(folder: Path) -> bool:
 
 
 def find_postgres() -> Path | None:
-    """The first folder whose programs answer, or None."""
-    return next(filter(answers, candidates()), None)
+    """Return the first folder whose programs start, or None."""
+    return next(filter(starts, candidates()), None)
 
 
-def attempts() -> Iterator[list[list[str]]]:
-    """The ways to install them on this machine, each a list of commands."""
+def install_commands() -> Iterator[list[list[str]]]:
+    """Yield the ways to install them on this machine, each a list of commands."""
     if shutil.which("apt-get"):
         before = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]
         commands = [[*before, "update"], [*before, "install", "-y", "postgresql"]]
@@ -71,7 +71,7 @@ def attempts() -> Iterator[list[list[str]]]:
 
 def install_postgres() -> Path | None:
     """Try each way in turn, until the programs answer."""
-    for commands in attempts():
+    for commands in install_commands():
         for command in commands:
             print(f"No PostgreSQL yet: {' '.join(command)}", flush=True)
             if subprocess.run(command, stdin=subprocess.DEVNULL).returncode != 0:
@@ -82,7 +82,7 @@ def install_postgres() -> Path | None:
 
 
 def main() -> int:
-    """Print where they are; with --install, see to it that they are there."""
+    """Print where they are; with --install, install them first if they are missing."""
     found = find_postgres()
     if found is None and "--install" in sys.argv[1:] and not os.environ.get("GLASSCHAT_POSTGRES"):
         found = install_postgres()

@@ -8,7 +8,7 @@
 All but the first need the extra `bench`; nothing is imported before it is used.
 """
 
-from bench.rivals._extra import RivalFailed
+from bench.rivals._libraries import RivalFailed
 from bench.rivals._server_process import llama_server
 from bench.rivals.bare_loop import BareLoop, measure_bare_loop
 from bench.rivals.generate import Generate, GenerateReply, generate

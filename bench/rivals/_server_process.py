@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.rivals._extra import RivalFailed, imported
+from bench.rivals._libraries import RivalFailed, import_library
 from bench.rivals.llama_server import LlamaServer
 
-_HOST = Path(__file__).with_name("_server_host.py")
+_HOST = Path(__file__).with_name("_llama_server_main.py")
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 
@@ -41,7 +41,7 @@ def llama_server(
     quickest on a quiet machine.
     Raises MissingExtra or RivalFailed.
     """
-    imported("xllamacpp")
+    import_library("xllamacpp")
     asked = {
         "model": str(model_path),
         "context": context,
@@ -76,7 +76,7 @@ def llama_server(
 
 
 def _environment(spin_count: int | None) -> dict[str, str]:
-    """This process's, with the wish for threads in place of its own."""
+    """Return this process's environment with GOMP_SPINCOUNT set to `spin_count`, or unset."""
     environment = dict(os.environ)
     environment.pop("GOMP_SPINCOUNT", None)
     if spin_count is not None:

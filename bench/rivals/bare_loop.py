@@ -18,7 +18,7 @@ MICRO_BATCH = 512
 
 @dataclass(frozen=True, slots=True)
 class BareLoop:
-    """What the bare loop did, and with what.
+    """Speeds of the bare loop, and how it was run.
 
     `prefill_tps` is over the whole prompt. `decode_tps` is over `decode_tokens` steps of one
     token each, at positions from `prompt_tokens` on; the argmax is part of each step.
@@ -100,11 +100,11 @@ def measure_bare_loop(
 
 
 def _run(lib: Any, llama: Any, model: Any, ids: list[int], n_tokens: int) -> tuple[float, float]:
-    """Seconds for the prompt, seconds for the counted steps."""
+    """Return the seconds for the prompt and the seconds for the counted steps."""
     vocab_size = lib.llama_vocab_n_tokens(lib.llama_model_get_vocab(model))
 
     def forward(some: list[int]) -> int:
-        """Append ids to the cache; the most likely id after the last of them."""
+        """Append ids to the cache; return the most likely id after the last of them."""
         array = (lib.llama_token * len(some))(*some)
         status = lib.llama_decode(llama, lib.llama_batch_get_one(array, len(some)))
         if status != 0:

@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from bench.rivals._extra import imported
+from bench.rivals._libraries import import_library
 from bench.rivals.original import REPETITION_PENALTY, TEMPERATURE, TOP_P
 
 _loaded: dict[tuple[Path, str], Any] = {}
@@ -51,8 +51,8 @@ class Generate:
 
 @contextmanager
 def generate(folder: Path, *, dtype: str, threads: int) -> Iterator[Generate]:
-    """The rival, loaded and warm. Raises MissingExtra."""
-    imported("transformers")
+    """Run transformers in a child process, loaded and warm. Raises MissingExtra."""
+    import_library("transformers")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         rival = Generate(folder, dtype, threads, process)
         rival.replies([[1, 2, 3, 4]], 4)
@@ -67,10 +67,10 @@ def _replies(
     n_tokens: int,
     seed: int,
 ) -> list[GenerateReply]:
-    torch = imported("torch")
+    torch = import_library("torch")
     torch.set_num_threads(threads)
     if (folder, dtype) not in _loaded:
-        lib = imported("transformers")
+        lib = import_library("transformers")
         lib.utils.logging.set_verbosity_error()
         lib.utils.logging.disable_progress_bar()
         model = lib.AutoModelForCausalLM.from_pretrained(
@@ -85,7 +85,7 @@ def _replies(
 
 
 class _Streamer:
-    """Notes when tokens come; the prompt comes first."""
+    """Streamer that notes the times of the tokens; the prompt comes first."""
 
     def __init__(self) -> None:
         self.times: list[float] = []

@@ -1,4 +1,4 @@
-"""The peer: llama.cpp's own server, as its clients meet it. `_server_process` starts it."""
+"""Client of llama.cpp's own server, the peer. `_server_process` starts it."""
 
 import threading
 import time
@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.rivals._events import streamed
-from bench.rivals._extra import RivalFailed
+from bench.rivals._event_stream import read_stream
+from bench.rivals._libraries import RivalFailed
 
 # Top-k and min-p stay at the server's own defaults, which make its sampling cheaper.
 SAMPLING: Mapping[str, float] = {"temperature": 0.7, "top_p": 0.8, "repeat_penalty": 1.005}
@@ -34,7 +34,7 @@ class ServerReply:
 
 @dataclass(frozen=True, slots=True)
 class ServerParallel:
-    """Several replies at once: all their tokens, over the time from first request to last end."""
+    """Replies at once, and all their tokens over the time from first request to last end."""
 
     replies: tuple[ServerReply, ...]
     wall_s: float
@@ -113,7 +113,7 @@ class LlamaServer:
         return ServerParallel(tuple(done), wall_s, total / wall_s)
 
     def _stream(self, path: str, body: dict[str, Any]) -> ServerReply:
-        return streamed("llama-server", self.port, path, {**body, "stream": True}, _read)
+        return read_stream("llama-server", self.port, path, {**body, "stream": True}, _read)
 
 
 def _read(events: Iterator[dict[str, Any]], started: float) -> ServerReply:

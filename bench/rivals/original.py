@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.rivals._extra import imported
+from bench.rivals._libraries import import_library
 from glasschat.errors import ParameterError
 
 # The demo's own defaults; top-k is what its transformers release put in by itself.
@@ -61,7 +61,7 @@ def measure_original_chat(
     """
     if n_tokens < 2:
         raise ParameterError("n_tokens", "at least 2", n_tokens)
-    torch = imported("torch")
+    torch = import_library("torch")
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -83,8 +83,8 @@ class _Demo:
     """The model, its tokenizer, and the loop."""
 
     def __init__(self, model_path: Path, dtype: str) -> None:
-        self._torch = imported("torch")
-        lib = imported("transformers")
+        self._torch = import_library("torch")
+        lib = import_library("transformers")
         lib.utils.logging.set_verbosity_error()
         lib.utils.logging.disable_progress_bar()
         self._build = lib
@@ -92,8 +92,8 @@ class _Demo:
         folder = model_path
         extra: dict[str, Any] = {}
         if model_path.is_file():
-            imported("gguf")
-            imported("accelerate")
+            import_library("gguf")
+            import_library("accelerate")
             folder = model_path.parent
             where = {"gguf_file": model_path.name}
             extra = {"quantization_config": lib.GgufConfig(dequantize=True)}
@@ -111,7 +111,7 @@ class _Demo:
         self._ends = [ends] if isinstance(ends, int) else list(ends or [])
 
     def reply(self, messages: Sequence[dict[str, str]], n_tokens: int) -> OriginalTurn:
-        """One turn, all of it anew."""
+        """Answer one turn, computing the whole history anew."""
         torch, lib = self._torch, self._build
         with torch.inference_mode():
             started = time.perf_counter()

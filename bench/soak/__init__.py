@@ -1,4 +1,4 @@
-"""A server under many clients that come, dawdle and leave: what it promises must still hold."""
+"""Soak test: a server under many clients that connect, read slowly and disconnect early."""
 
 from bench.soak.report import SoakPlan, SoakReport
 from bench.soak.run import soak

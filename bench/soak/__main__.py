@@ -1,4 +1,4 @@
-"""Many clients at once that come, dawdle and leave: `python -m bench.soak --seconds 60`.
+"""Many clients that connect, read slowly and disconnect: `python -m bench.soak --seconds 60`.
 
 Starts a server of its own with pages, API and store, on the built-in model, a GGUF or folder of
 one's own (`--model`), or a scripted one that computes nothing (`--scripted`). Prints a table;
@@ -28,7 +28,7 @@ _HELP = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Soak, and print what came of it."""
+    """Run the soak test, print its report, and return the exit code."""
     parser = argparse.ArgumentParser(prog="bench.soak", description=(__doc__ or "").splitlines()[0])
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--model", type=Path, help="a GGUF or a folder; the built-in one without")
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     print(report.as_text())
-    return 0 if report.kept else 1
+    return 0 if report.passed else 1
 
 
 if __name__ == "__main__":

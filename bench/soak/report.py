@@ -1,4 +1,4 @@
-"""What is done to the server, what came of it, and which promises were kept."""
+"""Plan, counts and violations of a soak test."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ SHORTEST_FOR_MEMORY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class SoakPlan:
-    """How hard, and for how long.
+    """Load and length of a soak test.
 
     `clients` programs ask for replies of up to `tokens` each, `visitors` have pages. All that is
     random follows from `seed`. `patience_s` is how long anything may take that has to happen.
@@ -31,58 +31,58 @@ class SoakPlan:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of what happened, and in words what must not happen.
+    """Counts of events, and the violations in words.
 
     `answered` has the questions whose replies a page has shown to their end: those have to be kept.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
 
     def count(self, what: str, number: int = 1) -> None:
-        """Something that may happen did."""
+        """Count an event that may happen."""
         self.counts[what] += number
 
-    def breaks(self, what: str) -> None:
-        """A promise was not kept."""
-        self.broken.append(what)
+    def record_violation(self, what: str) -> None:
+        """Record something that must not happen."""
+        self.violations.append(what)
 
 
 @dataclass(slots=True)
 class SoakReport:
-    """The end of it. `memory_mib` is what the server's process held, half a second apart."""
+    """Result of a soak test. `memory_mib` is the server's memory, sampled every half second."""
 
     plan: SoakPlan
     tally: Tally = field(default_factory=Tally)
     memory_mib: list[float] = field(default_factory=list)
 
     @property
-    def grown_mib(self) -> float:
-        """What the server held in the last fifth of the time beyond what it held in the middle."""
+    def growth_mib(self) -> float:
+        """Return the growth of the server's memory in MiB: its last fifth less its middle fifth."""
         size = len(self.memory_mib) // 5
         if size == 0:
             return 0.0
         return median(self.memory_mib[-size:]) - median(self.memory_mib[2 * size : 3 * size])
 
     def check_memory(self) -> None:
-        """Memory is flat once all that is made once has been; too short a run does not show it."""
+        """Record a violation if memory still grows at the end; too short a run does not show it."""
         if self.plan.seconds < SHORTEST_FOR_MEMORY_S or not self.memory_mib:
             return
         allowed = max(SETTLING_MIB, SETTLING_SHARE * median(self.memory_mib))
-        if self.grown_mib > allowed:
-            self.tally.breaks(
-                f"memory grew by {self.grown_mib:.0f} MiB in the second half, "
+        if self.growth_mib > allowed:
+            self.tally.record_violation(
+                f"memory grew by {self.growth_mib:.0f} MiB in the second half, "
                 f"and {allowed:.0f} are allowed"
             )
 
     @property
-    def kept(self) -> bool:
-        """Whether every promise was."""
-        return not self.tally.broken
+    def passed(self) -> bool:
+        """Return whether there is no violation."""
+        return not self.tally.violations
 
     def as_text(self) -> str:
-        """A table for a terminal."""
+        """Return a table for a terminal."""
         plan = self.plan
         lines = [
             f"{plan.clients} programs and {plan.visitors} pages for {plan.seconds:g} s, "
@@ -94,11 +94,14 @@ class SoakReport:
             lines += [
                 f"{'memory of the server at the start, MiB':52} {self.memory_mib[0]:8,.0f}",
                 f"{'memory of the server at the end, MiB':52} {self.memory_mib[-1]:8,.0f}",
-                f"{'grown from the middle to the end, MiB':52} {self.grown_mib:8,.0f}",
+                f"{'grown from the middle to the end, MiB':52} {self.growth_mib:8,.0f}",
             ]
-        broken = self.tally.broken
-        lines += ["", "every promise was kept" if self.kept else f"{len(broken):,} BROKEN PROMISES"]
-        lines += [f"  {what}" for what in broken[:MOST_TOLD]]
-        if len(broken) > MOST_TOLD:
-            lines.append(f"  and {len(broken) - MOST_TOLD:,} more")
+        violations = self.tally.violations
+        lines += [
+            "",
+            "every promise was kept" if self.passed else f"{len(violations):,} BROKEN PROMISES",
+        ]
+        lines += [f"  {what}" for what in violations[:MOST_TOLD]]
+        if len(violations) > MOST_TOLD:
+            lines.append(f"  and {len(violations) - MOST_TOLD:,} more")
         return "\n".join(lines)

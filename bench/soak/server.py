@@ -1,4 +1,4 @@
-"""The server that is soaked, in a process of its own: pages, API and store, as `glasschat web` has.
+"""Server under the soak test, in a child process: pages, API and store, as `glasschat web` has.
 
 Replies of pages are as short as those that programs wait for: arguments are port, tokens, slots,
 waiting, the store's file, and the model's or none for one that is scripted.
@@ -24,33 +24,33 @@ from glasschat.sampling import SamplingParams
 from glasschat.web.server import serve
 
 CONTEXT = 2048
-SHELF_BYTES = 16 * 2**20
+PREFIX_CACHE_BYTES = 16 * 2**20
 # A step of a scripted model that takes no time would keep others from the interpreter's lock.
 STEP_S = 0.004
 
 
-class Brief(LocalBackend):
-    """Writes at most `tokens` of a reply for which nobody has said how long it may be."""
+class ShortReplyBackend(LocalBackend):
+    """Backend that limits replies without a limit of their own to `tokens` tokens."""
 
     tokens = 1
 
     def start(
         self, messages: Sequence[ChatMessage], params: SamplingParams, **options: Any
     ) -> Generation:
-        """See LocalBackend.start."""
+        """Start a reply with a limit; otherwise as LocalBackend.start."""
         if params.max_new_tokens is None:
             params = replace(params, max_new_tokens=self.tokens)
         return super().start(messages, params, **options)
 
 
 def scripted(ids: Sequence[int]) -> int:
-    """Letters without an end."""
+    """Return the next letter of a reply that has no end."""
     time.sleep(STEP_S)
     return ord("a") + len(ids) % 26
 
 
 def main() -> None:
-    """Serve until told to end."""
+    """Serve until SIGTERM."""
     port, tokens, slots, waiting, store, *model = sys.argv[1:]
     if model:
         plan = plan_model(ModelOptions(path=Path(model[0]), slots=int(slots), context=CONTEXT))
@@ -61,7 +61,9 @@ def main() -> None:
         return scripted_model(scripted, slots=int(slots), context=CONTEXT)
 
     # Full at once: memory is to be flat.
-    backend = Brief(load, name="soaked", max_waiting=int(waiting), prefix_cache_bytes=SHELF_BYTES)
+    backend = ShortReplyBackend(
+        load, name="soaked", max_waiting=int(waiting), prefix_cache_bytes=PREFIX_CACHE_BYTES
+    )
     backend.tokens = int(tokens)
     serve(backend, Library(open_store(store)), WebOptions(port=int(port)))
 

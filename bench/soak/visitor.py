@@ -1,4 +1,4 @@
-"""A visitor of the page, without a browser: the page's socket, its input, its event stream."""
+"""Visitor of the page without a browser: the page's socket, its input, its event stream."""
 
 import asyncio
 import json
@@ -11,14 +11,14 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from bench.soak.http_client import HOST, Exchange, closing, open_exchange, request
 from bench.soak.report import SoakPlan, Tally
-from bench.soak.wire import HOST, Exchange, closing, request, sent
 
 _FULL = "requests are waiting"
 
 
-class Visit:
-    """One page from its opening to its end."""
+class PageSession:
+    """Session of one page from its opening to its end."""
 
     def __init__(self, socket: ClientConnection, port: int) -> None:
         self._socket = socket
@@ -72,7 +72,7 @@ class Visit:
             pass
 
     def end(self) -> None:
-        """Leave without a word."""
+        """Drop the socket and all event streams."""
         for task in self._live:
             task.cancel()
         self._socket.transport.abort()
@@ -87,7 +87,7 @@ class Visit:
         await self._socket.send(back.SerializeToString())
 
     async def _message(self) -> None:
-        """Take in one message."""
+        """Receive and apply one message."""
         forward = ForwardMsg()
         data = await self._socket.recv()
         assert isinstance(data, bytes)
@@ -115,7 +115,7 @@ class Visit:
         """Read the growing text, as the page's own script does."""
         exchange: Exchange | None = None
         try:
-            exchange = await sent(self._port, request(f"/{path}"))
+            exchange = await open_exchange(self._port, request(f"/{path}"))
             with closing(exchange):
                 await exchange.answer()
         finally:
@@ -124,7 +124,7 @@ class Visit:
 
 
 class Visitor:
-    """Comes, asks, watches or does not, and comes again."""
+    """Visitor that opens pages, asks, watches or leaves, and comes again."""
 
     def __init__(self, number: int, port: int, plan: SoakPlan, tally: Tally) -> None:
         self._name = f"visitor {number}"
@@ -141,9 +141,9 @@ class Visitor:
                 async with asyncio.timeout(self._plan.patience_s):
                     await self._visit(until)
             except TimeoutError:
-                self._tally.breaks(f"{self._name} waited for a page in vain")
+                self._tally.record_violation(f"{self._name} waited for a page in vain")
             except (ConnectionClosed, OSError) as error:
-                self._tally.breaks(f"{self._name}: {type(error).__name__}: {error}")
+                self._tally.record_violation(f"{self._name}: {type(error).__name__}: {error}")
             await asyncio.sleep(self._random.uniform(0.1, 1.0))
 
     async def _visit(self, until: float) -> None:
@@ -156,7 +156,7 @@ class Visitor:
             max_size=None,
         )
         async with socket as connection:
-            visit = Visit(connection, self._port)
+            visit = PageSession(connection, self._port)
             try:
                 await visit.open()
                 self._tally.count("pages: drawn")
@@ -165,8 +165,8 @@ class Visitor:
             finally:
                 visit.end()
 
-    async def _turn(self, visit: Visit) -> bool:
-        """One question; whether the visitor is still there afterwards."""
+    async def _turn(self, visit: PageSession) -> bool:
+        """Ask one question; return whether the visitor still watches afterwards."""
         self._asked += 1
         question = f"What is {self._asked:,} good for, asks {self._name}?"
         await visit.ask(question)
@@ -187,5 +187,5 @@ class Visitor:
             if _FULL in notice:
                 self._tally.count("pages: refused, the queue was full")
             else:
-                self._tally.breaks(f"{self._name} read: {notice}")
+                self._tally.record_violation(f"{self._name} read: {notice}")
         return manner < 0.85

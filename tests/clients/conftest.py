@@ -40,7 +40,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-def without(missing: ClientMissing) -> NoReturn:
+def skip_without(missing: ClientMissing) -> NoReturn:
     """Its runtime is not ours to install: it is tested where it can be had."""
     pytest.skip(str(missing))
 

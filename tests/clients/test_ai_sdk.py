@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.serving import wait_until
-from tests.clients.conftest import metric, without
+from tests.clients.conftest import metric, skip_without
 from tools.clients import ClientMissing, ai_sdk, node
 
 pytestmark = pytest.mark.slow
@@ -20,7 +20,7 @@ def test_whole_streamed_structured_and_left(real: str, tmp_path: Path) -> None:
     try:
         program, installed = node(), ai_sdk()
     except ClientMissing as missing:
-        without(missing)
+        skip_without(missing)
     # Node looks for packages from where the script lies.
     shutil.copy(SCRIPT, tmp_path)
     (tmp_path / "node_modules").symlink_to(installed / "node_modules", target_is_directory=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import metric, without
+from tests.clients.conftest import metric, skip_without
 from tools.clients import ClientMissing, guidellm
 
 pytestmark = pytest.mark.slow
@@ -20,7 +20,7 @@ def test_a_short_benchmark(real: str, tmp_path: Path) -> None:
     try:
         program = guidellm()
     except ClientMissing as missing:
-        without(missing)
+        skip_without(missing)
     prompts = tmp_path / "prompts.jsonl"
     asked = [{"prompt": f"Tell me story number {n} about a fox."} for n in range(REQUESTS)]
     prompts.write_text("\n".join(map(json.dumps, asked)))

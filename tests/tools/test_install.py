@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools import install
-from tools.install import InstallError, Progress, check_compiler, check_python, spoken
+from tools.install import InstallError, Progress, check_compiler, check_python, format_duration
 
 
 def statuses(*lines: str) -> list[str]:
@@ -44,7 +44,12 @@ def test_progress_reads_make_where_there_is_no_ninja() -> None:
 
 
 def test_lengths_of_time_are_spoken() -> None:
-    assert [spoken(s) for s in (0.9, 59, 80, 3600)] == ["0 s", "59 s", "1 min 20 s", "60 min 0 s"]
+    assert [format_duration(s) for s in (0.9, 59, 80, 3600)] == [
+        "0 s",
+        "59 s",
+        "1 min 20 s",
+        "60 min 0 s",
+    ]
 
 
 def test_no_compiler_is_one_line_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What the rivals share: a library is imported when it is used, and missed by name."""
+"""Lazy import of the libraries of the `bench` extra, with an error that names what to install."""
 
 import importlib
 from typing import Any
@@ -10,8 +10,8 @@ class RivalFailed(GlasschatError):
     """The other program did not start, or did not answer as it should."""
 
 
-def imported(module: str) -> Any:
-    """The module of that name. Raises MissingExtra, which says what to install."""
+def import_library(module: str) -> Any:
+    """Import a module of the extra. Raises MissingExtra, which says what to install."""
     try:
         return importlib.import_module(module)
     except ImportError as error:

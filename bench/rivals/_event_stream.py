@@ -1,4 +1,4 @@
-"""A streamed answer of a server that is measured, read event by event."""
+"""Server-sent events of a server that is measured."""
 
 import http.client
 import json
@@ -6,21 +6,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from bench.rivals._extra import RivalFailed
+from bench.rivals._libraries import RivalFailed
 
 REPLY_SECONDS = 600.0
 
 T = TypeVar("T")
 
 
-def streamed(
+def read_stream(
     who: str,
     port: int,
     path: str,
     body: Mapping[str, Any],
     read: Callable[[Iterator[dict[str, Any]], float], T],
 ) -> T:
-    """What `read` makes of the events that answer `body`, and of when it was sent.
+    """Post `body`; return what `read` makes of the events and of the time of sending.
 
     That is a `time.perf_counter()` value. Raises RivalFailed, which says `who` it was.
     """
@@ -41,7 +41,7 @@ def streamed(
 
 
 def _events(answer: http.client.HTTPResponse, who: str) -> Iterator[dict[str, Any]]:
-    """The server-sent events, to their end."""
+    """Yield the JSON of each server-sent event, to the end."""
     for line in answer:
         if not line.startswith(b"data: ") or line.startswith(b"data: [DONE]"):
             continue

@@ -9,18 +9,18 @@ import sys
 from typing import Any
 
 
-def host(asked: dict[str, Any]) -> None:
+def host(settings: dict[str, Any]) -> None:
     """Serve on a free loopback port; does not return."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = asked["model"]
-    params.n_ctx = asked["context"] * asked["slots"]
-    params.n_parallel = asked["slots"]
-    params.kv_unified = asked["unified"]
-    params.cpuparams.n_threads = asked["threads"]
-    params.cpuparams_batch.n_threads = asked["batch_threads"]
-    params.n_gpu_layers = asked["gpu_layers"]
+    params.model.path = settings["model"]
+    params.n_ctx = settings["context"] * settings["slots"]
+    params.n_parallel = settings["slots"]
+    params.kv_unified = settings["unified"]
+    params.cpuparams.n_threads = settings["threads"]
+    params.cpuparams_batch.n_threads = settings["batch_threads"]
+    params.n_gpu_layers = settings["gpu_layers"]
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.ui = False
