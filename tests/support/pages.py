@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest, app_test
 from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 from glasschat.web import page
-from glasschat.web.access import Access, LocalAccess, open_access
+from glasschat.web.access import AccessPolicy, LocalAccess, set_access_policy
+from glasschat.web.language import Language, speaking
 from glasschat.web.site import Site, open_site
 
 TIMEOUT_S = 60.0
@@ -41,7 +42,12 @@ class PageSession:
     """One visitor's session on the page of `site`. The page has not been drawn before `run`."""
 
     def __init__(
-        self, site: Site, *, locale: str = "en-US", access: Access | None = None, chat: str = ""
+        self,
+        site: Site,
+        *,
+        locale: str = "en-US",
+        access: AccessPolicy | None = None,
+        chat: str = "",
     ) -> None:
         self.site = site
         self.access = access or LocalAccess()
@@ -54,13 +60,15 @@ class PageSession:
     def run(self) -> "PageSession":
         """Draw the page, with what was done to its widgets."""
         open_site(self.site)
-        open_access(self.access)
+        set_access_policy(self.access)
         _RecordingRunner.messages = self.sent = []
         try:
-            with patch.object(app_test, "LocalScriptRunner", _RecordingRunner):
+            # AppTest reads the words of lists here, where no visitor's language is known.
+            drawn_in = self.state.get("language") or Language.ENGLISH
+            with patch.object(app_test, "LocalScriptRunner", _RecordingRunner), speaking(drawn_in):
                 self.app.run()
         finally:
-            open_access(LocalAccess())
+            set_access_policy(LocalAccess())
         assert not self.app.exception, self.app.exception
         return self
 
@@ -202,8 +210,12 @@ def _texts(message: Any) -> str:
     return "\n".join(found)
 
 
-def dialog_app(script: Callable[..., None], *args: Any) -> AppTest:
-    """A page that is nothing but one dialog, drawn anew with each run as its fragment is."""
-    app = AppTest.from_function(script, default_timeout=TIMEOUT_S, args=args)
-    app.context = {"locale": "en-US", "timezone": "UTC"}
-    return app
+def dialog_app(draw: Callable[[], None], *, locale: str = "en-US") -> AppTest:
+    """A page that is one dialog, drawn anew with each run as Streamlit does with its fragment."""
+
+    def script(draw: "Callable[[], None]") -> None:  # AppTest runs this source by itself
+        draw()
+
+    app = AppTest.from_function(script, default_timeout=TIMEOUT_S, args=(draw,))
+    app.context = {"locale": locale, "timezone": "UTC"}
+    return app.run()

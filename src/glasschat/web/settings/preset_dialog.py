@@ -49,9 +49,10 @@ class PresetDialog:
         """Open it."""
         for key in (_DONE, _TROUBLE, _FILE, _REPORT):
             take(key)
-        st.dialog(_("Your presets"), on_dismiss="rerun")(self._body)()
+        st.dialog(_("Your presets"), on_dismiss="rerun")(self.draw_body)()
 
-    def _body(self) -> None:
+    def draw_body(self) -> None:
+        """Draw what is in the dialog; a click in it draws this alone anew."""
         if take(_DONE):
             st.rerun()
         self._save_form()
