@@ -17,7 +17,7 @@ from glasschat.cli.api_arguments import api_options
 from glasschat.errors import GlasschatError, ParameterError
 from glasschat.models.scripted import scripted_model
 from glasschat.web.access.password import Password
-from glasschat.web.access.shared import SharedAccess
+from glasschat.web.access.shared import SharedPasswordAccess
 from tests.api.serving import CHAT, HELLO, Served, endless, served, wait_until
 from tests.api.test_refusals import error_of
 
@@ -128,7 +128,9 @@ def test_a_key_has_a_limit_of_its_own() -> None:
 
 def beside_password(options: ApiOptions) -> TestClient:
     backend = LocalBackend(lambda _: scripted_model("Hello"), name="scripted")
-    gate = SharedAccess(Password("a long enough password"), 8501).gate(PlainTextResponse("page"))
+    gate = SharedPasswordAccess(Password("a long enough password"), 8501).protect(
+        PlainTextResponse("page")
+    )
     return TestClient(ApiDispatcher(gate, Api(AdmissionControl(backend, options))))
 
 

@@ -15,10 +15,10 @@ from glasschat.cli.arguments import web_options
 from glasschat.cli.login_file import read_login
 from glasschat.config import WebOptions
 from glasschat.errors import GlasschatError, ServerError
-from glasschat.web.access import Access, LocalAccess
-from glasschat.web.access.guests import GuestAccess
+from glasschat.web.access import AccessPolicy, LocalAccess
+from glasschat.web.access.guests import OpenAccess
 from glasschat.web.access.login import LoginAccess
-from glasschat.web.access.shared import SharedAccess
+from glasschat.web.access.shared import SharedPasswordAccess
 from glasschat.web.server import check_address
 from tests.support.browser import free_port
 
@@ -60,7 +60,7 @@ def parsed(*arguments: object) -> argparse.Namespace:
     return build_parser().parse_args(["web", *map(str, arguments)])
 
 
-def chosen(*arguments: object) -> tuple[Access, WebOptions]:
+def chosen(*arguments: object) -> tuple[AccessPolicy, WebOptions]:
     options = parsed(*arguments)
     return access_from_options(options, web_options(options))
 
@@ -82,7 +82,7 @@ def test_a_password_in_a_file(
 ) -> None:
     for ending in ("", "\n", "\r\n", "\nand a note\n"):
         access, _ = chosen("--password-file", file(SECRET + ending))
-        assert isinstance(access, SharedAccess)
+        assert isinstance(access, SharedPasswordAccess)
         assert access._password.matches(SECRET)
     assert capsys.readouterr().err == ""
 
@@ -90,7 +90,7 @@ def test_a_password_in_a_file(
 def test_a_password_in_the_environment_goes_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLASSCHAT_PASSWORD", SECRET)
     access, _ = chosen()
-    assert isinstance(access, SharedAccess)
+    assert isinstance(access, SharedPasswordAccess)
     assert access._password.matches(SECRET)
     assert "GLASSCHAT_PASSWORD" not in os.environ, "programs that are started would have it"
 
@@ -100,7 +100,7 @@ def test_a_password_typed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(getpass, "getpass", lambda _prompt: typed.pop(0))
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     access, _ = chosen("--password")
-    assert isinstance(access, SharedAccess)
+    assert isinstance(access, SharedPasswordAccess)
     assert access._password.matches(SECRET)
     assert "twice" in refused("--password")
     assert "5 characters" in refused("--password")
@@ -169,7 +169,7 @@ def test_another_address_is_served_with_a_warning_about_http(
 ) -> None:
     given = [way] if way == "--open" else [way, file(SECRET)]
     access, where = chosen("--host", "0.0.0.0", *given)
-    assert isinstance(access, GuestAccess if way == "--open" else SharedAccess)
+    assert isinstance(access, OpenAccess if way == "--open" else SharedPasswordAccess)
     assert "plain http" in capsys.readouterr().err
     check_address(WebOptions(host="0.0.0.0", port=free_port()), access)
     with pytest.raises(ServerError, match="--password"):

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.web.access.attempts import ALL, EACH, MOST_ADDRESSES, Attempts, network
-from glasschat.web.access.base import Person
+from glasschat.web.access.attempts import (
+    MAX_ADDRESSES,
+    OVERALL,
+    PER_ADDRESS,
+    AttemptLimiter,
+    network,
+)
+from glasschat.web.access.base import User
 from glasschat.web.access.password import Password
-from glasschat.web.access.sessions import Sessions, key_of
+from glasschat.web.access.sessions import Sessions, token_hash
 
-ADA = Person("https://id.example#1", "Ada", can_sign_out=True)
+ADA = User("https://id.example#1", "Ada", can_sign_out=True)
 
 
 @dataclass
@@ -62,60 +68,63 @@ def test_sessions_are_bounded_and_the_oldest_goes_first() -> None:
     assert [sessions.find(str(number)) is not None for number in range(5)] == [0, 0, 1, 1, 1]
 
 
-def test_what_is_kept_does_not_open_the_door() -> None:
-    assert "token" not in key_of("token")
-    assert key_of("token") != key_of("token ")
+def test_what_is_kept_does_not_sign_anybody_in() -> None:
+    assert "token" not in token_hash("token")
+    assert token_hash("token") != token_hash("token ")
 
 
 def test_five_guesses_at_once_then_one_every_half_minute() -> None:
     clock = Clock()
-    attempts = Attempts(clock=clock)
-    assert [attempts.take("192.0.2.1") for _ in range(EACH.burst)] == [0] * EACH.burst
-    assert attempts.take("192.0.2.1") == EACH.seconds
-    assert attempts.take("192.0.2.2") == 0, "somebody else may"
-    clock.now += EACH.seconds / 2
-    assert attempts.take("192.0.2.1") == EACH.seconds / 2
-    clock.now += EACH.seconds / 2
-    assert attempts.take("192.0.2.1") == 0
-    assert attempts.take("192.0.2.1") > 0
+    attempts = AttemptLimiter(clock=clock)
+    assert [attempts.acquire("192.0.2.1") for _ in range(PER_ADDRESS.burst)] == [
+        0
+    ] * PER_ADDRESS.burst
+    assert attempts.acquire("192.0.2.1") == PER_ADDRESS.seconds
+    assert attempts.acquire("192.0.2.2") == 0, "somebody else may"
+    clock.now += PER_ADDRESS.seconds / 2
+    assert attempts.acquire("192.0.2.1") == PER_ADDRESS.seconds / 2
+    clock.now += PER_ADDRESS.seconds / 2
+    assert attempts.acquire("192.0.2.1") == 0
+    assert attempts.acquire("192.0.2.1") > 0
 
 
 def test_a_right_password_costs_no_guess() -> None:
-    attempts = Attempts(clock=Clock())
-    for _ in range(3 * ALL.burst):
-        assert attempts.take("192.0.2.1") == 0
-        attempts.give_back("192.0.2.1")
+    attempts = AttemptLimiter(clock=Clock())
+    for _ in range(3 * OVERALL.burst):
+        assert attempts.acquire("192.0.2.1") == 0
+        attempts.refund("192.0.2.1")
 
 
 def test_many_addresses_share_one_allowance() -> None:
     clock = Clock()
-    attempts = Attempts(clock=clock)
-    taken = sum(attempts.take(f"198.51.{n // 256}.{n % 256}") == 0 for n in range(10 * ALL.burst))
-    assert taken == ALL.burst
-    clock.now += ALL.seconds
-    assert attempts.take("203.0.113.1") == 0
-    assert attempts.take("203.0.113.2") > 0
+    attempts = AttemptLimiter(clock=clock)
+    addresses = (f"198.51.{n // 256}.{n % 256}" for n in range(10 * OVERALL.burst))
+    taken = sum(attempts.acquire(address) == 0 for address in addresses)
+    assert taken == OVERALL.burst
+    clock.now += OVERALL.seconds
+    assert attempts.acquire("203.0.113.1") == 0
+    assert attempts.acquire("203.0.113.2") > 0
 
 
 def test_a_day_of_guessing_from_everywhere_stays_below_what_a_password_has() -> None:
     """8 random letters are 2·10¹¹: the pace for all makes that 13,000 years."""
-    guesses_a_day = ALL.burst + 24 * 3600 / ALL.seconds
+    guesses_a_day = OVERALL.burst + 24 * 3600 / OVERALL.seconds
     assert 26**8 / guesses_a_day / 365 > 10_000
 
 
 @given(st.lists(st.ip_addresses(), min_size=1, max_size=50))
 def test_no_addresses_make_it_forget_or_grow(addresses: list[ipaddress.IPv4Address]) -> None:
-    attempts = Attempts(clock=Clock())
+    attempts = AttemptLimiter(clock=Clock())
     for address in addresses:
-        attempts.take(str(address))
+        attempts.acquire(str(address))
     assert len(attempts._of) <= len({network(str(address)) for address in addresses})
 
 
 def test_addresses_are_bounded() -> None:
-    attempts = Attempts(clock=Clock())
-    for number in range(MOST_ADDRESSES + 100):
-        attempts.take(str(ipaddress.IPv4Address(number)))
-    assert len(attempts._of) == MOST_ADDRESSES
+    attempts = AttemptLimiter(clock=Clock())
+    for number in range(MAX_ADDRESSES + 100):
+        attempts.acquire(str(ipaddress.IPv4Address(number)))
+    assert len(attempts._of) == MAX_ADDRESSES
 
 
 def test_one_ipv6_customer_is_one_guesser() -> None:

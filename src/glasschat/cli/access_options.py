@@ -16,19 +16,19 @@ from glasschat.config import LOOPBACK_HOSTS, WebOptions
 from glasschat.errors import MissingExtra, ServerError
 from glasschat.messages import Message
 from glasschat.models.hub import is_reference
-from glasschat.web.access import Access, LocalAccess
-from glasschat.web.access.guests import GuestAccess
+from glasschat.web.access import AccessPolicy, LocalAccess
+from glasschat.web.access.guests import OpenAccess
 from glasschat.web.access.login import LoginAccess
 from glasschat.web.access.password import LONGEST, SHORTEST, Password
 from glasschat.web.access.provider import LoginSettings
-from glasschat.web.access.shared import SharedAccess
+from glasschat.web.access.shared import SharedPasswordAccess
 
 VARIABLE = "GLASSCHAT_PASSWORD"
 
 
 def access_from_options(
     options: argparse.Namespace, where: WebOptions
-) -> tuple[Access, WebOptions]:
+) -> tuple[AccessPolicy, WebOptions]:
     """Return the access that the flags ask for, and `where` with the host names that it adds.
 
     Prints warnings about risks to standard error. Raises ServerError, MissingExtra.
@@ -62,8 +62,8 @@ def access_from_options(
             "unless a proxy in front of it speaks https"
         )
     if options.open:
-        return GuestAccess(), where
-    return SharedAccess(_password(options, variable), where.port), where
+        return OpenAccess(), where
+    return SharedPasswordAccess(_password(options, variable), where.port), where
 
 
 def _password(options: argparse.Namespace, variable: str | None) -> Password:

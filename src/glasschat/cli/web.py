@@ -14,8 +14,8 @@ from glasschat.cli.stage_arguments import stage_classes
 from glasschat.cli.store_arguments import open_library
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
-from glasschat.web.access import Access, LocalAccess
-from glasschat.web.access.guests import GuestAccess
+from glasschat.web.access import AccessPolicy, LocalAccess
+from glasschat.web.access.guests import OpenAccess
 from glasschat.web.access.login import LoginAccess
 from glasschat.web.server import check_address, serve
 
@@ -23,7 +23,7 @@ from glasschat.web.server import check_address, serve
 def web(options: argparse.Namespace) -> int:
     """Check what can be checked before loading, then serve; return 0 when the server has ended."""
     access, where = access_from_options(options, web_options(options))
-    api = api_options(options, is_open=isinstance(access, LocalAccess | GuestAccess))
+    api = api_options(options, is_open=isinstance(access, LocalAccess | OpenAccess))
     check_address(where, access)
     remote = remote_backend(options)
     if remote is not None:
@@ -64,7 +64,7 @@ def _unique_names(
     return found
 
 
-def _print_address(what: str, access: Access, where: WebOptions) -> None:
+def _print_address(what: str, access: AccessPolicy, where: WebOptions) -> None:
     host = f"[{where.host}]" if ":" in where.host else where.host
     address = access.origin if isinstance(access, LoginAccess) else f"http://{host}:{where.port}"
     print(f"glasschat: {what}, on {address} (Ctrl-C ends it)", file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from glasschat.chat import Conversation
 from glasschat.errors import StoreError
 from glasschat.messages import Message
 from glasschat.web import keys
-from glasschat.web.access import current_person, sign_out
+from glasschat.web.access import current_user, sign_out
 from glasschat.web.actions import Actions
 from glasschat.web.chats import Chats, delete_chat, new_chat
 from glasschat.web.conversation_view import ConversationView
@@ -48,8 +48,8 @@ def main() -> None:
 
 
 def _draw(opened: Site) -> None:
-    person = current_person()
-    owner = person.owner
+    user = current_user()
+    owner = user.owner
     try:
         conversation = _conversation(opened, owner)
     except StoreError as error:
@@ -74,8 +74,8 @@ def _draw(opened: Site) -> None:
     with st.sidebar, st.container(key="sidebar_foot", horizontal=True):
         language_switch()
         st.button(":material/keyboard:", key="keyboard_help", type="tertiary", on_click=_want_help)
-        if person.can_sign_out:
-            who = person.name or None
+        if user.can_sign_out:
+            who = user.name or None
             st.button(_("Sign out"), key="sign_out", type="tertiary", help=who, on_click=sign_out)
     _header(site, conversation, description)
     chats.draw_dialog()

@@ -20,8 +20,8 @@ from glasschat.chat import Library
 from glasschat.chat.user_presets import UserPresets
 from glasschat.config import WebOptions
 from glasschat.errors import ServerError
-from glasschat.web.access import Access, LocalAccess, open_access
-from glasschat.web.access.guests import GuestAccess
+from glasschat.web.access import AccessPolicy, LocalAccess, set_access_policy
+from glasschat.web.access.guests import OpenAccess
 from glasschat.web.glass import routes as glass
 from glasschat.web.origins import OriginCheck
 from glasschat.web.site import Site, open_site
@@ -79,7 +79,7 @@ _HEADERS = [
 ]
 
 
-def check_address(options: WebOptions, access: Access) -> None:
+def check_address(options: WebOptions, access: AccessPolicy) -> None:
     """Raise ServerError when the address is not allowed, unknown or taken."""
     alone = isinstance(access, LocalAccess)
     if alone and not options.is_loopback:
@@ -101,7 +101,7 @@ def serve(
     backend: Backend,
     library: Library,
     options: WebOptions,
-    access: Access = LOCAL,
+    access: AccessPolicy = LOCAL,
     api: ApiOptions = API,
     *,
     others: Mapping[str, Backend] = MappingProxyType({}),
@@ -127,7 +127,7 @@ def build_app(
     backend: Backend,
     library: Library,
     options: WebOptions,
-    access: Access = LOCAL,
+    access: AccessPolicy = LOCAL,
     api: Api | RemoteStub | None = None,
     *,
     others: Mapping[str, Backend] = MappingProxyType({}),
@@ -145,7 +145,7 @@ def build_app(
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
         open_site(Site(backend, library, UserPresets(library.store), others=others))
-        open_access(access)
+        set_access_policy(access)
         for one in (backend, *others.values()):
             one.load_in_background()
         library.keep_watch()
@@ -163,9 +163,9 @@ def build_app(
         *own,
         Middleware(_ResponseHeaders),
         Middleware(OriginCheck, options.allowed_hosts),
-        Middleware(access.gate),
+        Middleware(access.protect),
     ]
-    if options.allowed_hosts or not isinstance(access, GuestAccess):
+    if options.allowed_hosts or not isinstance(access, OpenAccess):
         # A web page elsewhere that points its own name here is turned away.
         allow_addresses = not options.is_loopback
         middleware.insert(

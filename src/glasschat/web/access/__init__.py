@@ -1,15 +1,16 @@
-"""Who may come in, and who they are.
+"""Authentication: who may use the chat, and which user a page is drawn for.
 
-    LocalAccess     on loopback: one local user, no door
-    GuestAccess     `--open`: everybody, each browser with conversations of its own
-    SharedAccess    `--password`: one password, one set of conversations
-    LoginAccess     `--login`: OpenID Connect, each person with conversations of their own
+    LocalAccess             on loopback: one local user, no authentication
+    OpenAccess              `--open`: everybody, each browser with conversations of its own
+    SharedPasswordAccess    `--password`: one password, one set of conversations
+    LoginAccess             `--login`: OpenID Connect, each user with conversations of their own
 
-The server takes one of them: its gate stands before Streamlit, and `hosts.py` before the gate.
-Pages call `current_person()` first, and nothing else of this room but `sign_out`.
+The server takes one of these policies. Its middleware (`protect`) runs before Streamlit, and the
+check of the Host header (`api/hosts.py`) runs before that middleware. Pages call `current_user()`
+first, and use nothing else of this package but `sign_out`.
 """
 
-from glasschat.web.access.base import Access, LocalAccess, Person
-from glasschat.web.access.current import current_person, open_access, sign_out
+from glasschat.web.access.base import AccessPolicy, LocalAccess, User
+from glasschat.web.access.current import current_user, set_access_policy, sign_out
 
-__all__ = ["Access", "LocalAccess", "Person", "current_person", "open_access", "sign_out"]
+__all__ = ["AccessPolicy", "LocalAccess", "User", "current_user", "set_access_policy", "sign_out"]

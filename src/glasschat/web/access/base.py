@@ -1,4 +1,4 @@
-"""What every kind of access answers: who is let in, and whose conversations a page shows."""
+"""The contract of an access policy: which requests pass, and which user a page is drawn for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from glasschat.chat.store import LOCAL_OWNER
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody in front of a page.
+class User:
+    """The user in front of a page.
 
-    `owner` is the store's name for them and never shown; `name` is how they are called, "" for
-    whoever did not come by name.
+    `owner` is the store's name for them and is never shown. `name` is the name to show, "" for a
+    user who did not sign in by name.
     """
 
     owner: str
@@ -22,32 +22,33 @@ class Person:
     can_sign_out: bool = False
 
 
-class Access(Protocol):
-    """A way to come in."""
+class AccessPolicy(Protocol):
+    """Decides who may use the chat."""
 
     @property
     def secrets(self) -> Mapping[str, Any] | None:
-        """What Streamlit has to know of it, in the form of its secrets.toml."""
+        """The settings that Streamlit needs for it, in the form of its secrets.toml."""
 
-    def gate(self, app: ASGIApp) -> ASGIApp:
-        """`app` behind a door: what is not let in does not reach it."""
+    def protect(self, app: ASGIApp) -> ASGIApp:
+        """Wrap `app` in middleware that lets only permitted requests reach it."""
 
-    def person(self) -> Person:
-        """Whoever the page is drawn for; for scripts of pages.
+    def user(self) -> User:
+        """Return the user that the running page is drawn for; to be called by scripts of pages.
 
-        Draws what they have to do instead, and ends the script, where they may not see the page.
+        Where the visitor may not see the page, it draws what they have to do instead, and ends the
+        script.
         """
 
 
 class LocalAccess:
-    """One user, who needs no door: nobody else reaches the address."""
+    """One local user without authentication: nobody else reaches the address."""
 
     secrets = None
 
-    def gate(self, app: ASGIApp) -> ASGIApp:
-        """No door."""
+    def protect(self, app: ASGIApp) -> ASGIApp:
+        """Return `app` itself."""
         return app
 
-    def person(self) -> Person:
-        """The local user."""
-        return Person(LOCAL_OWNER)
+    def user(self) -> User:
+        """Return the local user."""
+        return User(LOCAL_OWNER)

@@ -1,30 +1,30 @@
-"""What pages call. The access is set once, before the first page is served."""
+"""The access policy of this process, which is set once, before the first page is served."""
 
 import streamlit as st
 
-from glasschat.web.access.base import Access, LocalAccess, Person
+from glasschat.web.access.base import AccessPolicy, LocalAccess, User
 
-_accesses: list[Access] = [LocalAccess()]
-
-
-def open_access(access: Access) -> None:
-    """Make `access` the one that pages ask."""
-    _accesses[:] = [access]
+_policies: list[AccessPolicy] = [LocalAccess()]
 
 
-def current_person() -> Person:
-    """Whoever this page is drawn for.
+def set_access_policy(policy: AccessPolicy) -> None:
+    """Make `policy` the one that pages ask."""
+    _policies[:] = [policy]
 
-    The first call of every page, before it shows anything: where somebody has to sign in, it draws
+
+def current_user() -> User:
+    """Return the user that this page is drawn for.
+
+    Every page calls it first, before it shows anything: where the visitor has to sign in, it draws
     that instead and ends the script.
     """
-    return _accesses[0].person()
+    return _policies[0].user()
 
 
 def sign_out() -> None:
-    """End the visitor's session, on all tabs of this browser; for a button's `on_click`.
+    """End the visitor's session on all tabs of this browser; for a button's `on_click`.
 
-    The browser is sent to LOGOUT (`wire.py`), where the gate sees it first: that it is Streamlit's
-    own address serves a password just as well.
+    The browser is sent to LOGOUT (`requests.py`), where the policy's middleware sees it first. It
+    is Streamlit's own address, which serves a password just as well.
     """
     st.logout()

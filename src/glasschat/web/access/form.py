@@ -1,4 +1,4 @@
-"""The page that asks for the password: plain HTML, as Streamlit's own is behind the door."""
+"""The page that asks for the password: plain HTML, as Streamlit serves only who is signed in."""
 
 import base64
 from html import escape
@@ -80,9 +80,9 @@ p { margin: 0.5rem 0 0; color: var(--wrong); }
 
 
 def sign_in_page(_: Translator, notice: str = "") -> str:
-    """The page in the translator's language; `notice` is what was wrong with the last guess.
+    """Return the HTML in the translator's language; `notice` is what was wrong with the last guess.
 
-    The form goes to whatever address the page is at, so that the address is kept.
+    The form is sent to the address that the page is at, so that the address is kept.
     """
     return _PAGE_HTML.format(
         lang=_.language.tag,

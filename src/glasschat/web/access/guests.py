@@ -8,54 +8,55 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from glasschat.web.access.base import Person
-from glasschat.web.access.sessions import key_of
-from glasschat.web.access.wire import is_https, secured, wants_page
+from glasschat.web.access.base import User
+from glasschat.web.access.requests import accepts_html, is_https, with_secure_cookies
+from glasschat.web.access.sessions import token_hash
 
 COOKIE = "glasschat_guest"
 # As long as browsers keep a cookie, counted from the last visit.
 LIFETIME_S = 400 * 24 * 3600
 
 
-class GuestAccess:
-    """Everybody, each browser by a random name of its own.
+class OpenAccess:
+    """Everybody may chat; each browser is a guest, known by a random cookie.
 
-    The local user's conversations, from before the address was opened, are nobody's here.
+    Conversations of the local user, from before the address was opened, belong to no guest.
     """
 
     secrets = None
 
-    def gate(self, app: ASGIApp) -> ASGIApp:
-        """No door; a browser that comes for a page gets its name."""
+    def protect(self, app: ASGIApp) -> ASGIApp:
+        """Let every request pass, and set the guest's cookie where a page is asked for."""
 
-        async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_cookie(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http":
                 request = Request(scope)
-                if request.method == "GET" and wants_page(request):
-                    send = _naming(request, send)
+                if request.method == "GET" and accepts_html(request):
+                    send = _with_guest_cookie(request, send)
                 if is_https(request):
-                    send = secured(send)
+                    send = with_secure_cookies(send)
             await app(scope, receive, send)
 
-        return named
+        return with_cookie
 
-    def person(self) -> Person:
-        """The browser; where it keeps no cookies, the tab."""
+    def user(self) -> User:
+        """Return the guest of this browser; where it keeps no cookies, of this tab."""
         token = st.context.cookies.get(COOKIE) or st.session_state.setdefault(
             COOKIE, random.token_urlsafe(32)
         )
-        # The store keeps no names that a reader of it could come in by.
-        return Person(f"guest:{key_of(token)}")
+        # The store keeps only a hash: whoever reads it cannot pass for the guest.
+        return User(f"guest:{token_hash(token)}")
 
 
-def _naming(request: Request, send: Send) -> Send:
+def _with_guest_cookie(request: Request, send: Send) -> Send:
+    """Return a `send` that adds the guest's cookie to a response: the old one, or a new one."""
     token = request.cookies.get(COOKIE) or random.token_urlsafe(32)
     cookie = Response()
     cookie.set_cookie(COOKIE, token, max_age=LIFETIME_S, httponly=True, samesite="lax")
 
-    async def with_cookie(message: Message) -> None:
+    async def send_cookie(message: Message) -> None:
         if message["type"] == "http.response.start":
             MutableHeaders(scope=message).append("set-cookie", cookie.headers["set-cookie"])
         await send(message)
 
-    return with_cookie
+    return send_cookie

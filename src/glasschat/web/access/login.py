@@ -1,9 +1,9 @@
-"""`--login` on its way: Streamlit's own login, and a door to all that its pages do not guard.
+"""`--login`: Streamlit's own OpenID Connect login, and middleware for all that it does not guard.
 
-Streamlit asks who somebody is in the script of a page only, so anybody may load the page and open
-its socket: the script shows them nothing but a button (`person`). What else there is, files of
-conversations and streams of replies among it, the gate keeps for browsers whose page has run for a
-person. It knows them by Streamlit's cookie, which it does not read.
+Streamlit checks who a visitor is only in the script of a page, so anybody may load the page and
+open its socket: the script shows them nothing but a button (`LoginAccess.user`). Everything else,
+files of conversations and streams of replies among it, the middleware keeps for browsers whose page
+has run for a user. It recognizes them by Streamlit's cookie, which it does not decode.
 """
 
 import re
@@ -18,38 +18,38 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from glasschat.web.access.base import Person
-from glasschat.web.access.provider import CALLBACK, LoginSettings, person_of
-from glasschat.web.access.sessions import Sessions, key_of
-from glasschat.web.access.wire import (
+from glasschat.web.access.base import User
+from glasschat.web.access.provider import CALLBACK, LoginSettings, user_from_claims
+from glasschat.web.access.requests import (
     LOGOUT,
     SessionSocket,
-    comes_from_here,
+    accepts_html,
     is_https,
-    secured,
-    turn_away,
-    wants_page,
+    is_same_origin,
+    reject,
+    with_secure_cookies,
 )
+from glasschat.web.access.sessions import Sessions, token_hash
 from glasschat.web.language import _
 from glasschat.web.style import STYLE
 
 USER_COOKIE = "_streamlit_user"
-"""Streamlit's, with its signature; a long one goes on in others that begin so."""
+"""Streamlit's signed cookie; a long one is continued in cookies whose names begin the same."""
 
-WANTED = "glasschat_wanted"
-"""What the address asked for when somebody came who had to sign in first."""
+RETURN_COOKIE = "glasschat_wanted"
+"""Cookie with the query of the address that was asked for before signing in."""
 
 _SOCKET = "/_stcore/stream"
-_WANTED_S = 600
+_RETURN_S = 600
 # What the page needs to ask for a sign-in, and the way to the provider and back.
-_OPEN = re.compile(
+_PUBLIC_PATHS = re.compile(
     r"/|/favicon.png|/static/.*|/_stcore/(health|host-config|bidi-components/.*)|/component/.*|/auth/login|"
     + "|".join(map(re.escape, (LOGOUT, CALLBACK)))
 )
 
 
 class LoginAccess:
-    """Everybody whom the provider brings and the settings allow, each on their own."""
+    """Users of an OpenID Connect provider whom the settings allow, each with their own chats."""
 
     def __init__(self, settings: LoginSettings) -> None:
         self._settings = settings
@@ -57,33 +57,35 @@ class LoginAccess:
 
     @property
     def origin(self) -> str:
-        """Where visitors come to: there alone they can sign in."""
+        """The origin that visitors use: only there they can sign in."""
         return self._settings.origin
 
     @property
     def secrets(self) -> Mapping[str, object]:
-        """The provider, for Streamlit."""
+        """The provider's settings for Streamlit."""
         return self._settings.secrets
 
-    def gate(self, app: ASGIApp) -> ASGIApp:
-        """What the sign-in does not need is behind it."""
-        return _Gate(app, self._sessions, self.origin)
+    def protect(self, app: ASGIApp) -> ASGIApp:
+        """Require a session for everything that the sign-in does not need."""
+        return _LoginMiddleware(app, self._sessions, self.origin)
 
-    def person(self) -> Person:
-        """Who is signed in; for anybody else the page is a button, or says whom to ask."""
-        key = _key_in(st.context.cookies.to_dict())
+    def user(self) -> User:
+        """Return the signed-in user; others get a button to sign in, or are told whom to ask."""
+        key = _session_key(st.context.cookies.to_dict())
         if not st.user.is_logged_in or key is None:
-            _ask()
+            _draw_sign_in()
         claims = st.user.to_dict()
-        person = person_of(claims) if self._settings.allows(claims) else None
-        if person is None:
-            _refuse(claims)
-        if not self._sessions.begin(key, person):
-            _ask()
-        return person
+        user = user_from_claims(claims) if self._settings.allows(claims) else None
+        if user is None:
+            _draw_refusal(claims)
+        if not self._sessions.begin(key, user):
+            _draw_sign_in()
+        return user
 
 
-class _Gate:
+class _LoginMiddleware:
+    """Lets requests of a session pass, and those that signing in needs."""
+
     def __init__(self, app: ASGIApp, sessions: Sessions, origin: str) -> None:
         self._app = app
         self._sessions = sessions
@@ -95,8 +97,8 @@ class _Gate:
             return
         connection = HTTPConnection(scope)
         if is_https(connection):
-            send = secured(send)
-        key = _key_in(connection.cookies)
+            send = with_secure_cookies(send)
+        key = _session_key(connection.cookies)
         known = self._sessions.find(key) is not None
         if scope["type"] == "websocket":
             if known or scope["path"] == _SOCKET:
@@ -107,22 +109,22 @@ class _Gate:
                 socket = SessionSocket(receive, send, ended)
                 await self._app(scope, socket.receive, socket.send)
             else:
-                await turn_away(scope, receive, send)
+                await reject(scope, receive, send)
             return
-        answer = self._answer(connection, key)
+        answer = self._respond(connection, key)
         if answer is not None:
             await answer(scope, receive, send)
         elif known:
             await self._app(scope, receive, send)
-        elif _OPEN.fullmatch(scope["path"]):
-            await self._app(scope, receive, _on_the_way(connection, send))
+        elif _PUBLIC_PATHS.fullmatch(scope["path"]):
+            await self._app(scope, receive, _remember_address(connection, send))
         else:
-            await turn_away(scope, receive, send)
+            await reject(scope, receive, send)
 
-    def _answer(self, connection: HTTPConnection, key: str | None) -> Response | None:
-        """What the gate itself says to a request, if anything."""
+    def _respond(self, connection: HTTPConnection, key: str | None) -> Response | None:
+        """Return the response of this middleware to a request; None where the app answers."""
         path = connection.scope["path"]
-        if wants_page(connection) and connection.headers.get("host") != self._host:
+        if accepts_html(connection) and connection.headers.get("host") != self._host:
             # The provider sends people back to the origin only, and Streamlit knows them there.
             return PlainTextResponse(
                 f"This chat is at {self._origin}. (If you are there: the proxy in front of it has "
@@ -130,7 +132,7 @@ class _Gate:
                 400,
             )
         if path == LOGOUT:
-            if not comes_from_here(connection):
+            if not is_same_origin(connection):
                 return PlainTextResponse("Sign out on the page itself.", 403)
             if key is not None:
                 self._sessions.end(key)
@@ -140,48 +142,50 @@ class _Gate:
         return None
 
 
-def _on_the_way(connection: HTTPConnection, send: Send) -> Send:
-    """Keeps what the address asked for while somebody goes to the provider and back.
+def _remember_address(connection: HTTPConnection, send: Send) -> Send:
+    """Return a `send` that keeps the query of the address while the visitor is at the provider.
 
-    It lives in the browser meanwhile, and comes back as a query of our own front page only.
+    It is kept in a cookie meanwhile, and comes back as a query of our own front page only.
     """
     query = connection.scope["query_string"].decode("latin-1")
-    wanted = connection.cookies.get(WANTED, "")
-    note = Response()
+    wanted = connection.cookies.get(RETURN_COOKIE, "")
+    cookie = Response()
     if connection.scope["path"] == CALLBACK:
-        note.delete_cookie(WANTED, httponly=True, samesite="lax")
-    elif query and len(query) <= 500 and connection.scope["path"] == "/" and wants_page(connection):
+        cookie.delete_cookie(RETURN_COOKIE, httponly=True, samesite="lax")
+    elif (
+        query and len(query) <= 500 and connection.scope["path"] == "/" and accepts_html(connection)
+    ):
         value = quote(query, safe="")
-        note.set_cookie(WANTED, value, max_age=_WANTED_S, httponly=True, samesite="lax")
+        cookie.set_cookie(RETURN_COOKIE, value, max_age=_RETURN_S, httponly=True, samesite="lax")
     else:
         return send
 
-    async def noting(message: Message) -> None:
+    async def send_cookie(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers.append("set-cookie", note.headers["set-cookie"])
+            headers.append("set-cookie", cookie.headers["set-cookie"])
             if wanted and headers.get("location") == "/":
                 headers["location"] = "/?" + quote(unquote(wanted), safe="=&%+-_.~")
         await send(message)
 
-    return noting
+    return send_cookie
 
 
-def _key_in(cookies: Mapping[str, str]) -> str | None:
-    """The key of whoever Streamlit has signed in on that browser."""
+def _session_key(cookies: Mapping[str, str]) -> str | None:
+    """Return the key of the session that Streamlit has signed in on that browser, or None."""
     mine = sorted(item for item in cookies.items() if item[0].startswith(USER_COOKIE))
-    return key_of(repr(mine)) if USER_COOKIE in cookies else None
+    return token_hash(repr(mine)) if USER_COOKIE in cookies else None
 
 
-def _ask() -> NoReturn:
-    _head()
+def _draw_sign_in() -> NoReturn:
+    _draw_title()
     st.markdown(_("Sign in to chat. Each person has their own conversations."))
     st.button(_("Sign in"), key="sign_in", type="primary", on_click=st.login)
     st.stop()
 
 
-def _refuse(claims: Mapping[str, object]) -> NoReturn:
-    _head()
+def _draw_refusal(claims: Mapping[str, object]) -> NoReturn:
+    _draw_title()
     who = str(claims.get("email") or claims.get("sub") or "?").replace("`", "'")
     st.error(
         _("You are signed in as `{who}`, and this account may not chat here.", who=who)
@@ -192,6 +196,6 @@ def _refuse(claims: Mapping[str, object]) -> NoReturn:
     st.stop()
 
 
-def _head() -> None:
+def _draw_title() -> None:
     st.html(f"<style>{STYLE}</style>")
     st.title("glasschat", anchor=False)

@@ -1,4 +1,4 @@
-"""The one password that a team shares. Only a hash of it is kept."""
+"""The password that a team shares, of which only a hash is kept."""
 
 import hashlib
 import hmac
@@ -6,23 +6,23 @@ import os
 import unicodedata
 
 SHORTEST, LONGEST = 8, 256
-"""How many characters a password has; whoever asks for one sees to it."""
+"""Bounds of the number of characters; whoever reads a password checks them."""
 # 16 MB and some 50 ms for a guess.
 _COST = {"n": 2**14, "r": 8, "p": 1}
 
 
 class Password:
-    """What guesses are compared with."""
+    """Salted scrypt hash that guesses are compared with."""
 
     def __init__(self, text: str) -> None:
         self._salt = os.urandom(16)
-        self._hash = self._hashed(text)
+        self._hash = self._hash_of(text)
 
     def matches(self, guess: str) -> bool:
-        """Whether that is it; takes as long for a near miss as for any other."""
-        return len(guess) <= LONGEST and hmac.compare_digest(self._hash, self._hashed(guess))
+        """Tell whether the guess is right, in the same time for a near miss as for any other."""
+        return len(guess) <= LONGEST and hmac.compare_digest(self._hash, self._hash_of(guess))
 
-    def _hashed(self, text: str) -> bytes:
+    def _hash_of(self, text: str) -> bytes:
         # Keyboards differ in how they write an é.
         normal = unicodedata.normalize("NFC", text).encode(errors="surrogatepass")
         return hashlib.scrypt(normal, salt=self._salt, **_COST)

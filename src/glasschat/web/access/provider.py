@@ -1,11 +1,11 @@
-"""`--login`: what has to be known of an OpenID Connect provider, and whom it may bring."""
+"""`--login`: the settings of an OpenID Connect provider, and which of its users may chat."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from glasschat.web.access.base import Person
+from glasschat.web.access.base import User
 
 EVERYBODY = "*"
 CALLBACK = "/oauth2callback"
@@ -13,10 +13,10 @@ CALLBACK = "/oauth2callback"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginSettings:
-    """A provider, and who of those whom it vouches for may come in.
+    """An OpenID Connect provider, and which of its users are allowed.
 
-    `allow` has addresses (`ada@example.org`), domains (`@example.org`), or EVERYBODY. The names of
-    the rest are Streamlit's.
+    `allow` holds addresses (`ada@example.org`), domains (`@example.org`), or EVERYBODY. The other
+    fields are named as Streamlit names them.
     """
 
     server_metadata_url: str
@@ -29,17 +29,17 @@ class LoginSettings:
 
     @property
     def origin(self) -> str:
-        """Where visitors come to, as in `https://chat.example.org`."""
+        """The origin that visitors use, as in `https://chat.example.org`."""
         return self.redirect_uri.removesuffix(CALLBACK)
 
     @property
     def host(self) -> str:
-        """The name in it, without a port."""
+        """The host name of the origin, without a port."""
         return urlsplit(self.redirect_uri).hostname or ""
 
     @property
     def secrets(self) -> dict[str, Any]:
-        """For Streamlit, in the form of its secrets.toml."""
+        """The settings for Streamlit, in the form of its secrets.toml."""
         return {
             "auth": {
                 "server_metadata_url": self.server_metadata_url,
@@ -52,10 +52,10 @@ class LoginSettings:
         }
 
     def allows(self, claims: Mapping[str, Any]) -> bool:
-        """Whether somebody of whom the provider says this may come in.
+        """Tell whether the user with these claims is allowed.
 
-        By address only if the provider says that it has seen them read mail there: with some
-        providers one may call oneself whatever one likes.
+        An address counts only if the provider says that it is verified: with some providers a user
+        may name any address.
         """
         if EVERYBODY in self.allow:
             return True
@@ -67,10 +67,10 @@ class LoginSettings:
         return any(entry.casefold() in (address, domain) for entry in self.allow)
 
 
-def person_of(claims: Mapping[str, Any]) -> Person | None:
-    """Whom the provider speaks of; None where it does not say.
+def user_from_claims(claims: Mapping[str, Any]) -> User | None:
+    """Return the user whom the claims describe, or None where issuer or subject are missing.
 
-    Only issuer and subject are somebody's for good: addresses change hands.
+    Only issuer and subject identify a user for good: addresses change hands.
     """
     issuer, subject = claims.get("iss"), claims.get("sub")
     if not (isinstance(issuer, str) and isinstance(subject, str) and issuer and subject):
@@ -78,4 +78,4 @@ def person_of(claims: Mapping[str, Any]) -> Person | None:
     names = (claims.get(name) for name in ("name", "preferred_username", "email"))
     name = next((str(name) for name in names if name), subject)
     # An issuer is a URL without a fragment.
-    return Person(f"{issuer}#{subject}", name, can_sign_out=True)
+    return User(f"{issuer}#{subject}", name, can_sign_out=True)

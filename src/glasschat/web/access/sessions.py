@@ -1,4 +1,4 @@
-"""Who is signed in. In memory: a restart asks everybody again."""
+"""Sessions of signed-in users, in memory: after a restart everybody signs in again."""
 
 import hashlib
 import threading
@@ -6,60 +6,60 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from glasschat.web.access.base import Person
+from glasschat.web.access.base import User
 
 LIFETIME_S = 30 * 24 * 3600
-MOST = 10_000
+MAX_SESSIONS = 10_000
 
 
-def key_of(token: str) -> str:
-    """What is kept of a token. Who reads our memory or a log cannot come in with it."""
+def token_hash(token: str) -> str:
+    """Return the hash that is kept of a token: who reads our memory or a log cannot use it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 class Sessions:
-    """Persons by the keys of their tokens, each until it ends. Safe to use from any thread.
+    """Users by the hashes of their tokens, each until the session ends. Safe from any thread.
 
-    Bounded: beyond `most` the session that began first is over.
+    Bounded: beyond `most` sessions the one that began first ends.
     """
 
     def __init__(
         self,
         lifetime_s: float = LIFETIME_S,
-        most: int = MOST,
+        most: int = MAX_SESSIONS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lifetime_s = lifetime_s
         self._most = most
         self._clock = clock
         self._lock = threading.Lock()
-        self._live: OrderedDict[str, tuple[Person, float]] = OrderedDict()
+        self._live: OrderedDict[str, tuple[User, float]] = OrderedDict()
         self._ended: OrderedDict[str, None] = OrderedDict()
 
-    def begin(self, key: str, person: Person) -> bool:
-        """Let `person` in by that key from now on; False when its session has been ended."""
+    def begin(self, key: str, user: User) -> bool:
+        """Begin a session of `user` under that key; return False where it has been ended."""
         with self._lock:
             if key in self._ended:
                 return False
             self._live.pop(key, None)
-            self._live[key] = person, self._clock() + self._lifetime_s
+            self._live[key] = user, self._clock() + self._lifetime_s
             while len(self._live) > self._most:
                 self._live.popitem(last=False)
             return True
 
-    def find(self, key: str | None) -> Person | None:
-        """Who comes in by that key."""
+    def find(self, key: str | None) -> User | None:
+        """Return the user whose session has that key, or None."""
         with self._lock:
-            person, until = self._live.get(key or "", (None, 0.0))
-            if person is not None and self._clock() >= until:
+            user, until = self._live.get(key or "", (None, 0.0))
+            if user is not None and self._clock() >= until:
                 del self._live[key or ""]
                 return None
-            return person
+            return user
 
     def end(self, key: str) -> None:
-        """Nobody comes in by that key any more, even if the browser still shows it.
+        """End the session for good: its key is refused even if the browser still sends it.
 
-        A key that nobody came in by is not remembered: strangers could fill the memory with them.
+        A key without a session is not remembered: strangers could fill the memory with them.
         """
         with self._lock:
             if self._live.pop(key, None) is None:
@@ -69,6 +69,6 @@ class Sessions:
                 self._ended.popitem(last=False)
 
     def has_ended(self, key: str | None) -> bool:
-        """Whether somebody signed out by that key."""
+        """Tell whether the session of that key was ended by signing out."""
         with self._lock:
             return key in self._ended

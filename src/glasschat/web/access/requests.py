@@ -1,4 +1,4 @@
-"""What doors have in common: requests looked at, and sockets that end with their session."""
+"""Helpers of all access middleware: checks of requests, and sockets that end with a session."""
 
 from collections.abc import Callable
 from urllib.parse import quote
@@ -13,17 +13,17 @@ LOGOUT = "/auth/logout"
 
 
 def is_https(connection: HTTPConnection) -> bool:
-    """Whether the browser came by https, as far as the server or a trusted proxy says."""
+    """Tell whether the browser uses https, as far as the server or a trusted proxy says."""
     return connection.scope["scheme"] in ("https", "wss")
 
 
-def wants_page(connection: HTTPConnection) -> bool:
-    """Whether somebody looks at the answer; for parts of a page a status will do."""
+def accepts_html(connection: HTTPConnection) -> bool:
+    """Tell whether a page is asked for; for parts of a page a status code is answer enough."""
     return "text/html" in connection.headers.get("accept", "")
 
 
-def comes_from_here(connection: HTTPConnection) -> bool:
-    """Whether a request comes from a page of ours, or from no page at all."""
+def is_same_origin(connection: HTTPConnection) -> bool:
+    """Tell whether a request comes from a page of ours, or from no page at all."""
     site = connection.headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -32,18 +32,18 @@ def comes_from_here(connection: HTTPConnection) -> bool:
     return origin is None or origin.partition("://")[2] == connection.headers.get("host")
 
 
-def address_of(scope: Scope) -> str:
-    """The address that was asked for, as one that can only lead to this very server.
+def local_url(scope: Scope) -> str:
+    """Return the requested path and query as an address that can only lead to this server.
 
-    `//elsewhere` is a path here, and another server in a Location.
+    `//evil.example` is a path in a request, and another server in a Location header.
     """
     path = "/" + quote(scope["path"].lstrip("/"))
     query = quote(scope["query_string"].decode("latin-1"), safe="=&%+:,;@!$'()*/?")
     return f"{path}?{query}" if query else path
 
 
-async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
-    """Refuse a request for part of a page, or a socket."""
+async def reject(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a request for part of a page with 401, or close a socket with 1008."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
         return
@@ -51,36 +51,36 @@ async def turn_away(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 class SessionSocket:
-    """A socket's two ends, which close as soon as anything is said after the session's end."""
+    """`receive` and `send` of a socket, which close at the first message after its session."""
 
     def __init__(self, receive: Receive, send: Send, ended: Callable[[], bool]) -> None:
         self._receive, self._send, self._ended = receive, send, ended
         self._closed = False
 
     async def receive(self) -> Message:
-        """What the browser says; that it has left, once the session is over."""
+        """Return the browser's next message; a disconnect once the session has ended."""
         message = await self._receive()
-        if message["type"] == "websocket.receive" and await self._over():
+        if message["type"] == "websocket.receive" and await self._close_if_ended():
             return {"type": "websocket.disconnect", "code": 1008}
         return message
 
     async def send(self, message: Message) -> None:
-        """Say it to the browser. Raises OSError, as for one that has left, after the end."""
-        if await self._over():
+        """Send a message. Raises OSError after the session, as for a browser that has left."""
+        if await self._close_if_ended():
             raise OSError("the session has ended")
         await self._send(message)
 
-    async def _over(self) -> bool:
+    async def _close_if_ended(self) -> bool:
         if not self._closed and self._ended():
             self._closed = True
             await self._send({"type": "websocket.close", "code": 1008})
         return self._closed
 
 
-def secured(send: Send) -> Send:
-    """Marks every cookie as one for https only."""
+def with_secure_cookies(send: Send) -> Send:
+    """Return a `send` that marks every cookie of a response as one for https only."""
 
-    async def with_secure_cookies(message: Message) -> None:
+    async def send_secure(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             cookies = headers.getlist("set-cookie")
@@ -90,4 +90,4 @@ def secured(send: Send) -> Send:
                 headers.append("set-cookie", cookie if safe else f"{cookie}; Secure")
         await send(message)
 
-    return with_secure_cookies
+    return send_secure

@@ -1,4 +1,4 @@
-"""The door of `--password`, in front of an app that lets everybody in."""
+"""The middleware of `--password`, in front of an app that lets everybody in."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -15,10 +15,10 @@ from starlette.types import Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from glasschat.chat.store import LOCAL_OWNER
-from glasschat.web.access.base import Person
+from glasschat.web.access.base import User
 from glasschat.web.access.password import LONGEST, Password
-from glasschat.web.access.shared import SharedAccess
-from glasschat.web.access.wire import address_of
+from glasschat.web.access.requests import local_url
+from glasschat.web.access.shared import SharedPasswordAccess
 
 SECRET = "a long enough password"
 PAGE = {"accept": "text/html,*/*;q=0.8"}
@@ -26,7 +26,7 @@ HERE = {**PAGE, "origin": "http://testserver"}
 
 
 async def everything(request: Request) -> PlainTextResponse:
-    """What is behind the door."""
+    """The app that is protected."""
     return PlainTextResponse("inside")
 
 
@@ -41,12 +41,12 @@ async def echo(socket: WebSocket) -> None:
 
 
 @pytest.fixture
-def access() -> SharedAccess:
-    return SharedAccess(Password(SECRET), 8501)
+def access() -> SharedPasswordAccess:
+    return SharedPasswordAccess(Password(SECRET), 8501)
 
 
-def visitor(access: SharedAccess, **options: object) -> TestClient:
-    """Somebody with cookies of their own, before the door."""
+def visitor(access: SharedPasswordAccess, **options: object) -> TestClient:
+    """Somebody with cookies of their own."""
     methods = ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"]
     app = Starlette(
         routes=[
@@ -54,16 +54,16 @@ def visitor(access: SharedAccess, **options: object) -> TestClient:
             Route("/{path:path}", everything, methods=methods),
         ]
     )
-    return TestClient(access.gate(app), follow_redirects=False, **options)  # type: ignore[arg-type]
+    return TestClient(access.protect(app), follow_redirects=False, **options)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def stranger() -> TestClient:
-    return visitor(SharedAccess(Password(SECRET), 8501))
+    return visitor(SharedPasswordAccess(Password(SECRET), 8501))
 
 
 @pytest.fixture
-def someone(access: SharedAccess) -> Iterator[TestClient]:
+def someone(access: SharedPasswordAccess) -> Iterator[TestClient]:
     someone = visitor(access)
     assert someone.post("/", data={"password": SECRET}, headers=HERE).status_code == 303
     yield someone
@@ -75,7 +75,7 @@ BEHIND += ["/_stcore/upload_file/a/b", "/_stcore/host-config", "/replies/1", "/o
 
 @pytest.mark.parametrize("path", BEHIND)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"])
-def test_nothing_is_in_front_of_the_door(stranger: TestClient, path: str, method: str) -> None:
+def test_a_stranger_reaches_nothing(stranger: TestClient, path: str, method: str) -> None:
     answer = stranger.request(method, path)
     assert answer.status_code == 401
     assert "inside" not in answer.text
@@ -123,7 +123,7 @@ def test_the_password_opens_and_the_address_is_kept(stranger: TestClient) -> Non
 
 
 def test_https_cookies_stay_on_https() -> None:
-    access = SharedAccess(Password(SECRET), 8501)
+    access = SharedPasswordAccess(Password(SECRET), 8501)
     someone = visitor(access, base_url="https://chat.example")
     headers = {**PAGE, "origin": "https://chat.example"}
     answer = someone.post("/", data={"password": SECRET}, headers=headers)
@@ -150,7 +150,9 @@ def test_guesses_run_out_and_the_right_one_waits_too(stranger: TestClient) -> No
     assert stranger.get("/").status_code == 401
 
 
-def test_guessing_locks_nobody_out_who_is_in(access: SharedAccess, someone: TestClient) -> None:
+def test_guessing_locks_nobody_out_who_is_in(
+    access: SharedPasswordAccess, someone: TestClient
+) -> None:
     for _ in range(6):
         visitor(access).post("/", data={"password": "guess"}, headers=HERE)
     assert someone.get("/").text == "inside"
@@ -185,7 +187,9 @@ def test_signing_out_ends_it_wherever_the_cookie_is_shown(someone: TestClient) -
     assert someone.get("/").status_code == 401
 
 
-def test_an_open_socket_closes_with_its_session(access: SharedAccess, someone: TestClient) -> None:
+def test_an_open_socket_closes_with_its_session(
+    access: SharedPasswordAccess, someone: TestClient
+) -> None:
     cookies = dict(someone.cookies)
     other_tab = visitor(access, cookies=cookies)
     with other_tab.websocket_connect("/_stcore/stream") as socket:
@@ -209,8 +213,8 @@ def test_a_made_up_cookie_is_worth_nothing(stranger: TestClient) -> None:
         assert stranger.get("/", headers=headers).status_code == 401
 
 
-def test_whoever_is_in_is_the_local_user(access: SharedAccess) -> None:
-    assert access.person() == Person(LOCAL_OWNER, can_sign_out=True)
+def test_whoever_is_in_is_the_local_user(access: SharedPasswordAccess) -> None:
+    assert access.user() == User(LOCAL_OWNER, can_sign_out=True)
 
 
 HOSTILE = st.text(st.sampled_from("/\\.@:?#%&= \t\r\nabé\u2044\x00"), max_size=12)
@@ -221,7 +225,7 @@ HOSTILE = st.text(st.sampled_from("/\\.@:?#%&= \t\r\nabé\u2044\x00"), max_size=
 def test_the_way_back_is_never_elsewhere(path: str, query: str) -> None:
     """Whatever path was asked for. `tests/e2e/test_access_password.py` asks a browser too."""
     scope: Scope = {"path": "/" + path, "query_string": query.encode("utf-8")}
-    address = address_of(scope)
+    address = local_url(scope)
     assert address.startswith("/")
     assert not address.startswith(("//", "/\\"))
     assert urlsplit(address).netloc == ""
