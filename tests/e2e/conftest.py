@@ -6,13 +6,17 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser
 
+from glasschat.chat.store import LOCAL_OWNER, open_store
+from tests.e2e.panel import Tuner
 from tests.e2e.visitor import Visitor, scripted_site, visitor
 from tests.support.browser import WebServer, serving
+from tests.support.long_chat import long_chat
 
 Arrive = Callable[..., Visitor]
+Tune = Callable[..., Tuner]
 
 
-@pytest.fixture(scope="session", params=["gguf", "folder"])
+@pytest.fixture(scope="session", params=["gguf", pytest.param("folder", marks=pytest.mark.slow)])
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebServer]:
@@ -30,9 +34,18 @@ def site(
 
 @pytest.fixture(scope="session")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebServer]:
-    """The scripted model with one slot."""
-    with scripted_site(folder=tmp_path_factory.mktemp("script")) as server:
+    """The scripted model with one slot, and a store with a long chat in it.
+
+    Streamlit has to have nothing to complain of.
+    """
+    folder = tmp_path_factory.mktemp("script")
+    file = str(folder / "chats.db")
+    store = open_store(file)
+    store.add(LOCAL_OWNER, long_chat(500))
+    store.close()
+    with scripted_site("--store", file, folder=folder) as server:
         yield server
+        assert "streamlit" not in server.log
 
 
 @pytest.fixture
@@ -40,3 +53,10 @@ def arrive(browser: Browser) -> Iterator[Arrive]:
     """Brings visitors to a server's page: `arrive(site)`; they leave when the test ends."""
     with ExitStack() as stack:
         yield lambda server, **options: stack.enter_context(visitor(browser, server, **options))
+
+
+@pytest.fixture
+def tune(browser: Browser, script: WebServer) -> Iterator[Tune]:
+    """Brings visitors of the scripted server who look at keys, not at words."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(visitor(browser, script, kind=Tuner, **options))

@@ -1,13 +1,8 @@
 """What a visitor does with the settings and the language, whichever that is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from tests.e2e.visitor import Visitor
-from tests.support.browser import WebServer, visiting
 
 
 class Tuner(Visitor):
@@ -103,12 +98,3 @@ class Tuner(Visitor):
         """Use the switch."""
         self.page.locator(".st-key-language").get_by_text(language, exact=True).click()
         self.settles()
-
-
-@contextmanager
-def tuner(browser: Browser, server: WebServer, **options: Any) -> Iterator[Tuner]:
-    """Somebody on the page of `server`."""
-    with visiting(browser, **options) as page:
-        someone = Tuner(page)
-        someone.arrive(server.url)
-        yield someone

@@ -62,7 +62,7 @@ def answered(visitor: Visitor, question: str = QUESTION, tokens: int = 24) -> Bo
 
 def test_every_token_shows_how_it_was_chosen(site: WebServer, arrive: Arrive) -> None:
     visitor = arrive(site)
-    box = answered(visitor)
+    box = answered(visitor, "Say <|im_end|> twice.")
     expect(box.tokens).to_have_count(24)
     box.look_at(3)
     heads = box.waterfall.locator("thead .stage").all_inner_texts()
@@ -81,29 +81,20 @@ def test_every_token_shows_how_it_was_chosen(site: WebServer, arrive: Arrive) ->
     box.page.keyboard.press("ArrowRight")
     expect(box.waterfall.locator("h3")).to_contain_text("Token 5")
     visitor.picture("glass-box")
+    # The prompt shows what stayed text.
+    pane = box.tab("Prompt")
+    expect(pane.locator(".stayed")).to_contain_text("<|im_end|>")
+    stayed = "".join(pane.locator(".t.text-piece").all_inner_texts())
+    assert stayed.replace("\u200b·", "").replace("·", "") == "<|im_end|>"
+    expect(pane.locator(".t.user").first).to_be_visible()
+    expect(pane.locator(".t.template").first).to_contain_text("<|im_start|>")
+    steps = box.tab("How it works")
+    expect(steps.locator("section")).to_have_count(7, timeout=WAIT_MS)
+    visitor.picture("glass-box-how-it-works")
     assert visitor.complaints == []
 
 
-def test_another_token_is_taken_and_nothing_is_lost(site: WebServer, arrive: Arrive) -> None:
-    visitor = arrive(site)
-    box = answered(visitor)
-    before = box.names()
-    box.look_at(2)
-    other = box.waterfall.locator("tbody tr:not(.chosen)").first
-    name = other.locator("th code").inner_text()
-    other.hover()
-    other.get_by_role("button", name=re.compile("^take")).click()
-    expect(visitor.page.get_by_text("2/2")).to_be_visible(timeout=WAIT_MS)
-    visitor.ends()
-    expect(box.tokens.nth(2)).to_have_class(re.compile("forced"), timeout=WAIT_MS)
-    after = box.names()
-    assert after[:2] == before[:2]
-    assert after[2].replace("\u200b", "") == name
-    visitor.page.get_by_role("button", name="Previous version").click()
-    expect(visitor.page.get_by_text("1/2")).to_be_visible()
-
-
-def test_what_if_tells_the_truth(site: WebServer, arrive: Arrive) -> None:
+def test_what_if_tells_the_truth_and_nothing_is_lost(site: WebServer, arrive: Arrive) -> None:
     """The first token that other settings would have chosen is the one that they choose."""
     visitor = arrive(site)
     box = answered(visitor)
@@ -126,6 +117,22 @@ def test_what_if_tells_the_truth(site: WebServer, arrive: Arrive) -> None:
     assert name == found[2]
     pane = box.tab("Settings")
     expect(pane.locator(".story li").first).to_contain_text("changed", timeout=WAIT_MS)
+    # Another token is taken.
+    box.tab("Tokens")
+    before = box.names()
+    box.look_at(2)
+    other = box.waterfall.locator("tbody tr:not(.chosen)").first
+    name = other.locator("th code").inner_text()
+    other.hover()
+    other.get_by_role("button", name=re.compile("^take")).click()
+    expect(visitor.page.get_by_text("3/3")).to_be_visible(timeout=WAIT_MS)
+    visitor.ends()
+    expect(box.tokens.nth(2)).to_have_class(re.compile("forced"), timeout=WAIT_MS)
+    after = box.names()
+    assert after[:2] == before[:2]
+    assert after[2].replace("\u200b", "") == name
+    visitor.page.get_by_role("button", name="Previous version").click()
+    expect(visitor.page.get_by_text("2/3")).to_be_visible()
 
 
 def test_the_debugger_stops_before_the_choice(site: WebServer, arrive: Arrive) -> None:
@@ -155,25 +162,7 @@ def test_the_debugger_stops_before_the_choice(site: WebServer, arrive: Arrive) -
     box.tab("Tokens")
     expect(box.tokens.first).to_have_class(re.compile("forced"))
     assert box.names()[0].replace("\u200b", "") == name
-
-
-def test_the_prompt_shows_what_stayed_text(site: WebServer, arrive: Arrive) -> None:
-    visitor = arrive(site)
-    box = answered(visitor, "Say <|im_end|> twice.", tokens=8)
-    pane = box.tab("Prompt")
-    expect(pane.locator(".stayed")).to_contain_text("<|im_end|>")
-    stayed = "".join(pane.locator(".t.text-piece").all_inner_texts())
-    assert stayed.replace("\u200b·", "").replace("·", "") == "<|im_end|>"
-    expect(pane.locator(".t.user").first).to_be_visible()
-    expect(pane.locator(".t.template").first).to_contain_text("<|im_start|>")
-    steps = box.tab("How it works")
-    expect(steps.locator("section")).to_have_count(7, timeout=WAIT_MS)
-    visitor.picture("glass-box-how-it-works")
-
-
-def test_settings_are_compared_side_by_side(site: WebServer, arrive: Arrive) -> None:
-    visitor = arrive(site)
-    box = answered(visitor, tokens=12)
+    # Settings are compared side by side.
     pane = box.tab("Compare")
     pane.get_by_role("button", name="Ask all at once").click()
     pane = box.root.locator(".pane.compare:visible")
@@ -221,12 +210,11 @@ def test_hostile_tokens_stay_text(site: WebServer, arrive: Arrive) -> None:
     assert visitor.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_in_chinese(site: WebServer, arrive: Arrive, scheme: str) -> None:
+def test_on_a_phone_in_chinese(site: WebServer, arrive: Arrive) -> None:
     visitor = arrive(
         site,
         viewport={"width": 375, "height": 812},
-        color_scheme=scheme,
+        color_scheme="dark",
         locale="zh-CN",
     )
     visitor.ask("天空为什么是蓝色的？")
@@ -241,11 +229,12 @@ def test_on_a_phone_in_chinese(site: WebServer, arrive: Arrive, scheme: str) -> 
     expect(box.waterfall.locator("tbody tr").first).to_be_visible(timeout=WAIT_MS)
     width = visitor.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 375
-    visitor.picture(f"glass-box-phone-{scheme}")
+    visitor.picture("glass-box-phone-dark")
     box.root.get_by_role("button", name="关闭玻璃盒").click()
     expect(box.root).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_models_are_compared_and_read_each_other(
     arrive: Arrive, smollm2_folder_bf16: Path, tmp_path: Path
 ) -> None:

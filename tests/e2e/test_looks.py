@@ -41,8 +41,9 @@ It takes $O(\\log n)$ steps, and
 """
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [(WIDE, "dark"), (PHONE, "light")], ids=["wide", "phone"]
+)
 def test_the_page_fits_and_follows_the_colours(
     arrive: Arrive, script: WebServer, scheme: str, size: dict[str, int]
 ) -> None:
@@ -63,15 +64,13 @@ def test_the_page_fits_and_follows_the_colours(
     assert tools["height"] < 110
 
 
-def test_settings_can_be_reached_on_a_phone(arrive: Arrive, script: WebServer) -> None:
-    someone = arrive(script, viewport=PHONE, has_touch=True)
-    someone.page.locator('[data-testid="stExpandSidebarButton"]').click()
-    expect(someone.page.get_by_role("slider", name="Temperature")).to_be_visible()
-    someone.page.wait_for_timeout(400)
-    someone.picture("phone-settings")
-
-
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+        pytest.param(signal.SIGINT, id="Ctrl-C", marks=pytest.mark.slow),
+    ],
+)
 def test_the_server_ends_at_once_though_a_page_is_open(
     browser: Browser, tmp_path: Path, how: signal.Signals
 ) -> None:

@@ -21,7 +21,6 @@ from tests.support.browser import (
     stop,
     wait_for_page,
 )
-from tests.support.fake_remote import fake_remote, models, replying
 
 pytestmark = pytest.mark.browser
 
@@ -95,36 +94,3 @@ def test_a_chat_in_front_of_another_server(arrive: Arrive, tmp_path: Path) -> No
             someone.ends()
         assert page in someone.page.url
         assert not [c for c in someone.complaints if "WebSocket" not in c]
-
-
-def test_several_servers_are_offered_at_once(arrive: Arrive, tmp_path: Path) -> None:
-    """Chosen in the sidebar; another may answer the same question, beside the first answer."""
-    with (
-        fake_remote(replying("I am the first.")) as first,
-        fake_remote(replying("I am the second."), owner="vllm") as second,
-    ):
-        second.scripts["/v1/models"] = models("large", owner="vllm")
-        file = tmp_path / "remotes.toml"
-        file.write_text(f'[cellar]\nurl = "{second.url}"\nkey = "sk-cellar"\n')
-        file.chmod(0o600)
-        arguments = ("--remote", first.url, "--remotes", str(file))
-        with serving(*arguments, folder=tmp_path) as front:
-            someone = arrive(front)
-            someone.ask("Who are you?")
-            someone.sees("I am the first.")
-            someone.ends()
-
-            someone.page.locator(".st-key-backend").get_by_role("combobox").click()
-            someone.page.get_by_role("option", name="large (cellar)").click()
-            expect(someone.chat.get_by_text("vLLM")).to_be_visible()
-            someone.again.click()
-            someone.sees("I am the second.")
-            someone.ends()
-            expect(someone.chat.get_by_text("2/2")).to_be_visible()
-            assert second.chats()[-1]["model"] == "large"
-            assert second.asked[-1].headers["authorization"] == "Bearer sk-cellar"
-            assert all("authorization" not in asked.headers for asked in first.asked)
-
-            # A chat that is opened again goes on with what wrote it last.
-            someone.page.reload()
-            expect(someone.chat.get_by_text("vLLM")).to_be_visible(timeout=WAIT_MS)

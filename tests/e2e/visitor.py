@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -177,11 +177,16 @@ class Visitor:
         self.page.screenshot(path=ARTIFACTS / f"{name}.png")
 
 
+Somebody = TypeVar("Somebody", bound=Visitor)
+
+
 @contextmanager
-def visitor(browser: Browser, server: WebServer, **options: Any) -> Iterator[Visitor]:
+def visitor(
+    browser: Browser, server: WebServer, *, kind: type[Somebody] = Visitor, **options: Any
+) -> Iterator[Somebody]:
     """Somebody with cookies and storage of their own, on the page of `server`."""
     with visiting(browser, **options) as page:
-        someone = Visitor(page)
+        someone = kind(page)
         someone.arrive(server.url)
         yield someone
         if server.process.poll() is None:

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,15 +166,49 @@ def visiting(browser: Browser, url: str | None = None, **options: object) -> Ite
         context.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for a file of tests.
+class _SharedBrowser:
+    """One browser for all tests of this process that ask for one, until `close`."""
 
-    Not for the whole session: Playwright's synchronous API keeps an event loop running, and
-    tests elsewhere that start one of their own would be refused.
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._browser: Browser | None = None
+
+    def get(self) -> Browser:
+        """Return the browser, which is launched where there is none."""
+        if self._browser is None:
+            self._browser = self._stack.enter_context(launched())
+        return self._browser
+
+    def close(self) -> None:
+        """End the browser, if there is one."""
+        self._browser = None
+        self._stack.close()
+
+
+_shared = _SharedBrowser()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """End the browser before a test that needs none.
+
+    Playwright's synchronous API keeps an event loop running, and tests that start one of their
+    own would be refused. The browser's tests come one after another, see `two_processes.py`.
     """
-    with launched() as found:
-        yield found
+    if item.get_closest_marker("browser") is None:
+        _shared.close()
+
+
+@pytest.hookimpl
+def pytest_sessionfinish() -> None:
+    """End the browser."""
+    _shared.close()
+
+
+@pytest.fixture
+def browser() -> Browser:
+    """The browser of this process."""
+    return _shared.get()
 
 
 @pytest.fixture
