@@ -82,13 +82,13 @@ def trace(root: Path) -> dict[str, float]:
     from glasschat.chat.store import open_store
     from glasschat.chat.user_presets import UserPresets
     from glasschat.models.scripted import scripted_model
-    from glasschat.web.site import Site, open_site
+    from glasschat.web.site import Site, set_site
 
     backend = LocalBackend(lambda _: scripted_model(REPLY), name="scripted")
     with tempfile.TemporaryDirectory() as folder, backend:
         backend.load()
         library = Library(open_store(Path(folder) / "conversations.db"))
-        open_site(Site(backend, library, UserPresets(library.store)))
+        set_site(Site(backend, library, UserPresets(library.store)))
         page = AppTest.from_file(str(source / "web" / "page.py"), default_timeout=60).run()
         profile.steps.clear()
         profile.active = True

@@ -18,7 +18,7 @@ from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 from glasschat.web import page
 from glasschat.web.access import AccessPolicy, LocalAccess, set_access_policy
 from glasschat.web.language import Language, speaking
-from glasschat.web.site import Site, open_site
+from glasschat.web.site import Site, set_site
 
 TIMEOUT_S = 60.0
 
@@ -59,7 +59,7 @@ class PageSession:
 
     def run(self) -> "PageSession":
         """Draw the page, with what was done to its widgets."""
-        open_site(self.site)
+        set_site(self.site)
         set_access_policy(self.access)
         _RecordingRunner.messages = self.sent = []
         try:

@@ -10,7 +10,7 @@ from glasschat.backends import LocalBackend
 from glasschat.chat import Library, SavedConversation
 from glasschat.chat.store import open_store
 from glasschat.chat.user_presets import UserPresets
-from glasschat.web.chats import DELETE, EXPORT, PIN, RENAME, UNPIN, heading
+from glasschat.web.chats import DELETE, EXPORT, PIN, RENAME, UNPIN, heading_for_day
 from glasschat.web.site import Site
 from tests.support.pages import PageSession
 from tests.web.conftest import Visit
@@ -154,4 +154,4 @@ def test_clear_empties_the_page_and_the_chat_can_be_had_back(visit: Visit) -> No
 )
 def test_chats_stand_under_their_day(days: int, said: str) -> None:
     today = date(2026, 11, 30)
-    assert heading(today - timedelta(days=days), today) == said
+    assert heading_for_day(today - timedelta(days=days), today) == said

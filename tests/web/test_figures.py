@@ -7,7 +7,7 @@ import pytest
 from glasschat.chat import Ending, Node, Run
 from glasschat.engine import Snapshot, State, Timings, Usage
 from glasschat.sampling import SamplingParams
-from glasschat.web.figures import figures, ordinal, progress
+from glasschat.web.figures import describe_progress, format_figures, ordinal
 from glasschat.web.language import Language, speaking
 
 RUN = Run(
@@ -35,18 +35,18 @@ def reply(run: Run) -> Node:
 
 
 def test_a_finished_reply_tells_its_size_speed_and_cache() -> None:
-    assert figures(reply(RUN)) == (
+    assert format_figures(reply(RUN)) == (
         "2,120 tokens · 148 tokens/s · first after 0.09 s · cached 1,040 of 1,102 prompt tokens"
     )
 
 
 def test_in_chinese_as_well() -> None:
     with speaking(Language.CHINESE):
-        assert figures(reply(replace(RUN, ending=Ending.CANCELLED))) == (
+        assert format_figures(reply(replace(RUN, ending=Ending.CANCELLED))) == (
             "2,120 个 token · 148 token/秒 · 首个 token 0.09 秒 · "
             "提示词 1,102 个 token，缓存命中 1,040 · 已停止"
         )
-        assert progress(replace(WAITING, queue_position=2)) == "排队中，第 2 位"
+        assert describe_progress(replace(WAITING, queue_position=2)) == "排队中，第 2 位"
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,20 @@ def test_in_chinese_as_well() -> None:
     ],
 )
 def test_an_early_end_is_named(ending: Ending, end: str) -> None:
-    assert figures(reply(replace(RUN, ending=ending))).endswith(f" · {end}")
+    assert format_figures(reply(replace(RUN, ending=ending))).endswith(f" · {end}")
 
 
 def test_a_reply_that_was_continued_counts_all_of_it() -> None:
-    assert figures(reply(replace(RUN, first_token=80))).startswith("2,200 tokens · ")
+    assert format_figures(reply(replace(RUN, first_token=80))).startswith("2,200 tokens · ")
 
 
 def test_a_reply_without_a_token_has_no_made_up_speed() -> None:
     nothing = replace(RUN, usage=Usage(9, 0, 0), timings=Timings(None, None, None))
-    assert figures(reply(nothing)) == "0 tokens · cached 0 of 9 prompt tokens"
+    assert format_figures(reply(nothing)) == "0 tokens · cached 0 of 9 prompt tokens"
     one = replace(RUN, usage=Usage(9, 0, 1), timings=Timings(0.5, None, None))
-    assert figures(reply(one)) == "1 token · first after 0.50 s · cached 0 of 9 prompt tokens"
+    assert (
+        format_figures(reply(one)) == "1 token · first after 0.50 s · cached 0 of 9 prompt tokens"
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_a_reply_without_a_token_has_no_made_up_speed() -> None:
     ],
 )
 def test_while_waiting_one_knows_for_what(snapshot: Snapshot, line: str) -> None:
-    assert progress(snapshot) == line
+    assert describe_progress(snapshot) == line
 
 
 def test_places_in_a_queue_are_read_aloud() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions
 from glasschat.chat import Library
-from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.user_presets import UserPresets
 from glasschat.web.site import Site
 from tests.support.fake_remote import FakeRemote, fake_remote, models, replying
 from tests.web.conftest import Visit
@@ -26,7 +26,7 @@ def remotes() -> Iterator[tuple[Site, FakeRemote, FakeRemote]]:
             backends.append(stack.enter_context(RemoteBackend(options)))
             backends[-1].load()
         others = {"cellar": backends[1]}
-        yield Site(backends[0], Library(), OwnPresets(), others=others), first, second
+        yield Site(backends[0], Library(), UserPresets(), others=others), first, second
 
 
 def test_several_servers_are_offered_at_once(

@@ -6,9 +6,9 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import Preset, preset_of
 from glasschat.chat.presets_file import presets_as_file
+from glasschat.chat.user_presets import UserPresets
 from glasschat.sampling import SamplingParams
 from glasschat.web.settings import preset_dialog
 from glasschat.web.settings.preset_dialog import PresetDialog
@@ -27,7 +27,7 @@ class Opened:
     """The dialog, opened by a visitor whose presets are `own`."""
 
     def __init__(self, *, locale: str = "en-US", name: str = "") -> None:
-        self.own = OwnPresets()
+        self.own = UserPresets()
         self.chosen: list[Preset] = []
         dialog = PresetDialog(self.own, ME, name, 4096, self.chosen.append)
         self.app: AppTest = dialog_app(dialog.draw_body, locale=locale)

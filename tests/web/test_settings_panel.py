@@ -6,9 +6,9 @@ import pytest
 
 from glasschat.backends import LocalBackend
 from glasschat.chat import Library, Node, SavedConversation
-from glasschat.chat.own_presets import OwnPresets
 from glasschat.chat.presets import preset_of
 from glasschat.chat.tree import Tree
+from glasschat.chat.user_presets import UserPresets
 from glasschat.sampling import CustomStage, SamplingParams, load_stages
 from glasschat.web.site import Site
 from tests.support.echo_model import echo_model
@@ -192,11 +192,11 @@ def test_without_a_place_for_presets_the_built_in_ones_are_there(
 ) -> None:
     from glasschat.errors import StoreUnavailable
 
-    def locked(_self: OwnPresets, _owner: str) -> None:
+    def locked(_self: UserPresets, _owner: str) -> None:
         raise StoreUnavailable("the database is locked")
 
-    monkeypatch.setattr(OwnPresets, "of", locked)
-    page = PageSession(Site(backend, Library(), OwnPresets())).run()
+    monkeypatch.setattr(UserPresets, "of", locked)
+    page = PageSession(Site(backend, Library(), UserPresets())).run()
     assert page.widget("preset").options == ["Original", "Precise", "Creative"]
     page.click("presets_open")
     assert "database is locked" in page.notice

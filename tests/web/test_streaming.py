@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 from glasschat.chat import Settings
 from glasschat.sampling import SamplingParams
 from glasschat.web.blocks import BlockSplitter
-from glasschat.web.site import Site, open_site
-from glasschat.web.streaming import Changes, address, closing, routes
+from glasschat.web.site import Site, set_site
+from glasschat.web.streaming import BlockDeltas, closing, routes, stream_url
 
 TEXTS = st.lists(st.sampled_from(["word " * 300, "\n\n", "- a\n", "```\nx\n```\n", "b", "\n"]))
 
@@ -21,7 +21,7 @@ TEXTS = st.lists(st.sampled_from(["word " * 300, "\n\n", "- a\n", "```\nx\n```\n
 @given(texts=TEXTS)
 def test_what_was_sent_is_the_text(texts: list[str]) -> None:
     """However the text grows, the pieces of each block are that block in the end."""
-    changes = Changes(0, BlockSplitter())
+    changes = BlockDeltas(0, BlockSplitter())
     whole, blocks = "", {}
     for text in texts:
         whole += text
@@ -37,13 +37,13 @@ def test_what_was_sent_is_the_text(texts: list[str]) -> None:
 
 def test_a_stream_that_begins_late_leaves_out_what_is_drawn() -> None:
     first, second = "word " * 400, "more"
-    changes = Changes(1, BlockSplitter())
+    changes = BlockDeltas(1, BlockSplitter())
     assert changes.push(f"{first}\n\n{second}") == [(1, second)]
 
 
 @pytest.fixture
 def client(site: Site) -> TestClient:
-    open_site(site)
+    set_site(site)
     return TestClient(Starlette(routes=routes))
 
 
@@ -58,7 +58,7 @@ def events(text: str) -> list[tuple[str, object]]:
 def test_a_reply_is_told_from_its_beginning_to_its_end(site: Site, client: TestClient) -> None:
     conversation = site.library.new("me")
     reply = conversation.ask(site.backend, "slowly: one two", Settings(SamplingParams()))
-    answer = client.get(f"/{address(reply.id, 0)}")
+    answer = client.get(f"/{stream_url(reply.id, 0)}")
     assert answer.headers["content-type"].startswith("text/event-stream")
     assert answer.headers["cache-control"] == "no-store"
     told = events(answer.text)
@@ -85,7 +85,7 @@ def test_a_server_that_ends_ends_its_streams(site: Site, client: TestClient) -> 
     reply = conversation.ask(site.backend, "slowly: " + "x" * 400, Settings(SamplingParams()))
     threading.Timer(1.0, closing.set).start()
     try:
-        told = events(client.get(f"/{address(reply.id, 0)}").text)
+        told = events(client.get(f"/{stream_url(reply.id, 0)}").text)
     finally:
         closing.clear()
     assert told[-1][0] == "message", "cut off, not ended"

@@ -10,7 +10,7 @@ import pytest
 
 from glasschat.backends import LocalBackend
 from glasschat.chat import Ending, Library, Node, Run, SavedConversation, Settings, Tree
-from glasschat.chat.own_presets import OwnPresets
+from glasschat.chat.user_presets import UserPresets
 from glasschat.sampling import SamplingParams
 from glasschat.web import transcript
 from glasschat.web.site import Site
@@ -27,7 +27,7 @@ def one_slot() -> Iterator[Site]:
     """A site whose model has one slot; two replies may wait for it."""
     with LocalBackend(lambda _: echo_model(), name="scripted", max_waiting=2) as backend:
         backend.load()
-        yield Site(backend, Library(), OwnPresets())
+        yield Site(backend, Library(), UserPresets())
 
 
 def elsewhere(site: Site, text: str) -> Callable[[], None]:
@@ -106,8 +106,10 @@ def test_an_interrupted_reply_offers_to_go_on(site: Site, visit: Visit) -> None:
 def test_a_reply_that_another_server_writes_is_shown_as_far_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(transcript, "ELSEWHERE_S", 0.01)
-    app = dialog_app(partial(transcript.draw_elsewhere, Node("a", "q", "assistant", "so far")))
+    monkeypatch.setattr(transcript, "OTHER_SERVER_POLL_S", 0.01)
+    app = dialog_app(
+        partial(transcript.draw_reply_of_other_server, Node("a", "q", "assistant", "so far"))
+    )
     assert [element.value for element in app.markdown] == ["so far"]
     assert app.caption[0].value == ":primary[●] being written by another server"
 

@@ -1,4 +1,4 @@
-"""What a visitor does in a conversation: callbacks of the page's widgets."""
+"""Event handlers of the page: what a visitor does in a conversation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,25 +18,25 @@ from glasschat.web.glass.start_options import (
     save_start_options,
 )
 from glasschat.web.language import _
-from glasschat.web.notices import attempt, forget, offer_undo, told, withdraw_undo
-from glasschat.web.session import take
+from glasschat.web.notices import attempt, clear_notice, offer_undo, pending_notice, withdraw_undo
+from glasschat.web.session import consume
 from glasschat.web.settings import settings
 from glasschat.web.site import Site
 
 
 class Actions:
-    """One visitor's hand. What it does shows on the page's next run."""
+    """Callbacks of one visitor's widgets. What they do shows on the page's next run."""
 
     def __init__(self, site: Site, owner: str) -> None:
         self._site = site
         self._owner = owner
         self._backend = site.backend
 
-    def now(self) -> Conversation:
-        """The conversation that the visitor is in.
+    def current_conversation(self) -> Conversation:
+        """Return the conversation that the visitor is in.
 
-        A click can come before the page has been drawn for the one that was opened last: what
-        answers it was drawn for another.
+        A click can come before the page has been drawn for the conversation that was opened last:
+        the widget that it hits was drawn for another one.
         """
         wanted = st.session_state.get("chat")
         found = self._site.library.find(self._owner, wanted) if wanted else None
@@ -45,9 +45,9 @@ class Actions:
             st.session_state.chat = found.id
         return found
 
-    def press(self, name: str) -> None:
-        """Do what a shortcut stands for."""
-        path = self.now().tree.path
+    def press_shortcut(self, name: str) -> None:
+        """Run the action of a shortcut, by its name."""
+        path = self.current_conversation().tree.path
         replies = [node for node in path if node.role == "assistant"]
         questions = [node for node in path if node.role == "user"]
         if name == "new":
@@ -55,31 +55,33 @@ class Actions:
         elif name == "help":
             st.session_state.help_wanted = True
         elif name == "glass" and replies:
-            self.glass(replies[-1].id)
+            self.toggle_glass(replies[-1].id)
         elif name == "again" and replies:
             self.again(replies[-1].id)
         elif name == "edit" and questions:
             self.edit(questions[-1].id)
         elif name in ("previous", "next") and replies:
-            siblings = [node.id for node in self.now().tree.siblings(replies[-1].id)]
+            siblings = [
+                node.id for node in self.current_conversation().tree.siblings(replies[-1].id)
+            ]
             at = siblings.index(replies[-1].id) + (1 if name == "next" else -1)
             if 0 <= at < len(siblings):
                 self.select(siblings[at])
 
     def send(self, key: str) -> None:
-        """Send what was typed; given back with the reason if it cannot be."""
+        """Send what was typed; what is refused is put back into the input, with the reason."""
         text = st.session_state[key]
-        forget()
+        clear_notice()
         self.ask(text)
-        if told() is not None:
+        if pending_notice() is not None:
             if text == st.session_state.get("given_back"):
                 # An input that is told the same text twice takes no notice: a new one does.
                 st.session_state.inputs = st.session_state.get("inputs", 0) + 1
             st.session_state.draft = st.session_state.given_back = text
 
     def ask(self, text: str) -> None:
-        """Ask something."""
-        conversation = self.now()
+        """Send a question to the chosen model."""
+        conversation = self.current_conversation()
         self._begin(
             lambda: conversation.ask(
                 self._backend, text, settings(), start_options=next_start_options()
@@ -87,8 +89,8 @@ class Actions:
         )
 
     def send_edited(self, node_id: str, key: str) -> None:
-        """Ask in other words."""
-        text, conversation = st.session_state[key], self.now()
+        """Send the edited text of a question as a sibling of it."""
+        text, conversation = st.session_state[key], self.current_conversation()
         began = self._begin(
             lambda: conversation.edit(
                 self._backend, node_id, text, settings(), start_options=next_start_options()
@@ -98,8 +100,8 @@ class Actions:
             end_editing()
 
     def again(self, node_id: str, start_options: StartOptions | None = None) -> None:
-        """Answer anew."""
-        conversation, begins = self.now(), start_options or next_start_options()
+        """Regenerate a reply: the new one is a sibling of it."""
+        conversation, begins = self.current_conversation(), start_options or next_start_options()
         self._begin(
             lambda: conversation.regenerate(
                 self._backend, node_id, settings(), start_options=begins
@@ -107,8 +109,8 @@ class Actions:
         )
 
     def go_on(self, node_id: str) -> None:
-        """Continue a reply that was cut."""
-        conversation = self.now()
+        """Continue a reply that was cut off."""
+        conversation = self.current_conversation()
         self._begin(
             lambda: conversation.go_on(
                 self._writer(node_id), node_id, settings(), start_options=next_start_options()
@@ -122,23 +124,23 @@ class Actions:
         st.query_params["chat"] = st.session_state.chat
         if st.session_state.get("glass") is not None:
             # Who looks into one reply looks into the next.
-            last = self.now().tree.last
+            last = self.current_conversation().tree.last
             st.session_state.glass = last.id if last else ""
         return True
 
     def select(self, node_id: str) -> None:
-        """Show another version."""
-        attempt(partial(self.now().select, node_id))
+        """Switch to the branch of that turn."""
+        attempt(partial(self.current_conversation().select, node_id))
 
-    def glass(self, node_id: str) -> None:
-        """Open the glass box on a reply, or close the one that is open on it."""
+    def toggle_glass(self, node_id: str) -> None:
+        """Open the glass box on a reply; close it where it is open on that reply."""
         if st.session_state.get("glass") == node_id:
             close_glass()
         else:
             st.session_state.glass = node_id
 
     def act_in_glass(self, asked: Mapping[str, Any]) -> None:
-        """Do what was clicked in the glass box."""
+        """Run the action that was clicked in the glass box."""
         turn = st.session_state.get("glass")
         match asked.get("action"):
             case "close":
@@ -161,11 +163,11 @@ class Actions:
         token_id: int | None = None,
         changes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Another reply beside that one, the same up to `place`; then that token, if there is.
+        """Begin a sibling of a reply, equal up to `place`, with that token there if one is given.
 
-        It goes on with the settings of the sidebar, or with the reply's own and `changes`.
+        It continues with the settings of the sidebar, or with those of the reply and `changes`.
         """
-        conversation = self.now()
+        conversation = self.current_conversation()
 
         def start() -> None:
             chosen = settings()
@@ -184,18 +186,18 @@ class Actions:
         self._begin(start)
 
     def _writer(self, node_id: str) -> Backend:
-        """What wrote that reply, and knows its tokens; the chosen one where it is gone."""
-        return self._site.with_writer(self.now().tree[node_id]).backend
+        """Return the backend that wrote the reply and knows its tokens; else the chosen one."""
+        return self._site.with_writer(self.current_conversation().tree[node_id]).backend
 
     def compare(self, node_id: str, asked: Sequence[Mapping[str, Any]]) -> None:
-        """Answer the question of that reply several times at once, each with other settings.
+        """Begin several replies to the question of that reply, each with other settings.
 
-        Each may name a `model`, which is one of the site's backends; the chosen one where not.
+        Each may name a `model`, which is one of the site's backends; else the chosen one writes.
         """
-        conversation = self.now()
+        conversation = self.current_conversation()
 
-        def one(some: Mapping[str, Any]) -> tuple[Backend, Settings]:
-            values = dict(some)
+        def backend_and_settings(asked_one: Mapping[str, Any]) -> tuple[Backend, Settings]:
+            values = dict(asked_one)
             name = values.pop("model", None)
             backend = self._backend if name is None else self._site.with_chosen(str(name)).backend
             chosen = settings()
@@ -203,29 +205,31 @@ class Actions:
 
         def start() -> None:
             node = conversation.tree[node_id]
-            begun = conversation.compare(node.parent or "", [one(some) for some in asked])
+            begun = conversation.compare(
+                node.parent or "", [backend_and_settings(one) for one in asked]
+            )
             st.session_state.compared = [turn for turn, _generation in begun]
 
         self._begin(start)
 
     def edit(self, node_id: str) -> None:
-        """Begin to edit a question."""
+        """Open the editor of a question."""
         st.session_state.editing = node_id
 
     def delete(self, node_id: str) -> None:
-        """Ask whether a branch may go."""
+        """Open the dialog that deletes a turn and what is below it."""
         st.session_state.deleting = node_id
 
-    def deleted(self, node_id: str) -> None:
-        """Say that it is gone, with undo."""
-        offer_undo(_("Deleted."), partial(self.now().restore_branch, node_id))
+    def offer_undelete(self, node_id: str) -> None:
+        """Show that a branch was deleted, with an offer to undo that."""
+        offer_undo(_("Deleted."), partial(self.current_conversation().restore_branch, node_id))
 
 
 def close_glass() -> None:
-    """Only the chat again."""
-    take("glass")
+    """Close the glass box."""
+    consume("glass")
 
 
 def end_editing() -> None:
-    """Leave the question as it was."""
-    take("editing")
+    """Close the editor without a change."""
+    consume("editing")

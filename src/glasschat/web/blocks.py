@@ -1,6 +1,6 @@
-"""A growing Markdown text in pieces that are finished and a tail that is not.
+"""Splits a growing Markdown text into finished blocks and a tail.
 
-A finished piece gets an element of its own, which Streamlit draws; the tail grows without it.
+Streamlit draws a finished block as an element of its own; the tail grows without Streamlit.
 """
 
 import re
@@ -17,12 +17,12 @@ _CONTINUES = re.compile(r"\s|[-*+](?:\s|$)|[>|]|\d{1,9}(?:[.)](?:\s|$)|$)")
 
 @dataclass(slots=True)
 class BlockSplitter:
-    """Feed it the whole text as it grows; `finished` blocks never change again.
+    """Splitter that is fed the whole text as it grows; `finished` blocks never change again.
 
     A block ends at a blank line outside fences and formulas when the next line is plain: lists,
     tables and quotations may go on after a blank line and stay in one block. Short ones share one,
-    because every element costs a page something of its own; paragraphs above all, as a tail shows
-    them just as Streamlit does.
+    because every element has a cost for the page; paragraphs above all, as a tail shows them just
+    as Streamlit does.
     """
 
     SHORTEST = 300
@@ -37,15 +37,18 @@ class BlockSplitter:
     _plain: bool = True
 
     def push(self, text: str) -> str:
-        """Cut off what is finished in `text`, a longer version of last time's; the tail."""
+        """Move finished blocks of `text`, a longer version of the last one, to `finished`.
+
+        Returns the tail.
+        """
         while (end := text.find("\n", self._scanned)) >= 0:
-            self._line(text, text[self._scanned : end], self._scanned)
+            self._read_line(text, text[self._scanned : end], self._scanned)
             self._scanned = end + 1
         if not self._fence and (line := text[self._scanned :]).strip():
-            self._cut(text, line, self._scanned)
+            self._end_block_before(text, line, self._scanned)
         return text[self._start :]
 
-    def _line(self, text: str, line: str, start: int) -> None:
+    def _read_line(self, text: str, line: str, start: int) -> None:
         fence = _FENCE.match(line)
         if self._fence:
             bare = line.strip(" \t>")
@@ -56,7 +59,7 @@ class BlockSplitter:
         if not line.strip():
             self._after_blank = True
             return
-        self._cut(text, line, start)
+        self._end_block_before(text, line, start)
         self._after_blank = False
         if fence or _CONTINUES.match(line) or _FORMULA.search(line):
             self._plain = False
@@ -65,7 +68,7 @@ class BlockSplitter:
         elif line.count("$$") % 2 or ("\\[" in line) != ("\\]" in line):
             self._formula = not self._formula
 
-    def _cut(self, text: str, line: str, start: int) -> None:
+    def _end_block_before(self, text: str, line: str, start: int) -> None:
         """End the block before `line` if it begins another; half a line is enough to see that."""
         plain = not self._formula and not _CONTINUES.match(line)
         enough = self.SHORTEST_PLAIN if self._plain else self.SHORTEST

@@ -1,4 +1,4 @@
-"""The list of conversations in the sidebar: new, search, open, and what can be done with each."""
+"""The list of conversations in the sidebar: new, search, open, and a menu for each."""
 
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -13,8 +13,8 @@ from glasschat.web.dialogs import ask_for_export, ask_for_import, ask_for_title
 from glasschat.web.error_text import explain
 from glasschat.web.language import N_, _
 from glasschat.web.markup import plain_label
-from glasschat.web.notices import attempt, offer_undo, say, withdraw_undo
-from glasschat.web.session import take
+from glasschat.web.notices import attempt, offer_undo, set_notice, withdraw_undo
+from glasschat.web.session import consume
 from glasschat.web.settings import restore
 
 FIRST, MORE, FOUND = 12, 30, 30
@@ -27,8 +27,8 @@ RENAME, PIN, UNPIN, EXPORT, DELETE = (
 )
 
 
-class Chats:
-    """One visitor's list. `open_id` is the conversation that the page shows."""
+class ChatList:
+    """One visitor's list of conversations. `open_id` is the one that the page shows."""
 
     def __init__(self, library: Library, owner: str, open_id: str | None) -> None:
         self._library = library
@@ -37,7 +37,7 @@ class Chats:
         self._writing = library.writing(owner)
 
     def draw(self) -> None:
-        """New chat, search, and the list or what was found."""
+        """Draw New chat, the search, and the list or what was found."""
         with st.container(key="chats_head", horizontal=True, gap="small"):
             st.button(
                 _("New chat"),
@@ -58,38 +58,38 @@ class Chats:
         try:
             with st.container(key="chats", gap=None):
                 if query and query.strip():
-                    self._found(query)
+                    self._draw_results(query)
                 else:
-                    self._listed()
+                    self._draw_list()
         except StoreError as error:
             st.caption(explain(error))
 
-    def _found(self, query: str) -> None:
+    def _draw_results(self, query: str) -> None:
         hits = self._library.search(self._owner, query, FOUND)
         if not hits:
             st.caption(_("Nothing found."))
         for hit in hits:
-            self._row(hit.conversation, hit)
+            self._draw_row(hit.conversation, hit)
 
-    def _listed(self) -> None:
+    def _draw_list(self) -> None:
         limit = FIRST + MORE * st.session_state.get("more_chats", 0)
         page = self._library.page(self._owner, limit)
-        heading = None
+        drawn = None
         for info in page.items:
-            own = _("Pinned") if info.pinned else age(info.updated)
-            if own != heading:
-                st.caption(own)
-                heading = own
-            self._row(info)
+            heading = _("Pinned") if info.pinned else age_heading(info.updated)
+            if heading != drawn:
+                st.caption(heading)
+                drawn = heading
+            self._draw_row(info)
         if page.more is not None:
             st.button(_("Show more"), key="show_more_chats", type="tertiary", on_click=_show_more)
 
-    def _row(self, info: ConversationInfo, hit: Hit | None = None) -> None:
+    def _draw_row(self, info: ConversationInfo, hit: Hit | None = None) -> None:
         title = plain_label(info.title or _("New chat"))
         if info.id in self._writing:
             title = f":primary[●] {title}"
-        here = "here_" if info.id == self._open_id else ""
-        with st.container(key=f"{here}chat_row_{info.id}", horizontal=True, gap=None):
+        marker = "here_" if info.id == self._open_id else ""
+        with st.container(key=f"{marker}chat_row_{info.id}", horizontal=True, gap=None):
             st.button(
                 title,
                 key=f"open_{info.id}",
@@ -105,7 +105,7 @@ class Chats:
                 key=f"menu_{info.id}",
                 type="tertiary",
                 format_func=_,
-                on_click=self._choose,
+                on_click=self._on_menu,
                 args=(info,),
             )
 
@@ -113,7 +113,7 @@ class Chats:
         try:
             return self._library.find(self._owner, conversation_id)
         except StoreError as error:
-            say(explain(error))
+            set_notice(explain(error))
             return None
 
     def _open(self, conversation_id: str, turn_id: str | None) -> None:
@@ -123,7 +123,7 @@ class Chats:
             if found is not None:
                 attempt(partial(found.select, turn_id))
 
-    def _choose(self, info: ConversationInfo) -> None:
+    def _on_menu(self, info: ConversationInfo) -> None:
         chosen = st.session_state[f"menu_{info.id}"]
         if chosen in (RENAME, EXPORT):
             st.session_state.dialog = (chosen, info.id)
@@ -135,8 +135,8 @@ class Chats:
                 found.pin(chosen == PIN)
 
     def draw_dialog(self) -> None:
-        """The dialog that a menu asked for."""
-        wanted = take("dialog")
+        """Draw the dialog that a menu asked for, if one did."""
+        wanted = consume("dialog")
         if wanted is None:
             return
         what, conversation_id = wanted
@@ -146,8 +146,8 @@ class Chats:
 
 
 def new_chat() -> None:
-    """Leave the conversation that is shown, for an empty one."""
-    take("chat")
+    """Begin an empty conversation on the page's next run."""
+    consume("chat")
     st.query_params.pop("chat", None)
     # A system prompt belongs to its conversation; how tokens are chosen is the visitor's taste.
     restore(None, "")
@@ -155,7 +155,7 @@ def new_chat() -> None:
 
 
 def show_chat(conversation_id: str) -> None:
-    """Show that conversation on the page's next run."""
+    """Open that conversation on the page's next run."""
     st.session_state.chat = conversation_id
     st.query_params["chat"] = conversation_id
 
@@ -163,7 +163,7 @@ def show_chat(conversation_id: str) -> None:
 def delete_chat(
     library: Library, owner: str, conversation_id: str, title: str, open_id: str | None
 ) -> None:
-    """Delete a conversation, with undo."""
+    """Delete a conversation, and offer to undo that."""
     if not attempt(partial(library.delete, owner, conversation_id)):
         return
     was_open = conversation_id == open_id
@@ -178,16 +178,16 @@ def delete_chat(
     offer_undo(_("“{title}” was deleted.", title=plain_label(title) or _("New chat")), undo)
 
 
-def age(updated: int) -> str:
-    """Under which heading a conversation of that time stands, by the visitor's calendar."""
+def age_heading(updated: int) -> str:
+    """Return the translated heading for a time in ms since 1970, by the visitor's calendar."""
     zone = _zone()
     today = datetime.now(zone).date()
     day = datetime.fromtimestamp(updated / 1000, zone).date()
-    return _(heading(day, today))
+    return _(heading_for_day(day, today))
 
 
-def heading(day: date, today: date) -> str:
-    """The heading's message."""
+def heading_for_day(day: date, today: date) -> str:
+    """Return the heading, as a message of the catalogue, for chats of `day`."""
     if day >= today:
         return N_("Today")
     if day >= today - timedelta(days=1):

@@ -1,7 +1,8 @@
-"""One visitor in one conversation: its turns, the input, and what is done with them."""
+"""View of one conversation: its turns, the glass box, the input, and the line below it."""
 
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
@@ -11,17 +12,21 @@ from glasschat.errors import GlasschatError
 from glasschat.prompt import ContextPolicy
 from glasschat.web.actions import Actions, end_editing
 from glasschat.web.dialogs import ask_to_delete_branch
-from glasschat.web.end import show_end
 from glasschat.web.figures import draw_meter
 from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.panel import draw_box
 from glasschat.web.glass.start_options import starts_paused
 from glasschat.web.language import N_, _, ngettext
-from glasschat.web.notices import draw_undo, forget, told
-from glasschat.web.session import take
+from glasschat.web.notices import clear_notice, draw_undo, pending_notice
+from glasschat.web.session import consume
 from glasschat.web.settings import policy, settings
 from glasschat.web.site import Site
-from glasschat.web.transcript import draw_elsewhere, draw_question, draw_reply, watch
+from glasschat.web.transcript import (
+    draw_question,
+    draw_reply,
+    draw_reply_of_other_server,
+    watch_reply,
+)
 
 RECENT, MORE = 30, 60
 EXAMPLES = (
@@ -30,15 +35,23 @@ EXAMPLES = (
     N_("Explain recursion with a short Python example."),
 )
 
+# Streamlit scrolls to the end of a chat by itself when its input has not been placed: it then looks
+# sixty times a second, for as long as the page is open, and every look makes the browser work out
+# the page's style anew. Here the input is placed, and this script scrolls when something happens.
+_SCROLL_SCRIPT = Path(__file__).with_name("static") / "end.js"
+_mount_scroller = st.components.v2.component(
+    "glasschat_end", html="<span></span>", js=_SCROLL_SCRIPT.read_text(encoding="utf-8")
+)
+
 
 class ConversationView:
-    """Draws the conversation, with what the visitor can do in the visitor's hand."""
+    """Draws a conversation; the visitor's clicks call `actions`."""
 
     def __init__(
-        self, site: Site, hand: Actions, conversation: Conversation, description: Description
+        self, site: Site, actions: Actions, conversation: Conversation, description: Description
     ) -> None:
         self._site = site
-        self._hand = hand
+        self._actions = actions
         self._backend = site.backend
         self._conversation = conversation
         self._description = description
@@ -48,16 +61,18 @@ class ConversationView:
     # --- drawing --------------------------------------------------------------------------
 
     def draw(self) -> None:
-        """The turns, the input and the foot. `watch` afterwards draws the reply on its way."""
+        """Draw the turns, the input and the line below; `watch` then draws the reply in flight."""
         conversation = self._conversation
         tree = conversation.tree
         path = tree.path
-        if deleting := take("deleting"):
-            ask_to_delete_branch(conversation, deleting, partial(self._hand.deleted, deleting))
+        if deleting := consume("deleting"):
+            ask_to_delete_branch(
+                conversation, deleting, partial(self._actions.offer_undelete, deleting)
+            )
         last = path[-1] if path else None
-        show_end(last.id if last else "")
+        scroll_to_end(last.id if last else "")
         if not path and self._ready:
-            self._welcome()
+            self._draw_welcome()
         growing = last is not None and last.in_progress
         self._growing = last.id if last is not None and growing else None
         idle = self._ready and not growing
@@ -65,25 +80,25 @@ class ConversationView:
         # out it is drawn before.
         leaves_out = self._ready and policy() is ContextPolicy.LEAVE_OUT_OLDEST
         use = self._context_use() if leaves_out else ContextUse(0, frozenset())
-        for node in self._recent(path, use.left_out):
+        for node in self._recent_turns(path, use.left_out):
             if node.role == "assistant" and node.in_progress:
                 continue
             # Its key says to the page's style that the model does not read it.
             unread = "unread" if node.id in use.left_out else "read"
             with st.container(key=f"{unread}_{node.id}"):
                 if node.role == "user" and st.session_state.get("editing") == node.id:
-                    self._editor(node)
+                    self._draw_editor(node)
                 elif node.role == "user":
-                    draw_question(tree, node, self._hand, idle=idle)
+                    draw_question(tree, node, self._actions, idle=idle)
                 else:
-                    draw_reply(tree, node, self._hand, idle=idle, last=node is last)
-        self._glass()
+                    draw_reply(tree, node, self._actions, idle=idle, last=node is last)
+        self._draw_glass()
         if self._ready:
-            self._input()
-        self._foot(use if leaves_out else self._context_use())
+            self._draw_input()
+        self._draw_foot(use if leaves_out else self._context_use())
 
     def watch(self) -> bool:
-        """Show the reply that was on its way when the turns were drawn; whether there was one."""
+        """Show the reply that was in flight when the turns were drawn; return whether one was."""
         if self._growing is None:
             return False
         # It may have ended meanwhile: then the next run draws it.
@@ -91,13 +106,13 @@ class ConversationView:
         generation = self._conversation.running.get(node.id)
         with st.container(key=f"read_{node.id}"):
             if generation is not None:
-                watch(self._conversation, node, generation)
+                watch_reply(self._conversation, node, generation)
             elif node.in_progress:
-                draw_elsewhere(node)
+                draw_reply_of_other_server(node)
         return True
 
-    def _glass(self) -> None:
-        """The glass box, if it is open on a reply of this conversation."""
+    def _draw_glass(self) -> None:
+        """Draw the glass box, if it is open on a reply of this conversation."""
         tree, turn = self._conversation.tree, st.session_state.get("glass")
         if turn and turn in tree and tree.visible(turn):
             subject = Subject(self._conversation.owner, self._conversation.id, turn)
@@ -106,11 +121,11 @@ class ConversationView:
                 subject,
                 tree[turn],
                 idle=self._ready and self._growing is None,
-                on_act=self._hand.act_in_glass,
+                on_act=self._actions.act_in_glass,
             )
 
     def _context_use(self) -> ContextUse:
-        """What of the conversation the model reads; nothing is known while there is no model."""
+        """Return how much of the context is used; nothing is known while there is no model."""
         nothing = ContextUse(0, frozenset())
         if not self._ready:
             return nothing
@@ -120,8 +135,8 @@ class ConversationView:
             # Whatever is wrong is said when something is asked.
             return nothing
 
-    def _recent(self, path: tuple[Node, ...], left_out: frozenset[str]) -> Iterator[Node]:
-        """The end of a long conversation, the rest on demand; where the model begins to read."""
+    def _recent_turns(self, path: tuple[Node, ...], left_out: frozenset[str]) -> Iterator[Node]:
+        """Yield the last turns, behind a button for earlier ones; draw where the context begins."""
         shown = RECENT + MORE * st.session_state.get("turns_shown", 0)
         earlier = max(0, len(path) - shown)
         if earlier:
@@ -132,9 +147,9 @@ class ConversationView:
                 icon=":material/history:",
                 on_click=_show_earlier,
             )
-        told = not left_out
+        line_drawn = not left_out
         for node in path[earlier:]:
-            if not told and node.id not in left_out:
+            if not line_drawn and node.id not in left_out:
                 count = len(left_out)
                 with st.container(key="left_out_line"):
                     st.caption(
@@ -144,19 +159,19 @@ class ConversationView:
                             count,
                         )
                     )
-                told = True
+                line_drawn = True
             yield node
 
-    def _welcome(self) -> None:
+    def _draw_welcome(self) -> None:
         st.markdown(_("What would you like to know?"))
         with st.container(key="examples", gap="small"):
             for number, text in enumerate(EXAMPLES):
                 st.button(
-                    _(text), key=f"example_{number}", on_click=self._hand.ask, args=(_(text),)
+                    _(text), key=f"example_{number}", on_click=self._actions.ask, args=(_(text),)
                 )
 
-    def _editor(self, node: Node) -> None:
-        """A user turn while it is being asked in other words."""
+    def _draw_editor(self, node: Node) -> None:
+        """Draw the editor in the place of a question."""
         key = f"edited_{node.id}"
         with st.container(key="editor"):
             st.text_area(
@@ -167,29 +182,29 @@ class ConversationView:
                     _("Send"),
                     key="edit_send",
                     type="primary",
-                    on_click=self._hand.send_edited,
+                    on_click=self._actions.send_edited,
                     args=(node.id, key),
                 )
                 st.button(_("Cancel"), key="edit_cancel", on_click=end_editing)
 
-    def _input(self) -> None:
-        """Where messages are typed; above it what was wrong with the last, which is given back."""
+    def _draw_input(self) -> None:
+        """Draw the input; above it the notice and the offer to undo. A refused text is put back."""
         with st.bottom:
             draw_undo()
             place = st.empty()
-        if (notice := told()) is not None:
+        if (notice := pending_notice()) is not None:
             place.error(notice)
         key = f"message_{st.session_state.get('inputs', 0)}"
         if (draft := st.session_state.get("draft")) is not None:
             st.session_state[key] = draft
         with st.bottom:
-            st.chat_input(_("Hello!"), key=key, on_submit=self._hand.send, args=(key,))
+            st.chat_input(_("Hello!"), key=key, on_submit=self._actions.send, args=(key,))
         # Not before they are on their way to the page: a click may end this run anywhere.
-        forget()
-        take("draft")
+        clear_notice()
+        consume("draft")
 
-    def _foot(self, use: ContextUse) -> None:
-        """Under the input, always of one height: how full the context is, and Stop."""
+    def _draw_foot(self, use: ContextUse) -> None:
+        """Draw the line below the input, always of one height: the context meter, and Stop."""
         conversation = self._conversation
         with st.bottom, st.container(key="foot", horizontal=True, vertical_alignment="center"):
             draw_meter(use.used, self._description.context, estimated=use.estimated)
@@ -201,7 +216,7 @@ class ConversationView:
                     ":material/search_insights:",
                     key="glass_growing",
                     help=_("Glass box"),
-                    on_click=self._hand.glass,
+                    on_click=self._actions.toggle_glass,
                     args=(self._growing,),
                     type="tertiary",
                 )
@@ -218,3 +233,9 @@ class ConversationView:
 
 def _show_earlier() -> None:
     st.session_state.turns_shown = st.session_state.get("turns_shown", 0) + 1
+
+
+def scroll_to_end(end: str) -> None:
+    """Scroll the page to its end once `end`, a name for the last turn, has changed."""
+    with st.container(key="end_place"):
+        _mount_scroller(key="end", data={"end": end})

@@ -1,4 +1,4 @@
-"""What is asked in a dialog: a title, a file out, files in, whether a branch may go."""
+"""Dialogs of conversations: rename, export, import, delete a branch."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ MOST_REPORTED = 20
 
 
 def ask_for_title(conversation: Conversation) -> None:
-    """Give the conversation another title."""
+    """Open the dialog that renames the conversation."""
 
     @st.dialog(_("Rename"))
     def dialog() -> None:
@@ -36,7 +36,7 @@ def ask_for_title(conversation: Conversation) -> None:
 
 
 def ask_for_export(conversation: Conversation) -> None:
-    """Take the conversation along: to read, or whole."""
+    """Open the dialog that exports the conversation: as Markdown to read, or whole as JSON."""
 
     @st.dialog(_("Export"))
     def dialog() -> None:
@@ -67,13 +67,13 @@ def ask_for_export(conversation: Conversation) -> None:
 
 
 def file_name(title: str) -> str:
-    """A title as a file's name on any system."""
+    """Return a title as a file name that every system takes."""
     bare = re.sub(r"[^\w\- ]+", " ", title)
     return "-".join(bare.split())[:60] or "chat"
 
 
 def ask_for_import(library: Library, owner: str) -> None:
-    """Take in conversations from a file, and say what was left out."""
+    """Open the dialog that imports conversations from a file, and reports what was left out."""
 
     @st.dialog(_("Import chats"))
     def dialog() -> None:
@@ -95,20 +95,20 @@ def ask_for_import(library: Library, owner: str) -> None:
         # A rerun of the dialog is not another import of the same file.
         if st.session_state.get("imported_file") != uploaded.file_id:
             try:
-                report = _take_in(library, owner, uploaded.getvalue())
+                report = _import(library, owner, uploaded.getvalue())
             except GlasschatError as error:
                 st.error(explain(error))
                 return
             st.session_state.imported_file = uploaded.file_id
             st.session_state.import_report = report
-        _report(st.session_state.import_report)
+        _draw_report(st.session_state.import_report)
         if st.button(_("Done"), key="import_done", type="primary"):
             st.rerun()
 
     dialog()
 
 
-def _take_in(library: Library, owner: str, data: bytes) -> Imported:
+def _import(library: Library, owner: str, data: bytes) -> Imported:
     with st.spinner(_("Reading the file …")):
         imported = import_file(data, most_bytes=MOST_IMPORT_MB * 2**20)
     if not imported.conversations and not imported.skipped:
@@ -121,7 +121,7 @@ def _take_in(library: Library, owner: str, data: bytes) -> Imported:
     return imported
 
 
-def _report(report: Imported) -> None:
+def _draw_report(report: Imported) -> None:
     count = len(report.conversations)
     said = ngettext("{n:,} chat was imported.", "{n:,} chats were imported.", count)
     (st.success if count else st.warning)(said)
@@ -142,7 +142,7 @@ def _report(report: Imported) -> None:
 def ask_to_delete_branch(
     conversation: Conversation, node_id: str, done: Callable[[], None]
 ) -> None:
-    """Delete a turn and what is below it, after asking."""
+    """Open the dialog that deletes a turn and what is below it; `done` is called afterwards."""
     tree = conversation.tree
     if node_id not in tree or not tree.visible(node_id):
         return

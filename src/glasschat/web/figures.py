@@ -1,4 +1,4 @@
-"""Numbers as people read them, with units."""
+"""Figures of replies and of the context as text, with units."""
 
 import streamlit as st
 
@@ -13,8 +13,8 @@ _ENDINGS = {
 }
 
 
-def figures(reply: Node) -> str:
-    """The line under a reply that has runs and is not being written; timings are the last run's."""
+def format_figures(reply: Node) -> str:
+    """Return the line under a reply that has ended; timings are those of its last run."""
     run = reply.runs[-1]
     usage, timings = run.usage, run.timings
     count = run.first_token + usage.completion_tokens
@@ -39,8 +39,8 @@ def figures(reply: Node) -> str:
     return " · ".join(parts)
 
 
-def progress(snapshot: Snapshot) -> str:
-    """What is going on while a reply is on its way."""
+def describe_progress(snapshot: Snapshot) -> str:
+    """Return what a reply that is being written is doing: queued, prefilling, paused or writing."""
     if snapshot.state is State.QUEUED and not snapshot.queue_position:
         # Another server's queue, if it has one.
         return _("waiting for the first token")
@@ -57,7 +57,7 @@ def progress(snapshot: Snapshot) -> str:
 
 
 def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, …; in Chinese 第 1 位 and so on."""
+    """Return the number as an ordinal: 1st, 2nd, 3rd, 4th, …; in Chinese 第 1 位 and so on."""
     if 10 <= number % 100 <= 20:
         return _("{n}th", n=number)
     endings = {1: N_("{n}st"), 2: N_("{n}nd"), 3: N_("{n}rd")}
@@ -65,9 +65,9 @@ def ordinal(number: int) -> str:
 
 
 def draw_meter(used: int, context: int, *, estimated: bool = False) -> None:
-    """`used` of `context` tokens; how many alone where the context is not known.
+    """Draw `used` of `context` tokens; `used` alone where the context is not known.
 
-    Nothing is drawn where neither is.
+    Nothing is drawn where neither is known.
     """
     if not context:
         if used:

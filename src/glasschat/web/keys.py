@@ -1,4 +1,4 @@
-"""The keyboard: what can be done without a mouse, and a dialog that says so."""
+"""Keyboard shortcuts, and the dialog that lists them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,7 +24,7 @@ SHORTCUTS: Mapping[str, tuple[str, str]] = {
     "help": ("Slash", N_("This list")),
 }
 _SHOWN = {"BracketLeft": "[", "BracketRight": "]", "Slash": "/"}
-OTHERS = (
+FIXED_KEYS = (
     ("Enter", N_("Send the message")),
     ("Shift + Enter", N_("A new line in the message")),
     ("Esc", N_("Stop the reply; what is there stays")),
@@ -32,9 +32,9 @@ OTHERS = (
 
 
 def listen(on_key: Callable[[str], None]) -> None:
-    """Hear the shortcuts; `on_key` is called before the rerun with a name of SHORTCUTS.
+    """Mount the shortcuts; `on_key` is called before the rerun with a name of SHORTCUTS.
 
-    Searching is done in the browser: it only moves the focus.
+    Searching is done in the browser, as it only moves the focus.
     """
 
     def pressed() -> None:
@@ -48,11 +48,11 @@ def listen(on_key: Callable[[str], None]) -> None:
 
 
 def show_help() -> None:
-    """The dialog with all of them."""
+    """Open the dialog that lists all shortcuts."""
 
     @st.dialog(_("Keyboard"))
     def dialog() -> None:
-        rows = [*OTHERS]
+        rows = [*FIXED_KEYS]
         for code, meaning in SHORTCUTS.values():
             rows.append((f"Alt + {_SHOWN.get(code, code.removeprefix('Key'))}", meaning))
         table = "\n".join(f"| `{keys}` | {_(meaning)} |" for keys, meaning in rows)

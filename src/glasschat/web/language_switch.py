@@ -1,4 +1,4 @@
-"""The switch between languages, and the little that the browser must be told of it."""
+"""The switch between languages, and what the browser has to know of the choice."""
 
 import streamlit as st
 
@@ -40,7 +40,7 @@ _tell_browser = st.components.v2.component("glasschat_language", js=_JS)
 
 
 def language_switch() -> None:
-    """English or 中文, at a click; kept by the browser."""
+    """Draw the switch between English and 中文; the choice is kept in a cookie."""
     # Before the page is drawn for the first time, and where another tab's choice came by cookie.
     if st.session_state.get(_KEY) != current_language():
         st.session_state[_KEY] = current_language()

@@ -1,4 +1,4 @@
-"""Model text made safe and right for Streamlit's Markdown.
+"""Converts text of models and people into safe and correct Markdown for Streamlit.
 
 Streamlit escapes HTML and disarms script links itself. What is left: remote images, which would
 tell a stranger that the text was read; prices that look like formulas; shortcodes that turn into
@@ -43,12 +43,12 @@ _WORD_JOINER = "\u2060"
 
 
 def to_markdown(text: str) -> str:
-    """`text` as Markdown that shows what the model meant and fetches nothing."""
+    """Return Markdown that shows what the model meant and fetches nothing."""
     return _outside(_code(text), text, _prose)
 
 
 def literal_lines(text: str) -> str:
-    """Markdown that keeps the line breaks of what a person typed."""
+    """Return Markdown that keeps the line breaks of what a person typed."""
     return _outside(_code(text), text, lambda part: _prose(part).replace("\n", "  \n"))
 
 
@@ -132,5 +132,5 @@ _SIGNS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|:~$&^=@])")
 
 
 def plain_label(text: str) -> str:
-    """`text` as it stands, for widgets whose labels are read as Markdown."""
+    """Escape `text` for widgets whose labels are read as Markdown."""
     return _SIGNS.sub(r"\\\1", " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""What a visitor is told above the input: what went wrong, and what can be undone."""
+"""Notices above the input: what went wrong, and an offer to undo."""
 
 from collections.abc import Callable
 
@@ -7,60 +7,60 @@ import streamlit as st
 from glasschat.errors import GlasschatError
 from glasschat.web.error_text import explain
 from glasschat.web.language import _
-from glasschat.web.session import take
+from glasschat.web.session import consume
 
 _NOTICE, _UNDO = "notice", "undo"
 
 
 def attempt(action: Callable[[], object]) -> bool:
-    """Do it; if something is wrong with it, say so on the page and lose nothing."""
+    """Run `action`; return False and set a notice where it raises a GlasschatError."""
     try:
         action()
     except GlasschatError as error:
-        say(explain(error))
+        set_notice(explain(error))
         return False
     return True
 
 
-def say(text: str) -> None:
-    """Tell the visitor something on the page's next run."""
+def set_notice(text: str) -> None:
+    """Show `text` on the page's next run."""
     st.session_state[_NOTICE] = text
 
 
-def told() -> str | None:
-    """What the visitor is to be told, if there is something."""
+def pending_notice() -> str | None:
+    """Return the notice that is to be shown, or None."""
     notice: str | None = st.session_state.get(_NOTICE)
     return notice
 
 
-def forget() -> None:
-    """It has been said."""
-    take(_NOTICE)
+def clear_notice() -> None:
+    """Forget the notice, once it has been shown."""
+    consume(_NOTICE)
 
 
 def offer_undo(text: str, undo: Callable[[], object]) -> None:
-    """Say what was done, with a button that undoes it, until something else is."""
+    """Show what was done with a button that undoes it, until something else is done."""
     st.session_state[_UNDO] = (text, undo)
 
 
 def withdraw_undo() -> None:
-    """Nothing can be undone any more."""
-    take(_UNDO)
+    """Take the offer to undo away."""
+    consume(_UNDO)
 
 
 def draw_undo() -> None:
-    """What was done last, if it can be undone."""
+    """Draw the offer to undo, if there is one."""
     if (offered := st.session_state.get(_UNDO)) is None:
         return
     text, undo = offered
 
-    def undone() -> None:
+    def undo_and_withdraw() -> None:
         if attempt(undo):
             withdraw_undo()
 
     with st.container(key="undo_line", horizontal=True, vertical_alignment="center"):
         st.caption(text, width="stretch")
-        st.button(_("Undo"), key="undo_button", on_click=undone, type="tertiary")
+        st.button(_("Undo"), key="undo_button", on_click=undo_and_withdraw, type="tertiary")
         st.button(
             ":material/close:",
             key="undo_close",

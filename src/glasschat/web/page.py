@@ -1,4 +1,4 @@
-"""The chat page: run anew by Streamlit for every click of a visitor."""
+"""The chat page, which Streamlit runs anew for every click of a visitor."""
 
 import logging
 import time
@@ -14,21 +14,21 @@ from glasschat.messages import Message
 from glasschat.web import keys
 from glasschat.web.access import current_user, sign_out
 from glasschat.web.actions import Actions
-from glasschat.web.chats import Chats, delete_chat, new_chat
+from glasschat.web.chats import ChatList, delete_chat, new_chat
 from glasschat.web.conversation_view import ConversationView
 from glasschat.web.error_text import explain
 from glasschat.web.language import _
 from glasschat.web.language_switch import language_switch
-from glasschat.web.model_choice import choose_as_before, chosen, draw_choice
-from glasschat.web.notices import say
-from glasschat.web.session import take
+from glasschat.web.model_choice import draw_model_choice, restore_choice, with_chosen_backend
+from glasschat.web.notices import set_notice
+from glasschat.web.session import consume
 from glasschat.web.settings import SettingsPanel, restore
 from glasschat.web.site import Site, current_site
 from glasschat.web.style import STYLE
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 2.0
+POLL_S = 2.0
 ICON = Path(__file__).with_name("static") / "icon.svg"
 
 
@@ -57,65 +57,67 @@ def _draw(opened: Site) -> None:
         st.error(explain(error))
         st.button(_("Try again"), key="read_again")
         return
-    site = chosen(opened)
+    site = with_chosen_backend(opened)
     description = site.backend.describe()
     title = conversation.saved.title or description.name
     st.set_page_config(page_title=f"{title} · glasschat")
     st.html(f"<style>{STYLE}</style>")
-    hand = Actions(site, owner)
-    room = ConversationView(site, hand, conversation, description)
-    chats = Chats(site.library, owner, conversation.id)
+    actions = Actions(site, owner)
+    view = ConversationView(site, actions, conversation, description)
+    chats = ChatList(site.library, owner, conversation.id)
     with st.sidebar:
         chats.draw()
-        draw_choice(opened)
+        draw_model_choice(opened)
         if description.readiness is Readiness.READY:
             panel = SettingsPanel(description, site.presets, owner)
             panel.draw(on_clear=lambda: _clear(site, owner, conversation))
     with st.sidebar, st.container(key="sidebar_foot", horizontal=True):
         language_switch()
-        st.button(":material/keyboard:", key="keyboard_help", type="tertiary", on_click=_want_help)
+        st.button(
+            ":material/keyboard:", key="keyboard_help", type="tertiary", on_click=_request_help
+        )
         if user.can_sign_out:
             who = user.name or None
             st.button(_("Sign out"), key="sign_out", type="tertiary", help=who, on_click=sign_out)
     _header(site, conversation, description)
     chats.draw_dialog()
     loading = st.empty()
-    if take("help_wanted"):
+    if consume("help_wanted"):
         keys.show_help()
-    keys.listen(hand.press)
-    room.draw()
+    keys.listen(actions.press_shortcut)
+    view.draw()
     if description.readiness is Readiness.LOADING:
         _wait_for_model(site, loading)
     if description.readiness is Readiness.FAILED:
         why = explain(Message("the model cannot be used: {error}", error=description.error))
         st.error(why + " " + _("Once that is mended, start glasschat again."))
-    if room.watch():
+    if view.watch():
         st.rerun()
 
 
 def _conversation(site: Site, owner: str) -> Conversation:
-    """The conversation that the address names, or this visitor's own new one."""
+    """Return the conversation that the address names, or a new one of this visitor."""
     wanted = st.query_params.get("chat") or st.session_state.get("chat")
     found = site.library.find(owner, wanted) if wanted else None
     if found is None:
         found = site.library.new(owner)
         if wanted:
             st.query_params.pop("chat", None)
-            say(_("That chat is no longer kept here, so this is a new one: ask away."))
+            set_notice(_("That chat is no longer kept here, so this is a new one: ask away."))
     st.session_state.chat = found.id
     if st.session_state.get("drawn_chat") != found.id:
         saved = found.saved
         if saved.params is not None:
             restore(saved.params, saved.system)
-        choose_as_before(site, saved)
+        restore_choice(site, saved)
         st.session_state.update(drawn_chat=found.id, turns_shown=0, pieces=0)
-        take("editing")
+        consume("editing")
     found.live.mark_watched()
     return found
 
 
 def _clear(site: Site, owner: str, conversation: Conversation) -> None:
-    """Empty the page, as the original's button does; what was there can be had back."""
+    """Delete the conversation, as the original's button does, and offer to undo that."""
     if conversation.tree.nodes:
         delete_chat(site.library, owner, conversation.id, conversation.saved.title, conversation.id)
     # Only where nothing was deleted: what begins another chat takes the offer of an undo away.
@@ -123,7 +125,7 @@ def _clear(site: Site, owner: str, conversation: Conversation) -> None:
         new_chat()
 
 
-def _want_help() -> None:
+def _request_help() -> None:
     st.session_state.help_wanted = True
 
 
@@ -142,7 +144,7 @@ def _header(site: Site, conversation: Conversation, description: Description) ->
     st.caption(" · ".join([*parts, word]))
     if description.readiness is Readiness.READY and description.error is not None:
         st.warning(explain(description.error), icon=":material/cloud_off:")
-        _look_for_it(site, description.error)
+        _poll_backend(site, description.error)
     trouble = conversation.outbox.trouble or site.library.trouble
     if trouble is not None:
         st.warning(
@@ -151,10 +153,10 @@ def _header(site: Site, conversation: Conversation, description: Description) ->
         )
 
 
-@st.fragment(run_every=LOOK_S)
-def _look_for_it(site: Site, told: str) -> None:
-    """Draw the page anew once there is something else to say of the server that was lost."""
-    if site.backend.describe().error != told:
+@st.fragment(run_every=POLL_S)
+def _poll_backend(site: Site, shown_error: str) -> None:
+    """Draw the page anew once the error of a lost server has changed."""
+    if site.backend.describe().error != shown_error:
         st.rerun()
 
 

@@ -24,13 +24,13 @@ from glasschat.web.access import AccessPolicy, LocalAccess, set_access_policy
 from glasschat.web.access.guests import OpenAccess
 from glasschat.web.glass import routes as glass
 from glasschat.web.origins import OriginCheck
-from glasschat.web.site import Site, open_site
+from glasschat.web.site import Site, set_site
 from glasschat.web.streaming import closing, routes
 
 LOCAL = LocalAccess()
 API = ApiOptions()
 
-# No telemetry, no file watching, no details of errors, no doors that are not needed.
+# No telemetry, no file watching, no details of errors, no interfaces that are not needed.
 _STREAMLIT = {
     "browser.gatherUsageStats": False,
     "client.showErrorDetails": "none",
@@ -132,8 +132,9 @@ def build_app(
     *,
     others: Mapping[str, Backend] = MappingProxyType({}),
 ) -> Any:
-    """The ASGI app, with the API on paths of its own. It starts to load the model when the server
-    starts.
+    """Return the ASGI app, with the API on paths of its own.
+
+    The models begin to load when the server starts.
     """
     import streamlit as st
     from starlette.middleware import Middleware
@@ -144,23 +145,24 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        open_site(Site(backend, library, UserPresets(library.store), others=others))
+        set_site(Site(backend, library, UserPresets(library.store), others=others))
         set_access_policy(access)
-        for one in (backend, *others.values()):
-            one.load_in_background()
+        for loaded in (backend, *others.values()):
+            loaded.load_in_background()
         library.keep_watch()
         try:
             yield
         finally:
             # In this order the last tokens of all replies are kept.
-            for one in (backend, *others.values()):
-                one.close()
+            for loaded in (backend, *others.values()):
+                loaded.close()
             library.close()
 
-    # The API has its own door, in front of the one for people: a program signs in nowhere.
-    own = [Middleware(ApiDispatcher, api)] if api is not None else []
+    # The API authenticates by keys of its own, before the middleware for people: a program signs
+    # in nowhere.
+    for_programs = [Middleware(ApiDispatcher, api)] if api is not None else []
     middleware = [
-        *own,
+        *for_programs,
         Middleware(_ResponseHeaders),
         Middleware(OriginCheck, options.allowed_hosts),
         Middleware(access.protect),

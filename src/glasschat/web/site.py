@@ -1,4 +1,4 @@
-"""What all pages of this process share. Set once, before the first page is served."""
+"""The site: what all pages of this process share, set once before the first page is served."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -12,10 +12,10 @@ from glasschat.web.glass.cross_scoring import CrossScorer
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The backend, the conversations, everybody's own presets, and the open glass boxes.
+    """The backend, the conversations, everybody's presets, and the open glass boxes.
 
-    `others` may be chosen instead of the backend, by their names; `own` is the one that has none,
-    whichever is chosen.
+    `others` are backends that may be chosen instead, by their names. `default_backend` is the one
+    without a name, whichever is chosen.
     """
 
     backend: Backend
@@ -24,20 +24,20 @@ class Site:
     box_keys: BoxKeys = field(default_factory=BoxKeys)
     others: Mapping[str, Backend] = field(default_factory=dict)
     cross_scorer: CrossScorer = field(default_factory=CrossScorer)
-    own: Backend | None = None
+    default_backend: Backend | None = None
 
     @property
     def named(self) -> dict[str, Backend]:
-        """All backends by their names, the one without a name first."""
-        return {"": self.own or self.backend, **self.others}
+        """All backends by their names; the default backend comes first, under ""."""
+        return {"": self.default_backend or self.backend, **self.others}
 
     def with_chosen(self, name: str) -> "Site":
-        """The same with another backend; with its own for a name that is none's."""
-        own = self.own or self.backend
-        return replace(self, backend=self.others.get(name, own), own=own)
+        """Return this site with the backend of that name, else with the default backend."""
+        default = self.default_backend or self.backend
+        return replace(self, backend=self.others.get(name, default), default_backend=default)
 
     def with_writer(self, reply: Node) -> "Site":
-        """The same with the backend that wrote the newest of that reply, if it is offered."""
+        """Return this site with the backend that wrote that reply last, if it is offered."""
         for name, backend in self.named.items():
             if is_last_writer(backend, reply):
                 return self.with_chosen(name)
@@ -47,11 +47,11 @@ class Site:
 _sites: list[Site] = []
 
 
-def open_site(site: Site) -> None:
+def set_site(site: Site) -> None:
     """Make `site` the one that pages are drawn for."""
     _sites[:] = [site]
 
 
 def current_site() -> Site:
-    """The site that was opened. Not a Streamlit cache: no visitor can clear it for all."""
+    """Return the site. It is no Streamlit cache, which one visitor could clear for all."""
     return _sites[0]

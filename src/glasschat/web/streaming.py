@@ -1,4 +1,4 @@
-"""A growing reply as an event stream: what is new of it, straight into the page.
+"""Event stream of a growing reply: its new text, straight into the page.
 
 Streamlit would have the browser go through the whole page for every piece of text, which takes
 the processor from a model that runs beside it; see docs/decisions/live-text.md.
@@ -18,35 +18,35 @@ from glasschat.chat import PartialReply
 from glasschat.web.blocks import BlockSplitter
 from glasschat.web.site import current_site
 
-EVERY_S = 0.25
+POLL_S = 0.25
 PATH = "glass/replies"
 
 closing = threading.Event()
-"""Set when the server is about to end: a stream that goes on would hold it up."""
+"""Set when the server is about to end: an open stream would delay that."""
 
 
-def address(generation_id: str, first_block: int) -> str:
-    """Where the text of a reply comes from, from that finished block on; below the page's own."""
+def stream_url(generation_id: str, first_block: int) -> str:
+    """Return the URL of a reply's text from that block on, relative to the page."""
     return f"{PATH}/{generation_id}?from={first_block}"
 
 
 @dataclass(slots=True)
-class Changes:
-    """Tells what is new of a growing text, block by block, from block `first` on."""
+class BlockDeltas:
+    """Differences of a growing text, block by block, from block `first` on."""
 
     first: int
     _splitter: BlockSplitter
     _sent: int = 0
 
     def push(self, text: str) -> list[tuple[int, str]]:
-        """Pairs of a block's number and what it has grown by; `text` is the whole so far."""
+        """Return pairs of a block's number and its new text; `text` is the whole text so far."""
         tail = self._splitter.push(text)
         blocks = [*self._splitter.finished, tail.lstrip("\n")]
         new = []
         while self.first < len(blocks):
-            grown = blocks[self.first][self._sent :]
-            if grown:
-                new.append((self.first, grown))
+            added = blocks[self.first][self._sent :]
+            if added:
+                new.append((self.first, added))
             if self.first == len(blocks) - 1:
                 self._sent = max(self._sent, len(blocks[-1]))
                 break
@@ -55,7 +55,7 @@ class Changes:
 
 
 async def _events(request: Request, reply: PartialReply, first: int) -> AsyncIterator[str]:
-    changes = Changes(first, BlockSplitter())
+    changes = BlockDeltas(first, BlockSplitter())
     yield "event: start\ndata: {}\n\n"
     while not (closing.is_set() or await request.is_disconnected()):
         # Whether it has ended is asked before its text is: no text can come after that.
@@ -65,7 +65,7 @@ async def _events(request: Request, reply: PartialReply, first: int) -> AsyncIte
         if ended:
             yield "event: end\ndata: {}\n\n"
             return
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(POLL_S)
 
 
 async def _stream(request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The few rules of style that Streamlit's theme cannot say."""
+"""CSS rules of the page that Streamlit's theme cannot express."""
 
 STYLE = """
 [data-testid="stMainBlockContainer"] { max-width: 48rem; padding-top: 3.5rem; }

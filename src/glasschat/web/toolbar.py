@@ -1,4 +1,4 @@
-"""The line under a turn: its figures, ‹ 2/3 ›, and what can be done with it."""
+"""Toolbar under a turn: its figures, ‹ 2/3 ›, and its actions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ _mount = st.components.v2.component(
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
-    """What stands in the line.
+class ToolbarContents:
+    """Contents of a toolbar.
 
-    `text` is what Copy takes along. `actions` are pairs of an action and its label; on a phone all
-    but `main` wait behind one button. `at` of `of` is the turn's place among its siblings.
+    `text` is what Copy copies. `actions` are pairs of an action and its label; on a phone all but
+    `main` are behind one button. `at` of `of` is the turn's place among its siblings, from 1.
     """
 
     text: str
@@ -34,8 +34,11 @@ class Tools:
     of: int = 1
 
 
-def toolbar(tools: Tools, *, key: str, on_act: Callable[[str], None]) -> None:
-    """Draw the line; `on_act` is called before the rerun with an action, "previous" or "next"."""
+def draw_toolbar(tools: ToolbarContents, *, key: str, on_act: Callable[[str], None]) -> None:
+    """Draw the toolbar; `on_act` is called before the rerun with an action.
+
+    Beside those of `tools` there are "previous" and "next".
+    """
 
     def act() -> None:
         action = st.session_state[key].get("act")

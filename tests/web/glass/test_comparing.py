@@ -26,7 +26,7 @@ from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 from glasschat.web.glass.box_keys import Subject
 from glasschat.web.glass.routes import routes
-from glasschat.web.site import Site, open_site
+from glasschat.web.site import Site, set_site
 from tests.support.models import real_model
 from tests.web.glass.test_routes import answer
 
@@ -49,7 +49,7 @@ def site(builtin_model_path: Path, smollm2_folder_bf16: Path) -> Iterator[Site]:
             backend.load()
         others = {"folder": other, "script": script}
         found = Site(gguf, Library(), UserPresets(), others=others)
-        open_site(found)
+        set_site(found)
         yield found
 
 

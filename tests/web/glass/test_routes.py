@@ -19,7 +19,7 @@ from glasschat.engine import StartOptions
 from glasschat.sampling import SamplingParams, StageClasses
 from glasschat.web.glass.box_keys import BoxKeys, Subject
 from glasschat.web.glass.routes import VERSION, routes
-from glasschat.web.site import Site, open_site
+from glasschat.web.site import Site, set_site
 from tests.support.models import real_model
 from tests.support.own_stages import Half
 
@@ -40,7 +40,7 @@ def site(builtin_model_path: Path) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def page(site: Site) -> TestClient:
     """Whoever asks."""
-    open_site(site)
+    set_site(site)
     return TestClient(Starlette(routes=routes))
 
 

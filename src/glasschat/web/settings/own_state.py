@@ -10,7 +10,7 @@ import streamlit as st
 
 from glasschat.sampling import NO_STAGES, CustomStage, StageClass, StageClasses
 from glasschat.sampling.custom.stage import Value
-from glasschat.web.session import take
+from glasschat.web.session import consume
 
 _CLASSES, _PUT, _ABSENT = "own_classes", "own_put", "own_absent"
 
@@ -69,7 +69,7 @@ def begin(classes: StageClasses) -> None:
         state.setdefault(key(one.name), False)
         for setting in one.settings:
             state.setdefault(key(one.name, setting.name), setting.default)
-    if (wanted := take(_PUT)) is None:
+    if (wanted := consume(_PUT)) is None:
         return
     put = {stage.name: stage for stage in wanted}
     for one in classes:

@@ -9,7 +9,7 @@ from glasschat.chat.user_presets import UserPresets
 from glasschat.errors import StoreError
 from glasschat.web.language import N_, _, ngettext
 from glasschat.web.markup import plain_label
-from glasschat.web.session import take
+from glasschat.web.session import consume
 from glasschat.web.settings import state
 from glasschat.web.settings.preset_dialog import PresetDialog
 
@@ -83,8 +83,8 @@ class PresetChoice:
 
     def draw_dialog(self) -> None:
         """One's own presets, if they were asked for."""
-        if take(_OPENED):
-            take(state.OWN)
+        if consume(_OPENED):
+            consume(state.OWN)
             chosen = self._chosen().name
             name = "" if chosen in _NAMES else chosen
             PresetDialog(self._own, self._owner, name, self._most, self._choose).draw()
@@ -106,7 +106,7 @@ class PresetChoice:
     def _settle(self) -> Preset:
         """The one that is chosen; after other settings came, the one that they are of."""
         chosen = self._chosen()
-        if take(state.RESTORED):
+        if consume(state.RESTORED):
             now = state.values()
             alike = [preset for preset in self._presets.values() if not preset.changed(now)]
             chosen = chosen if chosen in alike or not alike else alike[0]
@@ -122,7 +122,7 @@ class PresetChoice:
         before: Preset | None = st.session_state.get(_BEFORE)
         state.put(preset.brings(state.values(), instead_of=before))
         st.session_state[_CHOSEN] = preset.name
-        take(state.OWN)
+        consume(state.OWN)
 
 
 def _open() -> None:

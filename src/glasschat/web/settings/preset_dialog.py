@@ -18,7 +18,7 @@ from glasschat.web.error_text import explain
 from glasschat.web.language import _, ngettext
 from glasschat.web.markup import plain_label
 from glasschat.web.notices import attempt, offer_undo
-from glasschat.web.session import take
+from glasschat.web.session import consume
 from glasschat.web.settings import state
 from glasschat.web.settings.fields import summary
 
@@ -48,12 +48,12 @@ class PresetDialog:
     def draw(self) -> None:
         """Open it."""
         for key in (_DONE, _TROUBLE, _FILE, _REPORT):
-            take(key)
+            consume(key)
         st.dialog(_("Your presets"), on_dismiss="rerun")(self.draw_body)()
 
     def draw_body(self) -> None:
         """Draw what is in the dialog; a click in it draws this alone anew."""
-        if take(_DONE):
+        if consume(_DONE):
             st.rerun()
         self._save_form()
         try:
@@ -82,7 +82,7 @@ class PresetDialog:
                 help=_("A preset of that name that you have already is replaced."),
             )
             st.form_submit_button(_("Save"), key="preset_save", type="primary", on_click=self._save)
-        if (trouble := take(_TROUBLE)) is not None:
+        if (trouble := consume(_TROUBLE)) is not None:
             st.error(trouble)
 
     def _save(self) -> None:
@@ -134,7 +134,7 @@ class PresetDialog:
 
     def _keep(self, preset: Preset) -> None:
         self._own.save(self._owner, preset)
-        take(state.OWN)
+        consume(state.OWN)
 
     def _files(self, owns: tuple[Preset, ...]) -> None:
         if len(owns) > 1:
