@@ -60,6 +60,7 @@ def test_what_the_model_does_not_read_is_grey(tune: Tune) -> None:
     someone = tune()
     for number in range(3):
         someone.ask(f"{number} " + "x" * 500)
+        someone.sees(f"{number} xxx")
         someone.ends()
     someone.unfold()
     someone.pick("context_policy", "Leave out the oldest turns")

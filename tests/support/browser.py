@@ -199,9 +199,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _shared.close()
 
 
-@pytest.hookimpl
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
-    """End the browser."""
+    """End the browser, after the fixtures that use it."""
     _shared.close()
 
 

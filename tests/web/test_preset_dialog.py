@@ -43,7 +43,7 @@ class Opened:
 
     @property
     def names(self) -> list[str]:
-        return [preset.name for preset in self.own.of(ME)]
+        return [preset.name for preset in self.own.presets(ME)]
 
 
 def test_the_settings_as_they_are_are_saved_and_chosen() -> None:
@@ -51,7 +51,7 @@ def test_the_settings_as_they_are_are_saved_and_chosen() -> None:
     opened.app.session_state["temperature"] = 0.0
     opened.app.session_state["max_length"] = 4096
     opened.save("calm *one*")
-    [saved] = opened.own.of(ME)
+    [saved] = opened.own.presets(ME)
     assert saved == opened.chosen[0] and saved.name == "calm *one*"
     assert saved.value("temperature") == 0.0
     assert saved.value("max_length") == SamplingParams().max_length, "the greatest is no choice"
@@ -84,7 +84,7 @@ def test_one_is_deleted_and_can_be_had_back() -> None:
 def test_presets_are_shared_as_files() -> None:
     opened = Opened()
     opened.save("for code")
-    shared = json.loads(presets_as_file(opened.own.of(ME)))
+    shared = json.loads(presets_as_file(opened.own.presets(ME)))
     shared["presets"][0]["settings"] |= {"temperature": 1.5, "mirostat": 2}
     shared["presets"].append({"name": "broken", "settings": {"top_p": 9}})
     opened.app.run()

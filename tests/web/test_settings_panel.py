@@ -195,7 +195,7 @@ def test_without_a_place_for_presets_the_built_in_ones_are_there(
     def locked(_self: UserPresets, _owner: str) -> None:
         raise StoreUnavailable("the database is locked")
 
-    monkeypatch.setattr(UserPresets, "of", locked)
+    monkeypatch.setattr(UserPresets, "presets", locked)
     page = PageSession(Site(backend, Library(), UserPresets())).run()
     assert page.widget("preset").options == ["Original", "Precise", "Creative"]
     page.click("presets_open")
