@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.sampling import TEMPERATURES, StageContext, StepRecord
+from glasschat.sampling import TEMPERATURES, Columns, StageContext, StepRecord
 from tests.sampling.choosing import OFF, PARAMS, ROW, sampler, told
 from tests.sampling.rows import Row, alive, rows, softmax
 
@@ -88,3 +88,14 @@ def test_a_record_can_be_written_as_plain_json() -> None:
     read = json.loads(json.dumps(told(sampler(ROW).sample(ROW)).as_json()))
     assert len(read["top"]) == 64
     assert [s["name"] for s in read["stages"]] == ["repetition_penalty", "temperature", "top_p"]
+
+
+def test_what_a_stage_measured_is_recorded_and_comes_back_from_columns() -> None:
+    chooser = sampler(ROW, **(OFF | {"top_n_sigma": 1.0}))
+    record = chooser.sample(ROW).record
+    assert record is not None
+    measured = [stage.measured for stage in record.stages if stage.name == "top_n_sigma"]
+    assert measured == [pytest.approx(float(np.std(ROW, dtype=np.float64)))]
+    assert Columns.of([record]).record(0).stages == record.stages
+    named = {stage["name"]: "measured" in stage for stage in record.as_json()["stages"]}
+    assert [name for name, has_one in named.items() if has_one] == ["top_n_sigma"]

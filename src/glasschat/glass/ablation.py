@@ -17,8 +17,12 @@ NEUTRAL: dict[str, Any] = {
     row.name: row.off for row in SETTINGS.values() if row.shapes_choice and not row.part_of
 }
 _BY_STAGE = {row.stage.name: row.name for row in SETTINGS.values() if row.stage}
+_BESIDE = {row.beside: row.name for row in SETTINGS.values() if row.beside}
 _WARPERS = frozenset(
-    row.name for row in SETTINGS.values() if row.stage and row.stage.kind == "warper"
+    row.name
+    for row in SETTINGS.values()
+    for slot in [SETTINGS[row.beside or row.name].stage]
+    if slot and slot.kind == "warper"
 )
 
 # Two distributions that differ by less are equal: sums of float32 differ by more.
@@ -86,8 +90,8 @@ class SettingEffect:
 def active_settings(params: SamplingParams) -> tuple[str, ...]:
     """Return the settings that can change a choice, in the order of the stages."""
     order = [_BY_STAGE.get(name, name) for name in params.stages]
-    order.insert(order.index("min_new_tokens") + 1, "ignore_eos")
-    named = [*order, "do_sample", "stages"]
+    with_beside = [one for name in order for one in (name, _BESIDE.get(name)) if one]
+    named = [*with_beside, "do_sample", "stages"]
     found = [name for name in named if _neutralize(params, name) != params]
     if not params.greedy:
         return tuple(found)

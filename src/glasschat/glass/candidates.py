@@ -110,9 +110,13 @@ class CandidateSet:
             unknown=self.unknown,
         )
 
-    def divide_by_temperature(self, temperature: float) -> "CandidateSet":
-        """Return all scores divided by `temperature`; only those that became equal change order."""
-        scores = self.scores / np.float32(temperature)
+    def divide_by_temperature(self, temperature: float | Wide) -> "CandidateSet":
+        """Return all scores divided by `temperature`, one for all rows or one for each ([n]).
+
+        Only those that became equal change their order.
+        """
+        temperature = np.broadcast_to(np.asarray(temperature, np.float64), len(self.ids))
+        scores = self.scores / temperature.astype(np.float32)[:, None]
         return self.with_scores(
             scores, self.uncertain, self.tail.divide_by_temperature(temperature)
         )

@@ -31,11 +31,13 @@ def apply_cut(
     vocab_size: int,
     recorded: RecordedStage | None,
     second_draws: Wide,
+    measured: Wide,
 ) -> CandidateSet:
     """Return the candidates after a cut.
 
     `recorded` is what the sampler itself recorded of it, `second_draws` (float64 [n]) the second
-    number of each place, for a cut that is left to chance.
+    number of each place, for a cut that is left to chance, `measured` (float64 [n]) what the stage
+    takes from the whole row, NaN where that is not known.
     """
     if isinstance(stage, XTC):
         acts = second_draws <= stage.probability
@@ -52,7 +54,7 @@ def apply_cut(
         case MinP():
             return _cut_below_ratio(candidates, stage.ratio)
         case TopNSigma():
-            return _top_n_sigma(candidates, stage.n)
+            return _top_n_sigma(candidates, stage.n, measured)
         case TypicalP():
             return _typical_p(candidates, stage.typical_p)
 
@@ -143,27 +145,31 @@ def _cut_below_ratio(candidates: CandidateSet, p: float) -> CandidateSet:
     return candidates.after_cut(possible, ~certain_left, candidates.tail.after_cut(left))
 
 
-def _top_n_sigma(candidates: CandidateSet, n: float) -> CandidateSet:
+def _top_n_sigma(candidates: CandidateSet, n: float, measured: Wide) -> CandidateSet:
     """Keep those within `n` standard deviations of the best one.
 
-    The deviation is that of all scores. Where some are not listed it is not known: then the best
-    one alone is certain to remain.
+    The deviation is that of all scores: `measured`, or that of the listed ones where these are all.
+    Otherwise it is not known, and the best one alone is certain to remain.
     """
     remaining = candidates.scores > -np.inf
-    known = (candidates.fully_listed & candidates.certain)[:, None]
+    recorded = ~np.isnan(measured) & candidates.above_tail[:, 0]
+    known = ((candidates.fully_listed | recorded) & candidates.certain)[:, None]
     scores = np.where(remaining, candidates.scores, np.nan).astype(np.float64)
     count = np.maximum(candidates.possible_count, 1)[:, None]
     mean = np.nansum(scores, axis=1, keepdims=True) / count
     deviation = np.sqrt(np.nansum((scores - mean) ** 2, axis=1, keepdims=True) / count)
+    deviation = np.where(recorded[:, None], measured[:, None], deviation)
     least = candidates.top[:, None] - n * deviation
     kept = remaining & (candidates.scores >= least.astype(np.float32))
     doubtful = remaining & (np.abs(scores - least) < _TOLERANCE * (1 + np.abs(least)))
     best = candidates.above_tail & ~candidates.uncertain
     best[:, 1:] = False
     uncertain = np.where(known, doubtful, remaining) & ~best
-    nothing = np.where(candidates.fully_listed, 0.0, candidates.tail.count)
+    lowest = least - _TOLERANCE * (1 + np.abs(least))
+    removed = candidates.fully_listed | (known & (candidates.tail.ceiling[:, None] < lowest))[:, 0]
+    left = np.where(removed, 0.0, candidates.tail.count)
     return candidates.after_cut(
-        np.where(known, kept | doubtful, remaining), uncertain, candidates.tail.after_cut(nothing)
+        np.where(known, kept | doubtful, remaining), uncertain, candidates.tail.after_cut(left)
     )
 
 

@@ -146,7 +146,8 @@ def rebuild(trace: Trace, params: SamplingParams | None = None) -> RebuiltStages
     with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
         for place, stage in enumerate(plan.stages):
             recorded = _recorded_stage(trace, place) if place < plan.recorded_count else None
-            after = _apply(candidates, stage, history, trace, recorded, second_draws)
+            measured = _measured(trace, place, stage, plan)
+            after = _apply(candidates, stage, history, trace, recorded, second_draws, measured)
             if not plan.consistent:
                 after = after.with_unknown_effect()
             if recorded is not None:
@@ -164,6 +165,7 @@ def _apply(
     trace: Trace,
     recorded: RecordedStage | None,
     second_draws: Wide,
+    measured: Wide,
 ) -> CandidateSet:
     """Return the candidates behind `stage`: a new built-in stage needs a case here.
 
@@ -174,7 +176,7 @@ def _apply(
         case Temperature():
             return candidates.divide_by_temperature(stage.temperature)
         case _ if isinstance(stage, Cut):
-            return apply_cut(candidates, stage, trace.vocab_size, recorded, second_draws)
+            return apply_cut(candidates, stage, trace.vocab_size, recorded, second_draws, measured)
         case GuardedStage():
             return rerun_custom_stage(candidates, stage, trace, recorded)
         case UnavailableStage():
@@ -196,6 +198,19 @@ def _recorded_stage(trace: Trace, place: int) -> RecordedStage:
         best=columns.best[:, place],
         certain_ids=np.concatenate([columns.best[:, place:], chosen], axis=1),
     )
+
+
+def _measured(trace: Trace, place: int, stage: Stage, plan: StagePlan) -> Wide:
+    """Return what the stage measures at each token, float64 [n]; NaN where it is not recorded.
+
+    It is the same for other settings of the same stage, as long as all stages before it had the
+    recorded ones.
+    """
+    columns = trace.columns
+    same_input = plan.consistent and place <= plan.recorded_count
+    if same_input and place < len(columns.stages) and columns.stages[place] == stage.name:
+        return columns.measured[:, place]
+    return np.full(len(trace), np.nan)
 
 
 def _with_record(candidates: CandidateSet, recorded: RecordedStage) -> CandidateSet:

@@ -46,8 +46,8 @@ class TailBounds:
     `low` and `high` (float32 [n, 3]) bound the scores of the modified tokens from below and above:
     for a token whose raw score is that of the last one listed, and for tokens `_DEPTHS` below.
     Where the tail is not `complete` (bool), a cut may have removed any of its tokens; where it is
-    `unknown` (bool), nothing holds but `count` and `ceiling`. `inverse_temperature` is 1 divided by
-    the product of all temperatures.
+    `unknown` (bool), nothing holds but `count` and `ceiling`. `inverse_temperature` (float64) is 1
+    divided by the product of all temperatures.
     """
 
     raw_top: Wide
@@ -63,7 +63,7 @@ class TailBounds:
     unseen_count: Wide
     complete: NDArray[np.bool_]
     unknown: NDArray[np.bool_]
-    inverse_temperature: float = 1.0
+    inverse_temperature: Wide
 
     @classmethod
     def from_columns(cls, columns: Columns, vocab_size: int) -> "TailBounds":
@@ -87,6 +87,7 @@ class TailBounds:
             unseen_count=np.zeros(len(columns)),
             complete=np.ones(len(columns), np.bool_),
             unknown=np.zeros(len(columns), np.bool_),
+            inverse_temperature=np.ones(len(columns)),
         )
 
     def modify(
@@ -112,14 +113,14 @@ class TailBounds:
             ceiling=np.maximum(self.ceiling, highest),
         )
 
-    def divide_by_temperature(self, temperature: float) -> "TailBounds":
-        """Return the bounds after all scores were divided by `temperature`."""
-        divisor = np.float32(temperature)
+    def divide_by_temperature(self, temperature: Wide) -> "TailBounds":
+        """Return the bounds after the scores were divided by `temperature`, float64 [n]."""
+        divisor = temperature.astype(np.float32)
         return replace(
             self,
             ceiling=self.ceiling / divisor,
-            low=self.low / divisor,
-            high=self.high / divisor,
+            low=self.low / divisor[:, None],
+            high=self.high / divisor[:, None],
             inverse_temperature=self.inverse_temperature / temperature,
         )
 
@@ -184,7 +185,7 @@ class TailBounds:
         power = self.inverse_temperature
         span = self.raw_last - self.raw_top
         least, most = _convex_bounds(self.raw_logsumexp, self.raw_count, span, power)
-        plain = power * (self.raw_last[:, None] - np.array([0.0, *_DEPTHS]))
+        plain = power[:, None] * (self.raw_last[:, None] - np.array([0.0, *_DEPTHS]))
         base = power * self.raw_top
         modified = np.minimum(most, self._modified_weight_bound(np.exp(plain[:, 0] - base)))
         low, high = np.zeros_like(least), np.full_like(most, np.inf)
@@ -204,21 +205,22 @@ class TailBounds:
         power = self.inverse_temperature
         number = self.modified_count - np.minimum(self.unseen_count, self.modified_count)
         seen = np.exp(np.logaddexp(self.raw_seen, -64.0)) * (1 + _ROUNDING)
-        if power >= 1.0:
-            # Each at most the likeliest one's share of what they weigh together.
-            raised = seen * last ** ((power - 1.0) / power)
-        else:
-            # A sum of powers below 1 is greatest where all are alike.
-            raised = np.maximum(number, 1.0) ** (1.0 - power) * seen**power
+        # From a power of 1 on each is at most the likeliest one's share of what they weigh
+        # together; below it a sum of powers is greatest where all are alike.
+        raised = np.where(
+            power >= 1.0,
+            seen * last ** ((power - 1.0) / power),
+            np.maximum(number, 1.0) ** (1.0 - power) * seen**power,
+        )
         seen = np.minimum(raised, number * last)
         return seen + self.unseen_count * last
 
 
-def _convex_bounds(logsumexp: Wide, count: Wide, last: Wide, power: float) -> tuple[Wide, Wide]:
+def _convex_bounds(logsumexp: Wide, count: Wide, last: Wide, power: Wide) -> tuple[Wide, Wide]:
     """Return bounds ([n] each) for the sum of `exp(power * x)` over `count` ([n]) terms.
 
     `logsumexp` ([n, 5]) has the logarithm of the sum at the powers of `TEMPERATURES`; no `x` lies
-    above `last` ([n]).
+    above `last` ([n]). `power` is [n].
     """
     known = logsumexp.T
     lows = [np.full(len(count), -np.inf), *known]
@@ -228,22 +230,22 @@ def _convex_bounds(logsumexp: Wide, count: Wide, last: Wide, power: float) -> tu
     upper = np.full(len(count), np.inf)
     for at, low, high in points:
         # The slope is at most `last` everywhere.
-        if power >= at:
-            upper = np.fmin(upper, high + (power - at) * last)
-        else:
-            lower = np.fmax(lower, low + (power - at) * last)
+        line, beyond = (power - at) * last, power >= at
+        upper = np.fmin(upper, np.where(beyond, high + line, np.inf))
+        lower = np.fmax(lower, np.where(beyond, -np.inf, low + line))
     for (left, low_left, high_left), (right, low_right, high_right) in pairwise(points):
         span = right - left
-        if power < left:
-            share = (left - power) / span
-            lower = np.fmax(lower, low_left * (1 + share) - high_right * share)
-        elif power > right:
-            share = (power - right) / span
-            lower = np.fmax(lower, low_right * (1 + share) - high_left * share)
-        else:
-            share = (power - left) / span
-            upper = np.fmin(upper, high_left * (1 - share) + high_right * share)
-            # At a point itself it is known.
-            if power in (left, right):
-                lower = np.fmax(lower, low_left if power == left else low_right)
+        share = (left - power) / span
+        below = low_left * (1 + share) - high_right * share
+        lower = np.fmax(lower, np.where(power < left, below, -np.inf))
+        share = (power - right) / span
+        above = low_right * (1 + share) - high_left * share
+        lower = np.fmax(lower, np.where(power > right, above, -np.inf))
+        share = (power - left) / span
+        between = high_left * (1 - share) + high_right * share
+        inside = (power >= left) & (power <= right)
+        upper = np.fmin(upper, np.where(inside, between, np.inf))
+    for at, low, _high in points:
+        # At a point itself it is known.
+        lower = np.fmax(lower, np.where(power == at, low, -np.inf))
     return np.exp(lower) * (1 - _ROUNDING), np.exp(upper) * (1 + _ROUNDING)

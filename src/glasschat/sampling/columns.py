@@ -17,8 +17,8 @@ class Columns:
     `u` is NaN where nothing was drawn. `ids` (int32 [n, 64], -1 behind the last) and `logits`
     (float32 [n, 64], -inf behind the last) are the raw candidates, `tail` (float32 [n, 5]) what
     the others weigh, `seen` (float32 [n]) those of them that were seen; `kept` (int32), `mass`,
-    `after` (float64: the log-sum-exp behind the stage) and `best` (int32) are [n, m]. All the
-    others are [n].
+    `after` (float64: the log-sum-exp behind the stage), `best` (int32) and `measured` (float64, NaN
+    where nothing was) are [n, m]. All the others are [n].
     """
 
     token_id: NDArray[np.int32]
@@ -38,6 +38,7 @@ class Columns:
     mass: NDArray[np.float64]
     after: NDArray[np.float64]
     best: NDArray[np.int32]
+    measured: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.token_id)
@@ -57,6 +58,9 @@ class Columns:
         mass = [[s.mass for s in r.stages] for r in records]
         after = [[s.logsumexp for s in r.stages] for r in records]
         best = [[s.best for s in r.stages] for r in records]
+        measured = [
+            [np.nan if s.measured is None else s.measured for s in r.stages] for r in records
+        ]
         shape = (len(records), len(stages))
         return cls(
             token_id=np.array([r.token_id for r in records], np.int32),
@@ -76,6 +80,7 @@ class Columns:
             mass=np.array(mass, np.float64).reshape(shape),
             after=np.array(after, np.float64).reshape(shape),
             best=np.array(best, np.int32).reshape(shape),
+            measured=np.array(measured, np.float64).reshape(shape),
         )
 
     def record(self, row: int) -> StepRecord:
@@ -96,13 +101,14 @@ class Columns:
             tail=tuple(self.tail[row].tolist()),
             seen=float(self.seen[row]),
             stages=tuple(
-                StageRecord(*told)
-                for told in zip(
+                StageRecord(*values)
+                for values in zip(
                     self.stages,
                     self.kept[row].tolist(),
                     self.mass[row].tolist(),
                     self.after[row].tolist(),
                     self.best[row].tolist(),
+                    [None if np.isnan(x) else x for x in self.measured[row].tolist()],
                     strict=True,
                 )
             ),

@@ -263,7 +263,7 @@ class SamplingParams:
     ignore_eos: bool = setting(
         False,
         "Suppress end tokens for the whole reply.",
-        shapes_choice=True,
+        beside="min_new_tokens",
         wire=wire("glasschat vllm sglang llama-server"),
     )
     stop: tuple[str, ...] = limit(

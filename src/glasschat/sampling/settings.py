@@ -66,8 +66,9 @@ class Setting:
 
     `off` is the neutral value: with it the setting does nothing. `low` and `high` are the range of
     a number, `open_low` leaves `low` itself out. `part_of` names the setting that turns this one
-    on. `shapes_choice` says that it can change which token is chosen. `wire` maps kinds of servers
-    and files to the setting's name there, `wire_off` to the neutral value where that is another
+    on. `shapes_choice` says that it can change which token is chosen; `beside` names the setting
+    whose stage it changes, though it can be off by itself. `wire` maps kinds of servers and files
+    to the setting's name there, `wire_off` to the neutral value where that is another
     one; `sampler` is what llama-server calls the stage in its order. `plausible` is the range
     outside which a recommendation is taken for a mistake. `label`, `help` and `step` are for a
     widget; the first two are messages.
@@ -85,6 +86,7 @@ class Setting:
     stage: StageSlot | None
     part_of: str
     shapes_choice: bool
+    beside: str
     wire: Mapping[str, str]
     wire_off: Mapping[str, Any]
     sampler: str
@@ -160,6 +162,7 @@ def setting(
     stage: StageSlot | None = None,
     part_of: str = "",
     shapes_choice: bool = False,
+    beside: str = "",
     wire: Mapping[str, str] | None = None,
     wire_off: Mapping[str, Any] | None = None,
     sampler: str = "",
@@ -186,7 +189,8 @@ def setting(
         open_low=open_low,
         stage=stage,
         part_of=part_of,
-        shapes_choice=shapes_choice or stage is not None or bool(part_of),
+        shapes_choice=shapes_choice or stage is not None or bool(part_of or beside),
+        beside=beside,
         wire=MappingProxyType(dict(wire or {})),
         wire_off=MappingProxyType(dict(wire_off or {})),
         sampler=sampler,

@@ -82,6 +82,17 @@ class ExplainedStage(Stage, Protocol):
 
 
 @runtime_checkable
+class MeasuringStage(Stage, Protocol):
+    """A stage that depends on one number of the whole row, which is recorded with what it left.
+
+    With it the stage can be run again over the recorded candidates alone.
+    """
+
+    def measure(self, scores: Row, context: StageContext) -> float:
+        """Return the number that the stage takes from `scores`, float32 [vocab]; it is finite."""
+
+
+@runtime_checkable
 class RandomStage(Stage, Protocol):
     """A stage that uses the second number of each place, so that its effect depends on the seed."""
 

@@ -18,16 +18,17 @@ def apply_top_n_sigma(scores: Row, n: float) -> Row:
     their number. Tang et al. 2024, arXiv:2411.07641; as llama.cpp's top-n-sigma, which sums in
     float32 where this sums in float64.
     """
-    present = scores[scores > -np.inf]
-    if len(present) <= 1:
-        return scores
-    least = least_score(float(present.max()), float(present.std(dtype=np.float64)), n)
+    return _keep(scores, n, standard_deviation(scores))
+
+
+def standard_deviation(scores: Row) -> float:
+    """Return that of all scores that are not -inf, summed in float64."""
+    return float(scores[scores > -np.inf].std(dtype=np.float64))
+
+
+def _keep(scores: Row, n: float, deviation: float) -> Row:
+    least = np.float32(float(scores.max()) - n * deviation)
     return keep_only(scores, np.flatnonzero(scores >= least))
-
-
-def least_score(maximum: float, deviation: float, n: float) -> np.float32:
-    """Return the lowest score that top-n-sigma keeps."""
-    return np.float32(maximum - n * deviation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,4 +44,8 @@ class TopNSigma:
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
         """Return the scores with -inf for what lies further below the best one."""
-        return apply_top_n_sigma(scores, self.n)
+        return _keep(scores, self.n, self.measure(scores, context))
+
+    def measure(self, scores: Row, context: StageContext) -> float:
+        """Return the standard deviation of the scores."""
+        return standard_deviation(scores)

@@ -22,7 +22,8 @@ class StageRecord:
     `kept` counts the candidates (finite scores) after the stage. `mass`, in (0, 1], is the share
     that they had of the softmax of the stage's input; 1.0 for a stage that removed none.
     `logsumexp` is of their scores after it, so `score - logsumexp` is a log-probability there;
-    `best` is the token that scores highest there, of equals the lowest id.
+    `best` is the token that scores highest there, of equals the lowest id. `measured` is what a
+    MeasuringStage found in its input, None for every other stage.
     """
 
     name: str
@@ -30,6 +31,14 @@ class StageRecord:
     mass: float
     logsumexp: float
     best: int
+    measured: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the record as plain values; what was not measured is left out."""
+        plain = asdict(self)
+        if self.measured is None:
+            del plain["measured"]
+        return plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,7 @@ class StepRecord:
             "top": [[int(i), float(x)] for i, x in zip(self.top_ids, self.top_logits, strict=True)],
             "tail": [x if math.isfinite(x) else None for x in self.tail],
             "seen": self.seen if math.isfinite(self.seen) else None,
-            "stages": [asdict(stage) for stage in self.stages],
+            "stages": [stage.as_json() for stage in self.stages],
         }
 
 

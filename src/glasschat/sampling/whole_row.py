@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glasschat.sampling.distribution import Distribution, Ids
 from glasschat.sampling.draw import FEW, draw, probability_of
-from glasschat.sampling.stages import Stage, StageContext
+from glasschat.sampling.stages import MeasuringStage, Stage, StageContext
 from glasschat.sampling.trace import STAGE_REMEDY, StageRecord, check_peak
 from glasschat.sampling.workspace import Row
 
@@ -53,6 +53,7 @@ def _run_recorded(stages: Sequence[Stage], scores: Row, context: StageContext) -
     best = int(scores.argmax())
     for stage in stages:
         before, scores = scores, _run_stage(stage, scores, context)
+        measured = stage.measure(before, context) if isinstance(stage, MeasuringStage) else None
         mass = 1.0
         if scores is not before:
             alive = scores > -np.inf
@@ -63,7 +64,7 @@ def _run_recorded(stages: Sequence[Stage], scores: Row, context: StageContext) -
                 kept = left
             logsumexp = context.distribution(scores).logsumexp
             best = int(scores.argmax())
-        records.append(StageRecord(stage.name, kept, mass, logsumexp, best))
+        records.append(StageRecord(stage.name, kept, mass, logsumexp, best, measured))
     return WholeRow(scores, candidates, tuple(records))
 
 

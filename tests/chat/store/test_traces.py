@@ -86,6 +86,14 @@ def test_records_come_back_bit_by_bit(
         assert step.record is not None and same(step.record, record)
 
 
+def test_what_a_stage_measured_comes_back() -> None:
+    row = np.linspace(-3.0, 3.0, 100).astype(np.float32)
+    record = told(sampler(row, top_n_sigma=1.0).sample(row))
+    assert any(stage.measured is not None for stage in record.stages)
+    (back,) = unpacked_steps(packed_steps([Step(1, "", record)]))[0].records()
+    assert back.stages == record.stages
+
+
 def test_what_is_kept_of_a_reply_is_what_its_handle_has(store: Store, engine: Engine) -> None:
     conversation, reply, stored = begun(store, Run(SETTINGS))
     writer = ReplyWriter(store, every_s=NEVER_S)

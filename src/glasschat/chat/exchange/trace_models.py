@@ -291,6 +291,9 @@ class TraceStage(FileModel):
     mass: Share
     logsumexp: Float32
     best: TokenId
+    measured: Annotated[
+        float | None, Number(-_FLOAT32, _FLOAT32, optional=True, name="measured")
+    ] = None
 
     def build(self) -> StageRecord:
         """Return the stage."""
@@ -300,6 +303,7 @@ class TraceStage(FileModel):
             mass=self.mass,
             logsumexp=self.logsumexp,
             best=self.best,
+            measured=self.measured,
         )
 
 

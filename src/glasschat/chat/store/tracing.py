@@ -93,6 +93,8 @@ def _candidate(written: str, logprob: float, data: str | None = "") -> RemoteCan
 _LEVEL = 1  # of zlib: 6 takes three times as long to save two parts of a hundred
 _HEAD = struct.Struct("<BIHI")
 _FORM = 1
+# With what stages measured; only the records of replies that had such a stage.
+_MEASURED_FORM = 3
 _ROWS = {
     "token_id": np.int32,
     "rank": np.int32,
@@ -126,8 +128,13 @@ def _packed(columns: Columns, texts: Sequence[str]) -> bytes:
     words = json.dumps([columns.stages, texts]).encode()
     arrays = [getattr(columns, name) for name in (*_ROWS, *_WIDE, *_STAGES)]
     arrays.append(_differences(columns.logits))
+    has_measured = not np.isnan(columns.measured).all()
+    if has_measured:
+        arrays.append(columns.measured)
     body = b"".join([words, *map(_by_bytes, arrays)])
-    head = _HEAD.pack(_FORM, len(columns), len(columns.stages), len(words))
+    head = _HEAD.pack(
+        _MEASURED_FORM if has_measured else _FORM, len(columns), len(columns.stages), len(words)
+    )
     return head + zlib.compress(body, _LEVEL)
 
 
@@ -140,13 +147,16 @@ def unpacked_steps(data: bytes | memoryview) -> tuple[Columns, tuple[str, ...]]:
         names, texts = json.loads(body[:words])
     except (struct.error, zlib.error) as error:
         raise ValueError(f"a trace is damaged: {error}") from error
-    if form != _FORM or len(names) != stages or len(texts) != count:
+    if form not in (_FORM, _MEASURED_FORM) or len(names) != stages or len(texts) != count:
         raise ValueError(f"a trace of the form {form} with {stages} stages is not known")
     reader = _Reader(body, words, count)
     columns: dict[str, Any] = {n: reader.take(kind, 1)[:, 0] for n, kind in _ROWS.items()}
     columns |= {name: reader.take(kind, width) for name, (kind, width) in _WIDE.items()}
     columns |= {name: reader.take(kind, stages) for name, kind in _STAGES.items()}
     columns["logits"] = _sums(reader.take(np.uint32, TOP_CANDIDATES))
+    columns["measured"] = np.full((count, stages), np.nan)
+    if form == _MEASURED_FORM:
+        columns["measured"] = reader.take(np.float64, stages)
     reader.end()
     return Columns(stages=tuple(names), **columns), tuple(texts)
 
