@@ -131,6 +131,8 @@ SETTINGS = st.fixed_dictionaries(
     {"seed": st.integers(0, 2**64 - 1)},
     optional={
         "temperature": st.sampled_from([0.0, 0.3, 0.7, 1.0, 1.5, 3.0]),
+        "dynatemp_range": st.sampled_from([0.0, 0.5, 2.0]),
+        "dynatemp_exponent": st.sampled_from([1.0, 0.5, 3.0]),
         "top_k": st.sampled_from([0, 1, 5, 40, 64, 100]),
         "top_p": st.sampled_from([0.0, 0.3, 0.8, 0.95, 1.0]),
         "min_p": st.sampled_from([0.0, 0.05, 0.5, 1.0]),

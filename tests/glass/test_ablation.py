@@ -88,6 +88,7 @@ def test_an_effect_is_stated_with_the_name_and_value_of_its_setting(name: str) -
         "min_p": 0.4,
         "typical_p": 0.4,
         "top_n_sigma": 0.5,
+        "dynatemp_range": 2.0,
         "xtc_probability": 1.0,
     }
     off = {key: value for key, value in NEUTRAL.items() if key not in ("do_sample", "stages")}

@@ -36,7 +36,7 @@ def assert_candidates_are_true(
         assert truth[others].max() <= candidates.tail.ceiling[place]
     certain = {int(i) for i in ids[(scores > -np.inf) & ~candidates.uncertain[place]]}
     assert certain <= {i for i in listed if truth[i] > -np.inf} <= left
-    if left:
+    if left and not candidates.unknown[place]:
         wide = truth.astype(np.float64)
         total = np.exp(wide - candidates.top[place]).sum()
         low, high = (bound[place] for bound in candidates.total_bounds)

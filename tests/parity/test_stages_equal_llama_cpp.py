@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glasschat.sampling import StageContext, TokenHistory
+from glasschat.sampling.dynamic_temperature import DynamicTemperature
 from glasschat.sampling.top_n_sigma import apply_top_n_sigma
 from glasschat.sampling.xtc import apply_xtc
 from tests.sampling.rows import Row, rows, softmax
@@ -55,3 +57,24 @@ def test_xtc(row: Row, threshold: float) -> None:
     assert np.array_equal(np.sort(ours), np.sort(theirs))
     least = row[shares >= threshold].min() if np.any(shares >= threshold) else np.inf
     assert np.array_equal(ours[row != least], theirs[row != least])
+
+
+@given(
+    rows(2500),
+    st.sampled_from([0.5, 0.7, 1.0, 2.0]),
+    st.sampled_from([0.1, 0.5, 1.0, 3.0]),
+    st.sampled_from([0.3, 1.0, 2.0]),
+)
+def test_dynamic_temperature(row: Row, temperature: float, spread: float, exponent: float) -> None:
+    row = row[row > -np.inf]  # theirs count for the greatest entropy what is removed
+    theirs = apply_theirs(llama_cpp.llama_sampler_init_temp_ext(temperature, spread, exponent), row)
+    stage = DynamicTemperature(temperature, spread, exponent)
+    context = StageContext(TokenHistory([0]))
+    reached = stage.temperature_at(stage.measure(row, context))
+    if len(row) < 2 or reached < 0.01:
+        return  # one token's score means nothing; a float32 entropy near 0 has no digits left
+    ours = stage(row, context)
+    if temperature > spread:
+        np.testing.assert_allclose(softmax(ours), softmax(theirs), atol=2e-3)
+        near = abs(float(row.max() / theirs.max()) - reached) if abs(theirs.max()) > 1e-3 else 0.0
+        assert near < 1e-3 * reached

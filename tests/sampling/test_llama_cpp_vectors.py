@@ -36,3 +36,13 @@ def test_xtc(vector: dict[str, Any]) -> None:
     # Theirs are the probabilities before the cut, and are divided by their sum here.
     settings = {"xtc_probability": 1.0, "xtc_threshold": vector["threshold"]}
     np.testing.assert_allclose(run(settings, vector["before"]), vector["after"], atol=1e-5)
+
+
+@pytest.mark.parametrize("vector", VECTORS["dynamic_temperature"], ids=str)
+def test_dynamic_temperature(vector: dict[str, Any]) -> None:
+    settings = {
+        "temperature": vector["temperature"],
+        "dynatemp_range": vector["range"],
+        "dynatemp_exponent": vector["exponent"],
+    }
+    np.testing.assert_allclose(run(settings, vector["before"]), vector["after"], atol=1e-5)

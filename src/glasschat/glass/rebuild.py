@@ -25,6 +25,7 @@ from glasschat.sampling import (
     seeded_draws,
 )
 from glasschat.sampling.custom.guard import GuardedStage
+from glasschat.sampling.dynamic_temperature import COLDEST, DynamicTemperature
 from glasschat.sampling.stages import RandomStage
 from glasschat.sampling.workspace import Row
 
@@ -175,6 +176,8 @@ def _apply(
     match stage:
         case Temperature():
             return candidates.divide_by_temperature(stage.temperature)
+        case DynamicTemperature():
+            return _apply_dynamic_temperature(candidates, stage, measured)
         case _ if isinstance(stage, Cut):
             return apply_cut(candidates, stage, trace.vocab_size, recorded, second_draws, measured)
         case GuardedStage():
@@ -185,6 +188,22 @@ def _apply(
             return candidates.with_unknown_effect()
         case _:
             return apply_processor(candidates, stage, history, trace)
+
+
+def _apply_dynamic_temperature(
+    candidates: CandidateSet, stage: DynamicTemperature, measured: Wide
+) -> CandidateSet:
+    """Divide each row by its temperature, which is known where the entropy was recorded.
+
+    So cold a row that one token alone was kept is left to the record.
+    """
+    known = ~np.isnan(measured)
+    temperatures = np.array(
+        [stage.temperature_at(share) for share in np.where(known, measured, 1.0).tolist()]
+    )
+    known &= temperatures >= COLDEST
+    after = candidates.divide_by_temperature(np.where(known, temperatures, 1.0))
+    return after.with_unknown_effect(~known)
 
 
 def _recorded_stage(trace: Trace, place: int) -> RecordedStage:

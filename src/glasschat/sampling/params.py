@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from glasschat.sampling.custom.stage import CustomStage
+from glasschat.sampling.dynamic_temperature import DynamicTemperature
 from glasschat.sampling.order import validate_custom_stages, validate_order
 from glasschat.sampling.processors import (
     FrequencyPenalty,
@@ -55,6 +56,14 @@ def _build_min_new_tokens(params: "SamplingParams") -> Stage | None:
     return MinNewTokens(params.min_new_tokens, params.ignore_eos, frozenset(params.stop_token_ids))
 
 
+def _build_temperature(params: "SamplingParams") -> Stage | None:
+    if params.dynatemp_range:
+        return DynamicTemperature(
+            params.temperature, params.dynatemp_range, params.dynatemp_exponent
+        )
+    return Temperature(params.temperature) if params.temperature != 1.0 else None
+
+
 def _build_xtc(params: "SamplingParams") -> Stage | None:
     if not params.xtc_probability or params.xtc_threshold > HIGHEST_THRESHOLD:
         return None
@@ -87,11 +96,35 @@ class SamplingParams:
         "Divides the logits: lower is surer, 0 always takes the likeliest token.",
         off=1.0,
         range=(0.0, 100.0),
-        stage=_stage(Temperature, 200, off=1.0),
+        stage=StageSlot("temperature", "warper", 200, _build_temperature),
         wire=wire("openai generation_config", gguf="temp"),
         sampler="temperature",
         plausible=(0.0, 5.0),
         widget=(N_("Temperature"), N_("Lower is surer; 0 always takes the likeliest token."), 0.01),
+    )
+    dynatemp_range: float = sampling(
+        0.0,
+        "How far the temperature follows the entropy, to either side; 0 is off.",
+        range=(0.0, 100.0),
+        beside="temperature",
+        wire=wire("glasschat llama-server"),
+        widget=(
+            N_("Dynamic temperature"),
+            N_("How far the temperature rises and falls with the model's doubt; 0 is off."),
+            0.05,
+        ),
+    )
+    dynatemp_exponent: float = sampling(
+        1.0,
+        "How the dynamic temperature rises with the entropy.",
+        range=(0.0, 100.0),
+        part_of="dynatemp_range",
+        wire=wire("glasschat llama-server"),
+        widget=(
+            N_("Dynamic exponent"),
+            N_("Above 1 the dynamic temperature rises late, below 1 early."),
+            0.1,
+        ),
     )
     top_p: float = sampling(
         0.8,

@@ -81,6 +81,14 @@ LESSONS = {
         "zᵢ ← zᵢ / T",
         "Ackley, Hinton & Sejnowski 1985",
     ),
+    "dynamic_temperature": Lesson(
+        N_(
+            "Divides all scores by a temperature of this token's own: low where the model is sure, "
+            "high where it hesitates. H is its entropy, n the number of candidates."
+        ),
+        "T = T₀ − r + 2r · (H / log n)^e,  zᵢ ← zᵢ / T",
+        N_("kalomaze 2023, koboldcpp; llama.cpp, temp-ext"),
+    ),
     "top_k": Lesson(
         N_(
             "Keeps the k best candidates and removes all others, however likely they are. "
