@@ -45,7 +45,10 @@ def choices(generation: Generation) -> list[tuple[int, float | None, float]]:
     return [(r.token_id, r.u, r.logsumexp) for r in steps if r is not None]
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(
+    "name",
+    ["penalties", *(pytest.param(name, marks=pytest.mark.slow) for name in ("greedy", "drawn"))],
+)
 def test_cut_and_continued_is_uncut(engine: Engine, name: str) -> None:
     """To the last bit of the logits: ids, draws, text."""
     params = replace(SETTINGS[name], max_new_tokens=TOKENS)
