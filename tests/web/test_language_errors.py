@@ -14,7 +14,7 @@ import pytest
 from glasschat.chat.node import Ending, Run
 from glasschat.chat.presets import Preset
 from glasschat.chat.presets_file import presets_from_file
-from glasschat.chat.store.failures import store_error
+from glasschat.chat.store.failures import to_store_error
 from glasschat.chat.store.packing import run_columns, unpacked_run
 from glasschat.chat.tree import Tree
 from glasschat.errors import (
@@ -89,8 +89,8 @@ def test_the_store_in_trouble_is_explained() -> None:
     for name, said in (("SQLITE_FULL", "磁盘已满"), ("SQLITE_BUSY", "被其他程序锁定")):
         cause = sqlite3.OperationalError("x")
         cause.sqlite_errorname = name
-        assert said in in_chinese(store_error(cause, "/data/chats.db"))
-    refused = in_chinese(store_error(PermissionError(13, "Permission denied"), "/data/chats.db"))
+        assert said in in_chinese(to_store_error(cause, "/data/chats.db"))
+    refused = in_chinese(to_store_error(PermissionError(13, "Permission denied"), "/data/chats.db"))
     assert refused.startswith("无法打开 /data/chats.db（Permission denied）：")
 
 

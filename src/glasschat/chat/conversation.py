@@ -250,7 +250,7 @@ class Conversation:
             )
 
     def restore_branch(self, node_id: str) -> None:
-        """Undo `delete_branch`."""
+        """Show a deleted branch again."""
         with self.live.changing():
             self.live.update(
                 lambda store, _: store.restore_branch(self.owner, self.id, node_id),

@@ -104,7 +104,7 @@ def test_a_branch_whose_writer_was_killed_keeps_what_it_shares(store: Store) -> 
     with store.database.write() as connection:
         gone = {"writer": "another|1|ended|0", "heartbeat": 0}
         connection.execute(update(runs).where(runs.c.number == stored.run).values(gone))
-    store.interrupt_given_up()
+    store.interrupt_abandoned()
     kept = store.load(ME, conversation).tree[node.id]
     assert [run.ending for run in kept.runs] == [Ending.LENGTH, Ending.INTERRUPTED]
     assert kept.text == node.text + generation.snapshot().text

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from glasschat.chat.node import Node
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Store, open_store
-from glasschat.chat.store.words import joined_words, phrases, words
+from glasschat.chat.store.words import join_words, phrases
 from glasschat.chat.tree import Tree
 from tests.chat.store.conftest import ME, new_database
 
@@ -128,7 +128,7 @@ def test_an_excerpt_shows_the_place(store: Store) -> None:
 @given(st.text(max_size=40), st.text(max_size=10))
 def test_any_piece_of_a_text_finds_it_by_words(before: str, piece: str) -> None:
     """Between blanks, at least: the words of a piece are among those of the whole, in order."""
-    inside = f" {joined_words(f'{before} {piece} x')} "
+    inside = f" {join_words(f'{before} {piece} x')} "
     for parts, _ in phrases(piece):
         assert f" {' '.join(parts)} " in inside
     assert all(" " not in word and word for word in words(before))

@@ -16,7 +16,7 @@ from glasschat.backends import LocalBackend
 from glasschat.chat.node import Ending, Node, Run, new_id
 from glasschat.chat.store import ReplyWriter, Store, StoredReply
 from glasschat.chat.store.schema import prompts, traces
-from glasschat.chat.store.tracing import packed_steps, unpacked_steps
+from glasschat.chat.store.trace_packing import pack_steps, unpack_steps
 from glasschat.chat.tree import Tree
 from glasschat.config import ModelOptions
 from glasschat.engine import Engine, Step
@@ -80,7 +80,7 @@ def test_records_come_back_bit_by_bit(
         chooser = sampler(row, **params)
         choice = chooser.force(row, 0) if number == forced else chooser.sample(row)
         steps.append(Step(choice.token_id, "é\x00"[: number % 3], told(choice)))
-    columns, texts = unpacked_steps(packed_steps(steps))
+    columns, texts = unpack_steps(pack_steps(steps))
     assert texts == tuple(step.text for step in steps)
     for step, record in zip(steps, columns.records(), strict=True):
         assert step.record is not None and same(step.record, record)
@@ -232,8 +232,8 @@ def test_a_token_of_the_real_model_takes_a_third_of_a_kilobyte(builtin_model_pat
         generation = backend.start(asked, SamplingParams(seed=3, max_new_tokens=70))
         generation.result(100)
     steps = generation.steps()
-    assert len(packed_steps(steps)) / len(steps) < 400
-    alone = [len(packed_steps([step])) for step in steps]
+    assert len(pack_steps(steps)) / len(steps) < 400
+    alone = [len(pack_steps([step])) for step in steps]
     assert max(alone) < 1000
 
 

@@ -1,4 +1,4 @@
-"""A whole conversation into the database, as an import or a copy brings it."""
+"""Adds a whole conversation to the database, as an import or a copy brings it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import replies
 from glasschat.chat.store.indexing import index_title, index_turns
-from glasschat.chat.store.packing import packed_params
+from glasschat.chat.store.packing import pack_params
 from glasschat.chat.store.schema import conversations, turns
-from glasschat.chat.store.tracing import put_trace
-from glasschat.chat.store.turns import add_run, inserted, inserted_turn
+from glasschat.chat.store.trace_tables import insert_trace
+from glasschat.chat.store.turns import add_run, insert_row, insert_turn
 from glasschat.chat.tree import Tree
 from glasschat.glass import Trace
 
@@ -28,11 +28,11 @@ def add_conversation(
     now: int,
     traces: Traces = NO_TRACES,
 ) -> Row[Any]:
-    """Add it with all its turns; the row of `conversations`.
+    """Add a conversation with all its turns; return the row of `conversations`.
 
     `now` is when deletions happened. `traces` are of the first runs of replies, by their turns.
     """
-    number = inserted(
+    number = insert_row(
         connection,
         conversations,
         id=new.id,
@@ -43,19 +43,19 @@ def add_conversation(
         updated=new.updated,
         deleted=None,
         system=new.system,
-        params=packed_params(new.params),
+        params=pack_params(new.params),
         chosen=new.tree.chosen.get(None),
         revision=1,
     )
     index_title(connection, number, owner, new.title)
     _add_tree(connection, number, owner, new.tree, now, traces)
     # Nobody goes on writing what was still growing where it came from.
-    replies.interrupt(connection, replies.unended(connection, number), now)
+    replies.interrupt(connection, replies.find_unfinished(connection, number), now)
     return connection.execute(select(conversations).where(conversations.c.number == number)).one()
 
 
-def taken(connection: Connection, conversation_id: str) -> bool:
-    """Whether a conversation of that id is there, whoever's it is."""
+def id_exists(connection: Connection, conversation_id: str) -> bool:
+    """Return whether there is a conversation of that id, of any owner."""
     query = select(conversations.c.number).where(conversations.c.id == conversation_id)
     return connection.execute(query).first() is not None
 
@@ -73,14 +73,12 @@ def _add_tree(
     found: list[tuple[int, str]] = []
     for node in tree.nodes:
         parent = numbers[node.parent]
-        number = inserted_turn(
-            connection, conversation, parent, node, now if node.deleted else None
-        )
+        number = insert_turn(connection, conversation, parent, node, now if node.deleted else None)
         numbers[node.id] = number
         for place in range(len(node.runs)):
             run = add_run(connection, number, place, node, writer=NOBODY, now=0)
             if place == 0 and node.id in traces:
-                put_trace(connection, run, traces[node.id])
+                insert_trace(connection, run, traces[node.id])
         if node.deleted or node.parent in hidden:
             hidden.add(node.id)
         elif not node.in_progress:

@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from glasschat.chat.store.failures import store_error
+from glasschat.chat.store.failures import to_store_error
 from glasschat.errors import MissingExtra, StoreUnavailable
 from glasschat.folders import data_folder
 
@@ -19,7 +19,10 @@ FILE_NAME = "conversations.db"
 
 
 def store_url(store: str | Path | None) -> URL:
-    """What `--store` names: nothing, a path, or a URL. Raises StoreUnavailable."""
+    """Return the URL of what `--store` names: nothing, a path, or a URL.
+
+    Raises StoreUnavailable.
+    """
     if store is None:
         return sqlite_url(data_folder() / FILE_NAME)
     if isinstance(store, Path) or "://" not in store:
@@ -43,12 +46,12 @@ def store_url(store: str | Path | None) -> URL:
 
 
 def sqlite_url(path: Path) -> URL:
-    """The URL of a file."""
+    """Return the URL of a SQLite file."""
     return URL.create("sqlite", database=str(path.absolute()))
 
 
-def shown(url: URL) -> str:
-    """How messages call the store: the file's path, or the URL without its password."""
+def display_name(url: URL) -> str:
+    """Return how messages call the store: the file's path, or the URL without its password."""
     if url.get_backend_name() == "sqlite":
         return url.database or ""
     bare = url.set(drivername="postgresql", query={})
@@ -67,15 +70,15 @@ class Database:
 
     def __init__(self, url: URL | str, *, busy_s: float = BUSY_S) -> None:
         url = make_url(url)
-        self.place = shown(url)
+        self.place = display_name(url)
         self.sqlite = url.get_backend_name() == "sqlite"
         if self.sqlite:
-            with self._told():
+            with self._store_errors():
                 _make_private(Path(url.database or ""))
             self._engine = create_engine(url, connect_args={"timeout": busy_s})
             event.listen(self._engine, "connect", _on_sqlite_connect)
             event.listen(self._engine, "begin", _on_sqlite_begin)
-            with self._told():
+            with self._store_errors():
                 self._to_wal(busy_s)
         else:
             milliseconds = round(busy_s * 1000)
@@ -91,16 +94,16 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the database throughout."""
+        """Open a transaction that sees one state of the database throughout."""
         level: dict[str, Any] = {} if self.sqlite else {"isolation_level": "REPEATABLE READ"}
-        with self._told(), self._engine.connect().execution_options(**level) as connection:
+        with self._store_errors(), self._engine.connect().execution_options(**level) as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that is committed at the end, or leaves nothing behind."""
+        """Open a transaction that is committed at the end, or leaves nothing behind."""
         with (
-            self._told(),
+            self._store_errors(),
             self._engine.connect().execution_options(glasschat_writes=True) as connection,
             connection.begin(),
         ):
@@ -108,15 +111,15 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        with self._told():
+        with self._store_errors():
             self._engine.dispose()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _store_errors(self) -> Iterator[None]:
         try:
             yield
         except (DBAPIError, PoolTimeout, sqlite3.Error, OSError) as error:
-            raise store_error(error, self.place) from error
+            raise to_store_error(error, self.place) from error
 
     def _to_wal(self, busy_s: float) -> None:
         # Kept in the file, so that this costs something only once.
@@ -137,7 +140,7 @@ class Database:
 
 
 def _make_private(path: Path) -> None:
-    """The file and, if need be, its folder, for the eyes of this user alone."""
+    """Create the file, and its folder if there is none, readable by this user alone."""
     if not path.parent.exists():
         path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
     if not path.exists():

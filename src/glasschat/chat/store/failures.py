@@ -1,4 +1,4 @@
-"""What went wrong with the database, in one line that says what to do."""
+"""Errors of databases and drivers as StoreError, each in one line that says what to do."""
 
 import sqlite3
 from pathlib import Path
@@ -22,8 +22,8 @@ _BUSY = ("40001", "40P01", "55P03", "57014", "53300")
 _DAMAGED = ("XX001", "XX002")
 
 
-def store_error(error: Exception, place: str) -> StoreError:
-    """The error to show for one of a driver or the file system; `place` is the store."""
+def to_store_error(error: Exception, place: str) -> StoreError:
+    """Return the error to show for one of a driver or the file system; `place` is the store."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if isinstance(cause, sqlite3.Error):
         return _of_sqlite(cause, place)
@@ -122,6 +122,6 @@ def _of_postgres(state: str, cause: BaseException | None, place: str) -> StoreEr
 
 
 def _line(error: BaseException | None) -> str:
-    """The first line of what the library said, of a length to show."""
+    """Return the first line of an error's text, at most 200 characters."""
     lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
     return lines[0][:200] if lines else type(error).__name__

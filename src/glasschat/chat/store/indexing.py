@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, text
 
-from glasschat.chat.store.words import joined_words
+from glasschat.chat.store.words import join_words
 
 Words = Literal["turn_words", "title_words"]
 
@@ -18,34 +18,34 @@ _MOST_BYTES = 500_000
 
 
 def owner_word(owner: str) -> str:
-    """The owner as one word, whatever the name holds."""
+    """Return the owner as one word, whatever the name holds."""
     return "o" + sha256(owner.encode()).hexdigest()[:24]
 
 
-def index_turn(connection: Connection, number: int, owner: str, said: str) -> None:
-    """Make a turn's text found, in place of what it was before."""
+def index_turn(connection: Connection, number: int, owner: str, turn_text: str) -> None:
+    """Index the text of a turn, in place of its earlier text."""
     _delete(connection, "turn_words", [number])
-    _insert(connection, "turn_words", owner, [(number, said)])
+    _insert(connection, "turn_words", owner, [(number, turn_text)])
 
 
 def index_turns(connection: Connection, owner: str, texts: Iterable[tuple[int, str]]) -> None:
-    """Make turns found that were not, each by its number."""
+    """Index turns that were not indexed, each by its number."""
     _insert(connection, "turn_words", owner, texts)
 
 
 def index_title(connection: Connection, number: int, owner: str, title: str) -> None:
-    """Make a conversation's title found, in place of what it was before."""
+    """Index the title of a conversation, in place of its earlier title."""
     _delete(connection, "title_words", [number])
     _insert(connection, "title_words", owner, [(number, title)])
 
 
 def unindex_turns(connection: Connection, numbers: Sequence[int]) -> None:
-    """Find these turns no more."""
+    """Remove these turns from the index."""
     _delete(connection, "turn_words", numbers)
 
 
 def unindex_titles(connection: Connection, numbers: Sequence[int]) -> None:
-    """Find the titles of these conversations no more."""
+    """Remove the titles of these conversations from the index."""
     _delete(connection, "title_words", numbers)
 
 
@@ -67,8 +67,8 @@ def _insert(
     sqlite = connection.dialect.name == "sqlite"
     word = owner_word(owner)
     rows: list[dict[str, Any]] = []
-    for number, said in texts:
-        if words := joined_words(said):
+    for number, full_text in texts:
+        if words := join_words(full_text):
             rows.append({"number": number, "owner": word, "words": words})
             if not sqlite:
                 rows[-1]["distinct"] = _distinct(words)

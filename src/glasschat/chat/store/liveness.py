@@ -1,4 +1,4 @@
-"""Who is writing a reply, and whether they are still there."""
+"""Names for the writers of replies, and whether a writer is still alive."""
 
 import os
 import socket
@@ -10,38 +10,39 @@ from secrets import token_hex
 import psutil
 
 LEASE_MS = 60_000
-"""A reply without a sign of life for so long has been given up, wherever its writer ran."""
+"""Milliseconds without a heartbeat after which a writer is gone, wherever it ran."""
 
 SIGN_OF_LIFE_MS = 5_000
-"""How often a writer gives one when there is nothing to write."""
+"""Milliseconds between heartbeats when there is nothing to write."""
 
 
 def writer_name() -> str:
-    """A name for a writer in this process, by which others can tell whether it lives."""
-    return f"{_machine()}|{os.getpid()}|{_begun(os.getpid())}|{token_hex(4)}"
+    """Return a name for a writer in this process, by which others can tell whether it lives."""
+    return f"{_machine()}|{os.getpid()}|{_started_at(os.getpid())}|{token_hex(4)}"
 
 
-def given_up(writer: str, heartbeat: int, now: int) -> bool:
-    """Whether a reply that is not ended has nobody any more who would end it.
+def is_abandoned(writer: str, heartbeat: int, now: int) -> bool:
+    """Return whether the writer of an unfinished reply is gone.
 
-    A killed process of this machine is found out at once, one of another by its silence.
+    A killed process of this machine is noticed at once, one of another machine when its lease
+    is over. Times are in milliseconds since 1970.
     """
     if now - heartbeat > LEASE_MS:
         return True
     machine, pid, begun, _ = writer.rsplit("|", 3)
-    return machine == _machine() and _begun(int(pid)) != begun
+    return machine == _machine() and _started_at(int(pid)) != begun
 
 
 @cache
 def _machine() -> str:
-    """This machine, or container: the same numbers mean other processes in another."""
+    """Return a name for this machine or container, within which process ids are unique."""
     namespace = ""
     with suppress(OSError):
         namespace = str(Path("/proc/self/ns/pid").readlink())
     return f"{socket.gethostname()}/{namespace}"
 
 
-def _begun(pid: int) -> str:
+def _started_at(pid: int) -> str:
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:

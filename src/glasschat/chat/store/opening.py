@@ -1,4 +1,4 @@
-"""Open the store that is asked for, with its schema brought up to date."""
+"""Opens a store and brings its schema up to date."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +17,7 @@ _LOCK = 0x676C617373
 
 
 def migrate(database: Database) -> None:
-    """See to it that the schema is the newest. Raises StoreError.
+    """Bring the schema up to date. Raises StoreError.
 
     A store that is there already is only looked at, so that one that may only be read opens.
     """
@@ -33,7 +33,7 @@ def migrate(database: Database) -> None:
 
 
 def _schema(connection: Connection, place: str) -> str | None:
-    """The schema's name, None for an empty database."""
+    """Return the name of the schema, None for an empty database."""
     tables = set(inspect(connection).get_table_names())
     if VERSION_TABLE not in tables:
         if tables & set(metadata.tables) or (tables and connection.dialect.name == "sqlite"):
@@ -66,7 +66,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def open_store(store: str | Path | None = None, *, busy_s: float = BUSY_S) -> Store:
-    """The store at a path or URL; in the user's data folder for None. Raises StoreError.
+    """Open the store at a path or URL; in the user's data folder for None. Raises StoreError.
 
     `busy_s` is how long a change waits for another process's. Replies that a crash left unended
     are `interrupted` afterwards, unless the store may only be read.
@@ -77,7 +77,7 @@ def open_store(store: str | Path | None = None, *, busy_s: float = BUSY_S) -> St
         opened = Store(database)
         # Where it may only be read, or another is busy, a later `load` tries again.
         with suppress(StoreReadOnly, StoreUnavailable):
-            opened.interrupt_given_up()
+            opened.interrupt_abandoned()
     except BaseException:
         database.close()
         raise

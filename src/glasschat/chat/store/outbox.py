@@ -1,4 +1,4 @@
-"""Keeps one conversation in the store, change by change, and tries again what could not be kept."""
+"""Changes of one conversation that wait for the store, retried where it fails."""
 
 import threading
 from collections import deque
@@ -11,11 +11,11 @@ Change = Callable[[Store, ReplyWriter], object]
 
 
 class Outbox:
-    """The changes of a conversation on their way to the store, in their order.
+    """Writes the changes of a conversation to the store, in their order.
 
-    A change that cannot be kept waits, and those behind it with it, until the next `flush`:
-    the chat goes on meanwhile, and `trouble` says what is wrong. A change that never can be kept,
-    because somebody deleted its conversation, is given up. Without a store nothing is kept.
+    A change that fails waits, and those behind it with it, until the next `flush`: the chat goes
+    on meanwhile, and `trouble` says what is wrong. A change that can never be written, because
+    somebody deleted its conversation, is dropped. Without a store nothing is written.
     """
 
     def __init__(self, store: Store | None, writer: ReplyWriter | None) -> None:
@@ -27,21 +27,21 @@ class Outbox:
 
     @property
     def trouble(self) -> StoreError | None:
-        """Why the newest changes are not kept; None while they are."""
+        """Why the newest changes are not written; None while they are."""
         return self._trouble
 
     @property
     def waiting(self) -> bool:
-        """Whether changes are still to be kept."""
+        """Whether changes are still to be written."""
         return bool(self._waiting)
 
     def enqueue(self, change: Change) -> None:
-        """Note a change, to be kept by the next `flush`; this waits for nobody."""
+        """Add a change for the next `flush`; this does not wait for the store."""
         if self._store is not None:
             self._waiting.append(change)
 
     def flush(self) -> None:
-        """Keep what waits, as far as it is possible now."""
+        """Write what waits, up to the first change that fails."""
         if self._store is None or self._writer is None:
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""What is kept in columns of its own form: ids as bytes, settings and figures as JSON."""
+"""Values packed into columns: ids as bytes, settings and figures as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -14,39 +14,39 @@ from glasschat.messages import Message, restore_message
 from glasschat.sampling import SamplingParams
 
 
-def packed_ids(ids: Sequence[int]) -> bytes:
-    """Four bytes an id, little-endian."""
+def pack_ids(ids: Sequence[int]) -> bytes:
+    """Pack ids, four bytes each, little-endian."""
     return np.asarray(ids, dtype="<u4").tobytes()
 
 
-def unpacked_ids(data: bytes | memoryview) -> tuple[int, ...]:
-    """The ids again."""
+def unpack_ids(data: bytes | memoryview) -> tuple[int, ...]:
+    """Return the ids of packed bytes."""
     return tuple(np.frombuffer(data, dtype="<u4").tolist())
 
 
-def packed_params(params: SamplingParams | None) -> str | None:
-    """JSON of the settings."""
+def pack_params(params: SamplingParams | None) -> str | None:
+    """Pack settings as JSON, None as None."""
     return None if params is None else _json(params_as_json(params))
 
 
-def unpacked_params(text: str | None) -> SamplingParams | None:
-    """The settings again."""
+def unpack_params(text: str | None) -> SamplingParams | None:
+    """Return the settings of packed JSON, None of None."""
     return None if text is None else params_from_json(json.loads(text))
 
 
 def run_columns(run: Run) -> dict[str, Any]:
-    """The columns of `runs` that say what the run is."""
+    """Return the columns of `runs` for a run."""
     return {
         "first_token": run.first_token,
         "created": run.created,
-        "params": packed_params(run.params),
+        "params": pack_params(run.params),
         "origin": _json(origin_as_json(run.origin)),
         **ending_columns(run),
     }
 
 
 def ending_columns(run: Run) -> dict[str, Any]:
-    """The columns of `runs` that change when it ends."""
+    """Return the columns of `runs` that change when the run ends."""
     figures: dict[str, Any] = {
         "seed": run.seed,
         "usage": asdict(run.usage),
@@ -60,12 +60,9 @@ def ending_columns(run: Run) -> dict[str, Any]:
     return {"ending": run.ending, "error": error, "figures": _json(figures)}
 
 
-def unpacked_run(row: Any) -> Run:
-    """The run of a row of `runs`."""
+def unpack_run(row: Any) -> Run:
+    """Return the run of a row of `runs`."""
     figures = json.loads(row.figures)
-    error = row.error
-    if error is not None:
-        error = restore_message(error, figures.get("message"))
     error = row.error
     if error is not None:
         error = restore_message(error, figures.get("message"))

@@ -1,4 +1,4 @@
-"""Conversations out of the database."""
+"""Reads conversations from the database."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Row, and_, or_, select, tuple_
 
 from glasschat.chat.node import Ending, Node, Run
 from glasschat.chat.saved import ConversationInfo, SavedConversation
-from glasschat.chat.store.liveness import given_up
-from glasschat.chat.store.packing import unpacked_ids, unpacked_params, unpacked_run
+from glasschat.chat.store.liveness import is_abandoned
+from glasschat.chat.store.packing import unpack_ids, unpack_params, unpack_run
 from glasschat.chat.store.schema import chunks, conversations, runs, turns
 from glasschat.chat.tree import Tree
 from glasschat.errors import ConversationNotFound, InvalidMessage, StoreDamaged
@@ -32,14 +32,14 @@ class Page:
 
 
 def info_of(row: Row[Any]) -> ConversationInfo:
-    """The line of the list for a row of `conversations`."""
+    """Return the line of the list for a row of `conversations`."""
     return ConversationInfo(
         row.id, row.title, row.pinned, row.created, row.updated, row.deleted, row.revision
     )
 
 
-def owned(connection: Connection, owner: str, conversation_id: str) -> Row[Any]:
-    """The row of that conversation. Raises ConversationNotFound if there is none of `owner`'s."""
+def find_owned(connection: Connection, owner: str, conversation_id: str) -> Row[Any]:
+    """Return the row of a conversation of `owner`. Raises ConversationNotFound."""
     row = connection.execute(
         select(conversations).where(
             conversations.c.id == conversation_id, conversations.c.owner == owner
@@ -50,10 +50,10 @@ def owned(connection: Connection, owner: str, conversation_id: str) -> Row[Any]:
     return row
 
 
-def listed(
+def list_conversations(
     connection: Connection, owner: str, limit: int, after: Cursor | None, *, deleted: bool
 ) -> Page:
-    """The conversations of `owner`, pinned first, then the newest."""
+    """Return a page of the conversations of `owner`, pinned ones first, then the newest."""
     c = conversations.c
     query = (
         select(conversations)
@@ -74,8 +74,8 @@ def listed(
     return Page(items, more)
 
 
-def loaded(connection: Connection, row: Row[Any], now: int) -> SavedConversation:
-    """The whole conversation of a row of `conversations`, growing replies as far as they are.
+def load_conversation(connection: Connection, row: Row[Any], now: int) -> SavedConversation:
+    """Return the conversation of a row of `conversations`, with replies in progress so far.
 
     A run that was given up by `now` is `interrupted`, though nobody may have written so yet.
     Raises StoreDamaged for rows that no version of glasschat has written.
@@ -88,7 +88,7 @@ def loaded(connection: Connection, row: Row[Any], now: int) -> SavedConversation
             created=row.created,
             updated=row.updated,
             system=row.system,
-            params=unpacked_params(row.params),
+            params=unpack_params(row.params),
             tree=_tree(connection, row, now),
         )
     except (InvalidMessage, ValueError, KeyError, TypeError) as error:
@@ -99,8 +99,8 @@ def loaded(connection: Connection, row: Row[Any], now: int) -> SavedConversation
         ) from error
 
 
-def grown(connection: Connection, turn: int) -> tuple[str, tuple[int, ...] | None]:
-    """Text and ids of one turn, chunks included."""
+def text_with_chunks(connection: Connection, turn: int) -> tuple[str, tuple[int, ...] | None]:
+    """Return the text and ids of one turn with the chunks of its unfinished run."""
     row = connection.execute(select(turns).where(turns.c.number == turn)).one()
     more = connection.execute(
         select(chunks.c.text, chunks.c.ids)
@@ -108,14 +108,14 @@ def grown(connection: Connection, turn: int) -> tuple[str, tuple[int, ...] | Non
         .where(runs.c.turn == turn)
         .order_by(runs.c.place, chunks.c.place)
     ).all()
-    ids = None if row.ids is None else unpacked_ids(row.ids)
-    return _joined(row.text, ids, more)
+    ids = None if row.ids is None else unpack_ids(row.ids)
+    return _append_chunks(row.text, ids, more)
 
 
-def _joined(text: str, ids: tuple[int, ...] | None, more: Any) -> tuple[str, Any]:
+def _append_chunks(text: str, ids: tuple[int, ...] | None, more: Any) -> tuple[str, Any]:
     joined = text + "".join(chunk.text for chunk in more)
     if ids is not None:
-        ids += tuple(i for chunk in more for i in unpacked_ids(chunk.ids))
+        ids += tuple(i for chunk in more for i in unpack_ids(chunk.ids))
     return joined, ids
 
 
@@ -129,8 +129,8 @@ def _tree(connection: Connection, row: Row[Any], now: int) -> Tree:
         .where(here)
         .order_by(runs.c.turn, runs.c.place)
     ):
-        read = unpacked_run(run)
-        if read.ending is None and given_up(run.writer, run.heartbeat, now):
+        read = unpack_run(run)
+        if read.ending is None and is_abandoned(run.writer, run.heartbeat, now):
             read = replace(read, ending=Ending.INTERRUPTED)
         runs_of.setdefault(run.turn, []).append(read)
     chunks_of: dict[int, list[Any]] = {}
@@ -146,7 +146,7 @@ def _tree(connection: Connection, row: Row[Any], now: int) -> Tree:
     nodes = []
     for turn in turn_rows:
         node = _node(turn, None if turn.parent is None else id_of[turn.parent])
-        text, ids = _joined(node.text, node.ids, chunks_of.get(turn.number, []))
+        text, ids = _append_chunks(node.text, node.ids, chunks_of.get(turn.number, []))
         runs_here = tuple(runs_of.get(turn.number, ()))
         nodes.append(replace(node, text=text, ids=ids, runs=runs_here))
     chosen: dict[str | None, str] = {turn.id: turn.chosen for turn in turn_rows if turn.chosen}
@@ -161,7 +161,7 @@ def _node(turn: Row[Any], parent: str | None) -> Node:
         parent=parent,
         role=turn.role,
         text=turn.text,
-        ids=None if turn.ids is None else unpacked_ids(turn.ids),
+        ids=None if turn.ids is None else unpack_ids(turn.ids),
         created=turn.created,
         deleted=turn.deleted is not None,
     )

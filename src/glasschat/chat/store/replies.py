@@ -1,4 +1,4 @@
-"""Growing replies in the database: begun, appended to, ended, and taken up after a crash."""
+"""Replies in progress in the database: begun, appended to, ended, interrupted after a crash."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 
 from glasschat.chat.node import Ending, Node, Run
 from glasschat.chat.store.indexing import index_turn
-from glasschat.chat.store.liveness import given_up
-from glasschat.chat.store.packing import ending_columns, packed_ids
-from glasschat.chat.store.reading import grown
+from glasschat.chat.store.liveness import is_abandoned
+from glasschat.chat.store.packing import ending_columns, pack_ids
+from glasschat.chat.store.reading import text_with_chunks
 from glasschat.chat.store.schema import chunks, conversations, runs, turns
-from glasschat.chat.store.tracing import copy_traces
+from glasschat.chat.store.trace_tables import copy_traces
 from glasschat.chat.store.turns import add_run, add_turn, open_turn, touch, turn_row
 from glasschat.errors import StoreConflict
 
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A reply that has its rows and is about to grow. `text` and `ids` are of its earlier runs."""
+    """A reply that has its rows before its first token; `text` and `ids` are of earlier runs."""
 
     owner: str
     conversation: int
@@ -33,7 +33,7 @@ class StoredReply:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a reply has grown by; empty as a sign of life.
+    """New text and ids of a reply; empty as a heartbeat.
 
     `ids` are empty for a reply whose turn has none.
     """
@@ -74,12 +74,12 @@ def begin(
     """
     place = len(node.runs) - 1
     if place and branch_of is None:
-        interrupt(connection, unended(connection, conversation.number), now)
+        interrupt(connection, find_unfinished(connection, conversation.number), now)
         turn = turn_row(connection, conversation.number, node.id).number
         if node.ids is None:
             # What comes now has none, so that those of the text before it are of no use either.
             connection.execute(update(turns).where(turns.c.number == turn).values(ids=None))
-        text, ids = grown(connection, turn)
+        text, ids = text_with_chunks(connection, turn)
         open_turn(connection, conversation, node.id)
         number = _next_run(connection, turn, place, node, writer, now)
     else:
@@ -107,19 +107,19 @@ def _next_run(
     return add_run(connection, turn, place, node, writer=writer, now=now)
 
 
-def append(connection: Connection, grown_by: Sequence[Chunk], now: int) -> set[int]:
-    """Append to several replies at once; the runs among them that nobody keeps any more.
+def append(connection: Connection, new_chunks: Sequence[Chunk], now: int) -> set[int]:
+    """Append to several replies at once; return the runs that are not this writer's any more.
 
     A run that was thought interrupted, because its machine slept, is open again.
     """
     lost = set()
-    for chunk in grown_by:
+    for chunk in new_chunks:
         alive = connection.execute(_STILL_GROWING, _key(chunk.reply) | {"now": now})
         if not alive.rowcount:
             lost.add(chunk.reply.run)
     rows = [
-        {"run": c.reply.run, "place": c.place, "text": c.text, "ids": packed_ids(c.ids)}
-        for c in grown_by
+        {"run": c.reply.run, "place": c.place, "text": c.text, "ids": pack_ids(c.ids)}
+        for c in new_chunks
         if c.reply.run not in lost and (c.text or c.ids)
     ]
     if rows:
@@ -135,9 +135,9 @@ def end(
     run: Run,
     now: int,
 ) -> bool:
-    """Put a reply that has ended into its turn, whole; nothing if nobody keeps it any more.
+    """Store a reply that has ended in its turn; return whether the run was still this writer's.
 
-    Whether somebody does.
+    If it was not, nothing is changed.
     """
     ended = connection.execute(update(runs).where(*_OWN).values(ending_columns(run)), _key(reply))
     if ended.rowcount:
@@ -145,8 +145,8 @@ def end(
     return bool(ended.rowcount)
 
 
-def unended(connection: Connection, conversation: int | None = None) -> list[Row[Any]]:
-    """The runs that have no ending: those being written, and those that a crash left behind."""
+def find_unfinished(connection: Connection, conversation: int | None = None) -> list[Row[Any]]:
+    """Return the runs without an ending: in progress, or left behind by a crash."""
     query = select(runs.c.number, runs.c.turn, runs.c.writer, runs.c.heartbeat).where(
         runs.c.ending.is_(None)
     )
@@ -158,9 +158,9 @@ def unended(connection: Connection, conversation: int | None = None) -> list[Row
 
 
 def interrupt(connection: Connection, rows: Sequence[Row[Any]], now: int) -> None:
-    """End those of the runs that were given up, with what is there of them."""
+    """End those of the runs whose writer is gone, with what the store has of them."""
     for row in rows:
-        if not given_up(row.writer, row.heartbeat, now):
+        if not is_abandoned(row.writer, row.heartbeat, now):
             continue
         # Nobody else may have been quicker, nor the writer have come back.
         mine = connection.execute(
@@ -173,7 +173,7 @@ def interrupt(connection: Connection, rows: Sequence[Row[Any]], now: int) -> Non
             .values(ending=Ending.INTERRUPTED)
         )
         if mine.rowcount:
-            _settle(connection, row.turn, *grown(connection, row.turn), None)
+            _settle(connection, row.turn, *text_with_chunks(connection, row.turn), None)
 
 
 def _key(reply: StoredReply) -> dict[str, Any]:
@@ -183,11 +183,11 @@ def _key(reply: StoredReply) -> dict[str, Any]:
 def _settle(
     connection: Connection, turn: int, text: str, ids: tuple[int, ...] | None, now: int | None
 ) -> None:
-    """Let the turn have the whole text, and the chunks go."""
+    """Move the whole text into the turn and delete the chunks."""
     connection.execute(
         update(turns)
         .where(turns.c.number == turn)
-        .values(text=text, ids=None if ids is None else packed_ids(ids))
+        .values(text=text, ids=None if ids is None else pack_ids(ids))
     )
     own_runs = select(runs.c.number).where(runs.c.turn == turn)
     connection.execute(delete(chunks).where(chunks.c.run.in_(own_runs)))

@@ -29,8 +29,10 @@ class Hit:
     excerpt: str
 
 
-def found(connection: Connection, owner: str, query: str, limit: int) -> tuple[Hit, ...]:
-    """The conversations that `query` finds, at most `limit`: by their titles first."""
+def search_conversations(
+    connection: Connection, owner: str, query: str, limit: int
+) -> tuple[Hit, ...]:
+    """Return the conversations that `query` finds, at most `limit`: by their titles first."""
     wanted = phrases(query)
     hits: dict[int, Hit] = {}
     if not wanted:
@@ -50,18 +52,18 @@ def found(connection: Connection, owner: str, query: str, limit: int) -> tuple[H
     return tuple(hits.values())
 
 
-def excerpt_of(said: str, query: str) -> str:
-    """What stands around the first piece of the query, on one line."""
-    low = said.casefold()
+def excerpt_of(full_text: str, query: str) -> str:
+    """Return the text around the first piece of the query, on one line."""
+    low = full_text.casefold()
     places = [low.find(piece.casefold()) for piece in query.split()]
     at = min((place for place in places if place >= 0), default=0)
     begin, end = max(0, at - AROUND // 2), at + AROUND * 2
-    line = " ".join(said[begin:end].split())
-    return ("…" if begin else "") + line + ("…" if end < len(said) else "")
+    line = " ".join(full_text[begin:end].split())
+    return ("…" if begin else "") + line + ("…" if end < len(full_text) else "")
 
 
 def _rows(connection: Connection, numbers: list[int], key: Any) -> list[Row[Any]]:
-    """What belongs to these numbers and is not deleted, in their order."""
+    """Return the rows of these numbers that are not deleted, highest number first."""
     columns = [conversations, conversations.c.number.label("conversation"), key.label("at")]
     if key is turns.c.number:
         query = (
@@ -78,7 +80,7 @@ def _rows(connection: Connection, numbers: list[int], key: Any) -> list[Row[Any]
 def _matching(
     connection: Connection, table: Words, owner: str, wanted: Phrases
 ) -> Iterator[list[int]]:
-    """The numbers of what matches, the newest first, in batches: a common word is everywhere."""
+    """Yield the numbers of what matches, newest first, in batches: a common word is everywhere."""
     sqlite = connection.dialect.name == "sqlite"
     query, values = (_fts5 if sqlite else _vector)(table, owner_word(owner), wanted)
     before = 2**62
@@ -93,6 +95,7 @@ def _matching(
 
 
 def _fts5(table: Words, owner: str, wanted: Phrases) -> tuple[str, dict[str, Any]]:
+    """Return the query for SQLite's FTS5, and its parameters."""
     pieces = (f'"{" ".join(parts)}"{"*" if begun else ""}' for parts, begun in wanted)
     match = f"owner : {owner} AND words : ({' AND '.join(pieces)})"
     query = (
@@ -103,7 +106,10 @@ def _fts5(table: Words, owner: str, wanted: Phrases) -> tuple[str, dict[str, Any
 
 
 def _vector(table: Words, owner: str, wanted: Phrases) -> tuple[str, dict[str, Any]]:
-    """The vector finds the words by its index; their order in a phrase is looked up after."""
+    """Return the query for PostgreSQL, and its parameters.
+
+    The index of the vector finds the words; their order in a phrase is checked after that.
+    """
     lexemes = []
     values: dict[str, Any] = {"owner": owner}
     where = ""

@@ -1,4 +1,4 @@
-"""Conversations that last: what pages and commands talk to.
+"""The store of conversations: the interface for pages and commands.
 
 Every method is one transaction; its errors are StoreError's, ConversationNotFound among them for
 a conversation that is not the owner's. A method that changes one thing changes that row alone, so
@@ -20,25 +20,32 @@ from glasschat.chat.presets import Preset
 from glasschat.chat.presets_file import preset_as_json, preset_from_json
 from glasschat.chat.saved import ConversationInfo, SavedConversation
 from glasschat.chat.store import replies, turns
-from glasschat.chat.store.adding import NO_TRACES, Traces, add_conversation, taken
+from glasschat.chat.store.adding import NO_TRACES, Traces, add_conversation, id_exists
 from glasschat.chat.store.database import Database
 from glasschat.chat.store.indexing import index_title, unindex_titles, unindex_turns
-from glasschat.chat.store.liveness import given_up, writer_name
-from glasschat.chat.store.packing import packed_params
-from glasschat.chat.store.reading import Cursor, Page, info_of, listed, loaded, owned
+from glasschat.chat.store.liveness import is_abandoned, writer_name
+from glasschat.chat.store.packing import pack_params
+from glasschat.chat.store.reading import (
+    Cursor,
+    Page,
+    find_owned,
+    info_of,
+    list_conversations,
+    load_conversation,
+)
 from glasschat.chat.store.replies import StoredReply
 from glasschat.chat.store.schema import conversations, presets
 from glasschat.chat.store.schema import turns as turns_table
-from glasschat.chat.store.searching import Hit, found
-from glasschat.chat.store.tracing import told_of, traces_of
+from glasschat.chat.store.searching import Hit, search_conversations
+from glasschat.chat.store.trace_tables import load_remote_traces, load_traces
 from glasschat.errors import StoreDamaged, StoreError
 from glasschat.glass import RemoteTrace, Trace
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
 
 
-def presets_of(connection: Connection, owner: str) -> tuple[Preset, ...]:
-    """All presets of the owner, by name. Raises StoreDamaged."""
+def load_presets(connection: Connection, owner: str) -> tuple[Preset, ...]:
+    """Return all presets of the owner, by name. Raises StoreDamaged."""
     found = []
     for row in connection.execute(select(presets).where(presets.c.owner == owner)):
         try:
@@ -53,7 +60,7 @@ def presets_of(connection: Connection, owner: str) -> tuple[Preset, ...]:
     return tuple(sorted(found, key=lambda preset: preset.name.casefold()))
 
 
-def put_preset(connection: Connection, owner: str, preset: Preset) -> None:
+def save_preset_row(connection: Connection, owner: str, preset: Preset) -> None:
     """Add the preset, or change the one of that name."""
     values: sqlite.Insert | postgresql.Insert = (
         sqlite.insert(presets)
@@ -68,7 +75,7 @@ def put_preset(connection: Connection, owner: str, preset: Preset) -> None:
     )
 
 
-def remove_preset(connection: Connection, owner: str, name: str) -> None:
+def delete_preset_row(connection: Connection, owner: str, name: str) -> None:
     """Delete the preset of that name, if there is one."""
     here = presets.c.owner == owner, presets.c.name == name
     connection.execute(delete(presets).where(*here))
@@ -100,7 +107,7 @@ class Store:
     def create(
         self, owner: str, *, system: str = "", params: SamplingParams | None = None
     ) -> ConversationInfo:
-        """A new, empty conversation. Raises InvalidMessage as `set_system` does."""
+        """Create an empty conversation. Raises InvalidMessage as `set_system` does."""
         ChatMessage("system", system)
         now = self._clock()
         new = SavedConversation(system=system, params=params, created=now, updated=now)
@@ -110,41 +117,41 @@ class Store:
     def conversations(
         self, owner: str, limit: int = 50, after: Cursor | None = None, *, deleted: bool = False
     ) -> Page:
-        """A part of the list: pinned ones first, then by their last change, the newest first."""
+        """Return a page of the list: pinned ones first, then by their last change, newest first."""
         with self.database.read() as connection:
-            return listed(connection, owner, limit, after, deleted=deleted)
+            return list_conversations(connection, owner, limit, after, deleted=deleted)
 
     def search(self, owner: str, query: str, limit: int = 50) -> tuple[Hit, ...]:
-        """The conversations with all words of the query in the title or in one turn."""
+        """Return the conversations with all words of the query in the title or in one turn."""
         with self.database.read() as connection:
-            return found(connection, owner, query, limit)
+            return search_conversations(connection, owner, query, limit)
 
     def rename(self, owner: str, conversation_id: str, title: str) -> None:
-        """Give it another title."""
+        """Give the conversation another title."""
         title = " ".join(title.encode(errors="replace").decode().split())[:200]
-        with self._changing(owner, conversation_id) as (connection, row):
+        with self._change(owner, conversation_id) as (connection, row):
             turns.touch(connection, row.number, None, title=title)
             index_title(connection, row.number, owner, title)
 
     def pin(self, owner: str, conversation_id: str, pinned: bool = True) -> None:
-        """Keep it at the head of the list, or no longer."""
+        """Keep the conversation at the head of the list, or no longer."""
         self._set(owner, conversation_id, pinned=pinned)
 
     def set_system(self, owner: str, conversation_id: str, system: str) -> None:
-        """Give it another system prompt. Raises InvalidMessage for a text that none can have."""
+        """Give the conversation another system prompt. Raises InvalidMessage."""
         ChatMessage("system", system)
         self._set(owner, conversation_id, system=system)
 
     def set_params(self, owner: str, conversation_id: str, params: SamplingParams) -> None:
-        """Give it other settings."""
-        self._set(owner, conversation_id, params=packed_params(params))
+        """Give the conversation other settings."""
+        self._set(owner, conversation_id, params=pack_params(params))
 
     def delete(self, owner: str, conversation_id: str) -> None:
-        """Hide it; `restore` undoes that until `clear_up`."""
+        """Hide the conversation; `restore` undoes that until `clear_up`."""
         self._set(owner, conversation_id, deleted=self._clock())
 
     def restore(self, owner: str, conversation_id: str) -> None:
-        """Undo `delete`."""
+        """Show a deleted conversation again."""
         self._set(owner, conversation_id, deleted=None)
 
     def clear_up(self, before: int) -> int:
@@ -163,18 +170,18 @@ class Store:
     # --- one conversation -----------------------------------------------------------------
 
     def info(self, owner: str, conversation_id: str) -> ConversationInfo:
-        """Its line of the list; cheap enough to ask for again and again."""
+        """Return the conversation's line of the list; cheap enough to call often."""
         with self.database.read() as connection:
-            return info_of(owned(connection, owner, conversation_id))
+            return info_of(find_owned(connection, owner, conversation_id))
 
     def load(self, owner: str, conversation_id: str) -> SavedConversation:
-        """The whole conversation. A reply whose writer was killed has been `interrupted`."""
+        """Return the whole conversation; a reply whose writer was killed is `interrupted`."""
         now = self._clock()
         with self.database.read() as connection:
-            row = owned(connection, owner, conversation_id)
-            left = replies.unended(connection, row.number)
-            found = loaded(connection, row, now)
-        if any(given_up(run.writer, run.heartbeat, now) for run in left):
+            row = find_owned(connection, owner, conversation_id)
+            left = replies.find_unfinished(connection, row.number)
+            found = load_conversation(connection, row, now)
+        if any(is_abandoned(run.writer, run.heartbeat, now) for run in left):
             # Where nothing can be written it is read all the same.
             with suppress(StoreError), self.database.write() as connection:
                 replies.interrupt(connection, left, now)
@@ -189,45 +196,47 @@ class Store:
         the first runs of replies, by the ids of their turns.
         """
         with self.database.write() as connection:
-            if taken(connection, conversation.id):
+            if id_exists(connection, conversation.id):
                 conversation = replace(conversation, id=token_urlsafe(16))
             return info_of(add_conversation(connection, owner, conversation, self._clock(), traces))
 
     def add_turn(self, owner: str, conversation_id: str, node: Node) -> None:
         """Add a user turn, or a reply from elsewhere, as its parent's newest child, and open it."""
-        with self._changing(owner, conversation_id) as (connection, row):
+        with self._change(owner, conversation_id) as (connection, row):
             turns.add_turn(connection, row, node)
             turns.touch_with_title(connection, row, node, self._clock())
 
     def select(self, owner: str, conversation_id: str, turn_id: str) -> None:
         """Lead the open path through that turn."""
-        with self._changing(owner, conversation_id) as (connection, row):
+        with self._change(owner, conversation_id) as (connection, row):
             turns.open_turn(connection, row, turn_id)
             turns.touch(connection, row.number, None)
 
     def delete_branch(self, owner: str, conversation_id: str, turn_id: str) -> None:
         """Hide a turn and what is below it; `restore_branch` undoes that until `clear_up`."""
-        with self._changing(owner, conversation_id) as (connection, row):
+        with self._change(owner, conversation_id) as (connection, row):
             turns.mark_branch(connection, row, turn_id, self._clock())
             turns.touch(connection, row.number, None)
 
     def restore_branch(self, owner: str, conversation_id: str, turn_id: str) -> None:
-        """Undo `delete_branch`."""
-        with self._changing(owner, conversation_id) as (connection, row):
+        """Show a deleted branch again."""
+        with self._change(owner, conversation_id) as (connection, row):
             turns.mark_branch(connection, row, turn_id, None)
             turns.touch(connection, row.number, None)
 
     def traces(self, owner: str, conversation_id: str, turn_id: str) -> tuple[Trace | None, ...]:
         """Return how the tokens of each run of a reply were chosen, None where not recorded."""
         with self.database.read() as connection:
-            return traces_of(connection, owned(connection, owner, conversation_id), turn_id)
+            return load_traces(connection, find_owned(connection, owner, conversation_id), turn_id)
 
     def remote_traces(
         self, owner: str, conversation_id: str, turn_id: str
     ) -> tuple[RemoteTrace | None, ...]:
         """Return what another server told of each run of a reply, None where none did."""
         with self.database.read() as connection:
-            return told_of(connection, owned(connection, owner, conversation_id), turn_id)
+            return load_remote_traces(
+                connection, find_owned(connection, owner, conversation_id), turn_id
+            )
 
     # --- growing replies; ReplyWriter does the rest ---------------------------------------
 
@@ -246,18 +255,18 @@ class Store:
         branches off the reply `branch_of`: the runs before its last then get a copy of that
         reply's traces, as far as these go in the branch.
         """
-        with self._changing(owner, conversation_id) as (connection, row):
+        with self._change(owner, conversation_id) as (connection, row):
             if question is not None:
                 turns.add_turn(connection, row, question)
                 turns.touch_with_title(connection, row, question, self._clock())
             now = self._clock()
             return replies.begin(connection, row, reply, branch_of, writer=self._writer, now=now)
 
-    def interrupt_given_up(self) -> None:
+    def interrupt_abandoned(self) -> None:
         """End every reply whose writer is no longer there."""
         with self.database.read() as connection:
-            left = replies.unended(connection)
-            if not any(given_up(row.writer, row.heartbeat, self._clock()) for row in left):
+            left = replies.find_unfinished(connection)
+            if not any(is_abandoned(row.writer, row.heartbeat, self._clock()) for row in left):
                 return
         with self.database.write() as connection:
             replies.interrupt(connection, left, self._clock())
@@ -265,25 +274,25 @@ class Store:
     # --- presets of one's own -------------------------------------------------------------
 
     def presets(self, owner: str) -> tuple[Preset, ...]:
-        """All of the owner's, by name."""
+        """Return all presets of the owner, by name."""
         with self.database.read() as connection:
-            return presets_of(connection, owner)
+            return load_presets(connection, owner)
 
     def save_preset(self, owner: str, preset: Preset) -> None:
-        """Keep it, in the place of one of the same name."""
+        """Store a preset, in the place of one of the same name."""
         with self.database.write() as connection:
-            put_preset(connection, owner, preset)
+            save_preset_row(connection, owner, preset)
 
     def delete_preset(self, owner: str, name: str) -> None:
         """Delete the owner's preset of that name; none is no error."""
         with self.database.write() as connection:
-            remove_preset(connection, owner, name)
+            delete_preset_row(connection, owner, name)
 
     @contextmanager
-    def _changing(self, owner: str, conversation_id: str) -> Iterator[tuple[Connection, Row[Any]]]:
+    def _change(self, owner: str, conversation_id: str) -> Iterator[tuple[Connection, Row[Any]]]:
         with self.database.write() as connection:
-            yield connection, owned(connection, owner, conversation_id)
+            yield connection, find_owned(connection, owner, conversation_id)
 
     def _set(self, owner: str, conversation_id: str, **values: Any) -> None:
-        with self._changing(owner, conversation_id) as (connection, row):
+        with self._change(owner, conversation_id) as (connection, row):
             turns.touch(connection, row.number, None, **values)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from glasschat.chat.node import Node
 from glasschat.chat.store.indexing import index_title, index_turn, index_turns, unindex_turns
-from glasschat.chat.store.packing import packed_ids, run_columns
+from glasschat.chat.store.packing import pack_ids, run_columns
 from glasschat.chat.store.schema import conversations, runs, turns
 from glasschat.chat.tree import title_from
 from glasschat.errors import StoreConflict
@@ -24,7 +24,7 @@ def touch(connection: Connection, number: int, now: int | None, **values: Any) -
 
 
 def turn_row(connection: Connection, conversation: int, turn_id: str) -> Row[Any]:
-    """The row of that turn. Raises StoreConflict if there is none any more."""
+    """Return the row of that turn. Raises StoreConflict if there is none any more."""
     row = connection.execute(
         select(turns).where(turns.c.conversation == conversation, turns.c.id == turn_id)
     ).first()
@@ -34,22 +34,22 @@ def turn_row(connection: Connection, conversation: int, turn_id: str) -> Row[Any
 
 
 def add_turn(connection: Connection, conversation: Row[Any], node: Node) -> int:
-    """Add a turn and open it; its number. Text of a growing reply is added by its writer."""
+    """Add a turn and open it; return its number. A reply in progress is indexed at its end."""
     parent = None
     if node.parent is not None:
         parent = turn_row(connection, conversation.number, node.parent).number
-    number = inserted_turn(connection, conversation.number, parent, node, None)
+    number = insert_turn(connection, conversation.number, parent, node, None)
     _choose(connection, conversation.number, parent, node.id)
     if not node.in_progress:
         index_turn(connection, number, conversation.owner, node.text)
     return number
 
 
-def inserted_turn(
+def insert_turn(
     connection: Connection, conversation: int, parent: int | None, node: Node, deleted: int | None
 ) -> int:
-    """Add the turn's row alone; its number."""
-    return inserted(
+    """Insert the row of a turn; return its number."""
+    return insert_row(
         connection,
         turns,
         conversation=conversation,
@@ -57,7 +57,7 @@ def inserted_turn(
         parent=parent,
         role=node.role,
         text=node.text,
-        ids=None if node.ids is None else packed_ids(node.ids),
+        ids=None if node.ids is None else pack_ids(node.ids),
         created=node.created,
         deleted=deleted,
     )
@@ -66,15 +66,15 @@ def inserted_turn(
 def add_run(
     connection: Connection, turn: int, place: int, node: Node, *, writer: str, now: int
 ) -> int:
-    """Add the run of that place among the reply's; its number."""
+    """Insert the row of a reply's run number `place`; return its number."""
     columns = run_columns(node.runs[place])
-    return inserted(
+    return insert_row(
         connection, runs, turn=turn, place=place, writer=writer, heartbeat=now, **columns
     )
 
 
 def title_for(conversation: Row[Any], node: Node) -> dict[str, str]:
-    """A title from the first user turn, where there is none yet."""
+    """Return the column for a title from the first user turn, where there is none yet."""
     if conversation.title or node.role != "user":
         return {}
     return {"title": title_from([node.text])}
@@ -117,7 +117,7 @@ def mark_branch(
 
 
 def _visible_below(connection: Connection, top: int) -> list[Row[Any]]:
-    """The turn and all below it, less what is hidden by a deletion of its own."""
+    """Return the turn and all below it, without branches that were deleted separately."""
     down = select(turns.c.number).where(turns.c.number == top).cte(recursive=True)
     down = down.union_all(
         select(turns.c.number)
@@ -136,15 +136,15 @@ def _choose(connection: Connection, conversation: int, parent: int | None, child
     connection.execute(where.values(chosen=child))
 
 
-def inserted(connection: Connection, table: Any, **values: Any) -> int:
-    """Add a row; its number."""
+def insert_row(connection: Connection, table: Any, **values: Any) -> int:
+    """Insert a row; return its number."""
     done = connection.execute(insert(table).values(**values))
     assert done.inserted_primary_key is not None
     return int(done.inserted_primary_key[0])
 
 
 def touch_with_title(connection: Connection, row: Row[Any], node: Node, now: int) -> None:
-    """Note the change that a new turn is, and the title that a first question gives."""
+    """Note the change by a new turn, and take the title from a first question."""
     title = title_for(row, node)
     touch(connection, row.number, now, **title)
     if title:

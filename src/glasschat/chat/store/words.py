@@ -25,20 +25,20 @@ _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
 def words(text: str) -> Iterator[str]:
-    """The words of `text`, in order; of a text beyond all measure the first 200,000."""
+    """Yield the words of `text`, in order, at most the first 200,000."""
     for number, match in enumerate(_WORD.finditer(_plain(text))):
         if number == MOST_WORDS:
             return
         yield match[0][:LONGEST_WORD]
 
 
-def joined_words(text: str) -> str:
-    """The words with blanks between: what is indexed."""
+def join_words(text: str) -> str:
+    """Return the words with blanks between: what is indexed."""
     return " ".join(words(text))
 
 
 def phrases(query: str) -> list[tuple[list[str], bool]]:
-    """The pieces of a query, each its words and whether the last is but a beginning."""
+    """Return the pieces of a query: the words of each, and whether the last is only a prefix."""
     found = []
     for piece in query[:LONGEST_QUERY].split()[:MOST_PIECES]:
         if parts := list(words(piece)):

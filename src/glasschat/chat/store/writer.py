@@ -1,4 +1,4 @@
-"""Writes growing replies to the store, from a thread of its own.
+"""Writes replies in progress to the store, from a thread for that alone.
 
 It watches the engine's handles as a page does, so that the engine never waits for a disk. What
 grew since the last time is committed for all replies at once; where that fails it is tried again,
@@ -19,9 +19,11 @@ from glasschat.chat.partial_reply import (
 )
 from glasschat.chat.store import replies
 from glasschat.chat.store.liveness import SIGN_OF_LIFE_MS
+from glasschat.chat.store.remote_trace_packing import pack_remote_tokens
 from glasschat.chat.store.replies import Chunk, StoredReply
 from glasschat.chat.store.store import Store
-from glasschat.chat.store.tracing import append_traces, packed_steps, packed_told, put_prompt
+from glasschat.chat.store.trace_packing import pack_steps
+from glasschat.chat.store.trace_tables import append_traces, insert_prompt
 from glasschat.engine import Generation, Reply, Token
 from glasschat.errors import StoreError
 from glasschat.glass import recorded_steps, remote_tokens
@@ -34,7 +36,7 @@ LONGEST_PAUSE_S = 5.0
 
 @dataclass(slots=True)
 class Following:
-    """A reply on its way to the store: how many steps, chunks and traces are there already."""
+    """A reply that is being stored: how many steps, chunks and traces the store has already."""
 
     reply: StoredReply
     generation: Reply
@@ -45,7 +47,10 @@ class Following:
 
 
 class ReplyWriter:
-    """Keeps replies as they grow, at most `every_s` seconds behind. Safe to use from any thread."""
+    """Stores replies as they are written, at most `every_s` seconds behind.
+
+    Safe to use from any thread.
+    """
 
     def __init__(self, store: Store, *, every_s: float = EVERY_S) -> None:
         self._store = store
@@ -61,33 +66,33 @@ class ReplyWriter:
 
     @property
     def trouble(self) -> StoreError | None:
-        """Why replies cannot be kept at the moment; None while they are."""
+        """Why replies cannot be stored at the moment; None while they are."""
         return self._trouble
 
     @property
     def waiting(self) -> int:
-        """How many replies are growing, or have ended and are not kept yet."""
+        """How many replies are in progress, or have ended and are not stored yet."""
         with self._lock:
             return len(self._following)
 
     def follow(self, reply: StoredReply, generation: Reply) -> None:
-        """Keep `generation` as it grows, until its end is kept."""
+        """Store `generation` as it is written, until its end is stored."""
         with self._lock:
             self._following[generation.id] = Following(reply, generation)
         self._wake.set()
 
     def follows(self, generation_id: str) -> bool:
-        """Whether a reply is growing, or has ended and is not kept yet."""
+        """Return whether a reply is in progress, or has ended and is not stored yet."""
         with self._lock:
             return generation_id in self._following
 
     def flush(self) -> None:
-        """Keep now what there is. Raises StoreError; all of it is then tried again."""
+        """Store now what there is. Raises StoreError; all of it is then tried again."""
         with self._writing:
             self._write()
 
     def close(self) -> None:
-        """Keep what there is and end the thread; a reply that has not ended is interrupted.
+        """Store what there is and end the thread; a reply that has not ended is interrupted.
 
         Raises StoreError if something could not be kept.
         """
@@ -138,13 +143,13 @@ class ReplyWriter:
         with self._store.database.write() as connection:
             lost = replies.append(connection, [_chunk(f, steps) for f, steps in due], now)
             for f in over:
-                text, ids, run = _whole(f)
+                text, ids, run = _complete(f)
                 if not replies.end(connection, f.reply, text, ids, run, now):
                     lost.add(f.reply.run)
             kept = [(f, trace) for f, trace in chosen if f.reply.run not in lost]
             for f, _ in kept:
                 if f.traces == 0 and isinstance(f.generation, Generation):
-                    put_prompt(connection, f.reply.run, f.generation)
+                    insert_prompt(connection, f.reply.run, f.generation)
             append_traces(connection, [(f.reply.run, f.traces, trace) for f, trace in kept])
         # Committed: only now is it known that nothing has to be written again.
         self._trouble = None
@@ -161,22 +166,22 @@ class ReplyWriter:
 
 
 def _chunk(f: Following, steps: Sequence[Token]) -> Chunk:
-    """What the reply has grown by."""
+    """Return what the reply has more than the store has."""
     text, ids = text_and_ids(steps)
     return Chunk(f.reply, f.chunks, text, ids or ())
 
 
 def _trace(f: Following, steps: Sequence[Token]) -> bytes:
-    """How they were chosen; empty where that is not recorded."""
+    """Return how tokens were chosen, packed; empty where that is not recorded."""
     if (told := remote_tokens(steps)) and any(step.chosen is not None for step in told):
-        return packed_told(told)
+        return pack_remote_tokens(told)
     own = recorded_steps(steps)
-    return packed_steps(own) if own else b""
+    return pack_steps(own) if own else b""
 
 
-def _whole(f: Following) -> tuple[str, tuple[int, ...] | None, Run]:
-    """The reply with its earlier runs, and the run with its ending and figures."""
+def _complete(f: Following) -> tuple[str, tuple[int, ...] | None, Run]:
+    """Return the text and ids of a reply with its earlier runs, and the run with its ending."""
     text, ids = released_text_and_ids(f.generation)
     before = f.reply.ids
-    whole = None if before is None or ids is None else (*before, *ids)
-    return f.reply.text + text, whole, end_run(f.reply.started, f.generation.snapshot())
+    all_ids = None if before is None or ids is None else (*before, *ids)
+    return f.reply.text + text, all_ids, end_run(f.reply.started, f.generation.snapshot())
