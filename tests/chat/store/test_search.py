@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from glasschat.chat.node import Node
 from glasschat.chat.saved import SavedConversation
 from glasschat.chat.store import Store, open_store
-from glasschat.chat.store.words import join_words, phrases
+from glasschat.chat.store.words import join_words, phrases, words
 from glasschat.chat.tree import Tree
 from tests.chat.store.conftest import ME, new_database
 
