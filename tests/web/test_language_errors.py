@@ -15,7 +15,7 @@ from glasschat.chat.node import Ending, Run
 from glasschat.chat.presets import Preset
 from glasschat.chat.presets_file import presets_from_file
 from glasschat.chat.store.failures import to_store_error
-from glasschat.chat.store.packing import run_columns, unpacked_run
+from glasschat.chat.store.packing import run_columns, unpack_run
 from glasschat.chat.tree import Tree
 from glasschat.errors import (
     GlasschatError,
@@ -121,7 +121,7 @@ def test_an_error_of_months_ago_is_read_in_its_readers_language() -> None:
     line = "the model's logits held a NaN, which is not a number: try again, or load another file"
     error = failing(lambda: check_peak(math.nan, MODEL, MODEL_REMEDY))
     run = Run(SamplingParams(), ending=Ending.ERROR, error=error.message)
-    kept = unpacked_run(SimpleNamespace(**run_columns(run)))
+    kept = unpack_run(SimpleNamespace(**run_columns(run)))
     assert kept == run and str(kept.error).startswith(line)
     assert in_chinese(kept.error or "") == (
         "模型的 logits 中出现了 NaN（不是数字）：请重试，或换用该模型的其他文件。"
@@ -133,7 +133,7 @@ def test_a_line_of_an_older_database_is_shown_as_it_is() -> None:
     run = Run(SamplingParams(), ending=Ending.ERROR, error=line)
     columns = run_columns(run)
     assert "message" not in json.loads(columns["figures"])
-    assert unpacked_run(SimpleNamespace(**columns)) == run
+    assert unpack_run(SimpleNamespace(**columns)) == run
     assert in_chinese(line) == line + "."
 
 
