@@ -90,7 +90,7 @@ def test_what_a_stage_measured_comes_back() -> None:
     row = np.linspace(-3.0, 3.0, 100).astype(np.float32)
     record = told(sampler(row, top_n_sigma=1.0).sample(row))
     assert any(stage.measured is not None for stage in record.stages)
-    (back,) = unpacked_steps(packed_steps([Step(1, "", record)]))[0].records()
+    (back,) = unpack_steps(pack_steps([Step(1, "", record)]))[0].records()
     assert back.stages == record.stages
 
 
