@@ -6,19 +6,19 @@ from hypothesis import strategies as st
 
 from glasschat.chat.presets import LIMIT_FIELDS, SAMPLING_FIELDS, Preset
 from glasschat.web.language import Language, speaking
-from glasschat.web.settings.fields import NUMBERS, SLIDERS, label, summary, written
-from glasschat.web.settings.state import lines_of, stops_of
+from glasschat.web.settings.fields import NUMBERS, SLIDERS, format_value, label, summary
+from glasschat.web.settings.state import format_stops, parse_stops
 
 texts = st.text(min_size=1, max_size=6).filter(lambda t: "\r\n" not in t)
 
 
 @given(st.lists(texts, max_size=4).map(tuple))
 def test_every_stop_string_can_be_written_in_a_line(stops: tuple[str, ...]) -> None:
-    assert stops_of(lines_of(stops)) == stops
+    assert parse_stops(format_stops(stops)) == stops
 
 
 def test_a_line_means_what_it_says() -> None:
-    assert stops_of("User:\n\n\\n\\n\nC:\\temp\n\\\\n\n ") == (
+    assert parse_stops("User:\n\n\\n\\n\nC:\\temp\n\\\\n\n ") == (
         "User:",
         "\n\n",
         "C:\\temp",
@@ -41,7 +41,7 @@ def test_a_line_means_what_it_says() -> None:
     ],
 )
 def test_values_are_written_as_people_read_them(name: str, value: object, said: str) -> None:
-    assert written(name, value) == said
+    assert format_value(name, value) == said
 
 
 def test_a_presets_line_tells_what_is_on() -> None:

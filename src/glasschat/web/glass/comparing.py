@@ -22,8 +22,8 @@ from glasschat.web.glass.reply import InspectedReply
 from glasschat.web.glass.token_text import TokenName
 from glasschat.web.language import N_, _
 from glasschat.web.model_choice import shown_name
-from glasschat.web.settings.fields import label, written
-from glasschat.web.settings.preset_choice import shown_name as preset_name
+from glasschat.web.settings.fields import format_value, label
+from glasschat.web.settings.preset_picker import shown_name as preset_name
 
 _UNRECORDED = N_("Nothing was recorded of how this reply was chosen.")
 _WHY = {
@@ -255,7 +255,10 @@ def _differences(replies: Sequence[Node]) -> list[str]:
         " · ".join(
             [
                 *([run.origin.model] if len(models) > 1 else []),
-                *(f"{label(name)} {written(name, getattr(run.params, name))}" for name in shown),
+                *(
+                    f"{label(name)} {format_value(name, getattr(run.params, name))}"
+                    for name in shown
+                ),
             ]
         )
         if run is not None

@@ -9,7 +9,7 @@ from glasschat.web.glass.reply import InspectedReply, RunSegment
 from glasschat.web.glass.token_text import quote_name
 from glasschat.web.glass.waterfall import sentence_text
 from glasschat.web.language import _, current_language, ngettext
-from glasschat.web.settings.fields import label, written
+from glasschat.web.settings.fields import format_value, label
 
 
 def settings_json(reply: InspectedReply) -> dict[str, Any]:
@@ -183,7 +183,7 @@ def _value_text(effect: SettingEffect) -> str:
         case tuple():
             return _("in an order of its own")
         case value:
-            return written(effect.setting, value)
+            return format_value(effect.setting, value)
 
 
 def _label(setting: str) -> str:

@@ -73,7 +73,7 @@ def is_off(name: str, value: Any) -> bool:
     return bool(value == SETTINGS[name].off)
 
 
-def written(name: str, value: Any) -> str:
+def format_value(name: str, value: Any) -> str:
     """The value as people write it."""
     if isinstance(value, bool):
         return _("on") if value else _("off")
@@ -93,5 +93,5 @@ def summary(preset: Preset) -> str:
     for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS):
         value = preset.value(name)
         if name in preset.decides and not (is_off(name, value) and name != "temperature"):
-            parts.append(f"{label(name)} {written(name, value)}")
+            parts.append(f"{label(name)} {format_value(name, value)}")
     return " · ".join(parts)

@@ -12,19 +12,19 @@ from glasschat.chat.user_presets import UserPresets
 from glasschat.prompt import ContextPolicy
 from glasschat.web.language import N_, _, current_language
 from glasschat.web.markup import plain_label
-from glasschat.web.settings import own_state, state
+from glasschat.web.settings import custom_stage_state, state
+from glasschat.web.settings.custom_stage_sections import draw_custom_stages
 from glasschat.web.settings.fields import (
     LEAST_REPLY,
     LONGEST_REPLY,
     NUMBERS,
     SLIDERS,
     Number,
+    format_value,
     is_off,
     label,
-    written,
 )
-from glasschat.web.settings.own_sections import draw_own_stages
-from glasschat.web.settings.preset_choice import PresetChoice, shown_name
+from glasschat.web.settings.preset_picker import PresetPicker, shown_name
 from glasschat.web.settings.row import STYLE, draw_back, row
 
 SHORTEST = 8
@@ -58,12 +58,12 @@ class SettingsPanel:
         self._not_taken = description.not_taken
         self._recommended = description.recommended
         self._classes = description.stage_classes
-        self._choice = PresetChoice(self._recommended, self._most, own, owner)
+        self._choice = PresetPicker(self._recommended, self._most, own, owner)
 
     def draw(self, on_clear: Callable[[], None]) -> None:
-        """All of it. `on_clear` is called where Clear Chat History is clicked."""
+        """Draw the panel; `on_clear` is called when Clear Chat History is clicked."""
         st.html(f"<style>{STYLE}</style>")
-        self._begin()
+        self._initialize()
         with st.container(key="settings"):
             preset = self._choice.draw()
             help_ = N_("Prompt and reply together, in tokens.")
@@ -72,7 +72,7 @@ class SettingsPanel:
             for field in SLIDERS:
                 with self._row(preset, field.name):
                     hot = field.name == "temperature"
-                    high = self._hottest(preset) if hot else field.high
+                    high = self._highest_temperature(preset) if hot else field.high
                     self._slider(field.name, field.low, high, field.step, field.help)
             st.button(_("Clear Chat History"), key="clear", on_click=on_clear, width="stretch")
             st.text_area(
@@ -84,16 +84,16 @@ class SettingsPanel:
                 persist_state="session",
             )
             with st.expander(_("More settings"), key="more"):
-                self._more(preset)
-            draw_own_stages(self._classes, preset)
-            self._left_out()
+                self._draw_more(preset)
+            draw_custom_stages(self._classes, preset)
+            self._draw_not_accepted()
         self._choice.draw_dialog()
 
-    def _left_out(self) -> None:
-        """What is set and does nothing, as the server that writes the replies does not take it."""
+    def _draw_not_accepted(self) -> None:
+        """Draw the names of settings that the server does not accept and that do nothing."""
         names = [field.name for field in (*NUMBERS, LEAST_REPLY) if field.name in self._not_taken]
         shown = [
-            f"{label(name)} {written(name, state.value(name))}"
+            f"{label(name)} {format_value(name, state.value(name))}"
             for name in names
             if not is_off(name, state.value(name))
         ]
@@ -106,10 +106,10 @@ class SettingsPanel:
                 )
             )
 
-    def _begin(self) -> None:
-        """Values for widgets that have none yet, and none beyond their limits.
+    def _initialize(self) -> None:
+        """Give values to widgets that have none, and keep all within their limits.
 
-        They are never given as the widgets' own: Streamlit complains where both are there.
+        The values are never given to the widgets as well: Streamlit complains of both.
         """
         now = st.session_state
         limits = {field.name: (field.low, field.high) for field in (*SLIDERS, *NUMBERS)}
@@ -119,7 +119,7 @@ class SettingsPanel:
         first |= {"max_new_tokens": state.USUAL_LIMIT, "limit_reply": False}
         for name, value in first.items():
             now.setdefault(name, value)
-        own_state.begin(self._classes)
+        custom_stage_state.initialize(self._classes)
         if now.get(_DRAWN_IN) != current_language():
             now[_DRAWN_IN] = current_language()
             # A list that is open already would go on showing the other language's word.
@@ -133,13 +133,13 @@ class SettingsPanel:
 
     @contextmanager
     def _row(self, preset: Preset, name: str) -> Iterator[None]:
-        """A setting's widget, and beside its name what the preset has if that is otherwise."""
+        """Open a setting's row; behind the widget, offer the preset's value where it differs."""
         with row(name):
             yield
             if preset.differs(name, state.value(name)):
                 value = preset.value(name)
                 help_ = _("Back to {preset}", preset=plain_label(shown_name(preset)))
-                draw_back(name, value, partial(state.put, {name: value}), help_)
+                draw_back(name, value, partial(state.set_widgets, {name: value}), help_)
 
     def _slider(self, name: str, low: float, high: float, step: float, help_: str) -> None:
         st.slider(
@@ -153,10 +153,10 @@ class SettingsPanel:
             persist_state="session",
         )
 
-    def _hottest(self, preset: Preset) -> float:
-        """The end of its slider: further where somebody's preset or an import went further.
+    def _highest_temperature(self, preset: Preset) -> float:
+        """Return the end of the temperature slider: higher where a preset or an import is higher.
 
-        It never comes back, as a slider of another length begins anew.
+        It never falls again, as a slider of another length begins anew.
         """
         wanted = (
             HOTTEST,
@@ -171,7 +171,7 @@ class SettingsPanel:
             st.session_state.temperature = float(st.session_state.temperature)
         return hottest
 
-    def _more(self, preset: Preset) -> None:
+    def _draw_more(self, preset: Preset) -> None:
         with self._row(preset, "do_sample"):
             st.toggle(
                 label("do_sample"),

@@ -1,4 +1,4 @@
-"""One's own presets in a dialog: save the settings as one, share them as files, delete."""
+"""Dialog of the visitor's presets: save the settings, share presets as files, delete."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ _DONE, _TROUBLE, _FILE, _REPORT = (
 
 
 class PresetDialog:
-    """The dialog of one visitor. `choose` makes a preset the chosen one; `name` is proposed.
+    """Dialog of one visitor. `choose` makes a preset the chosen one; `name` is proposed.
 
     `most` is the greatest Max Length here: where it is set, the preset has none of its own.
     """
@@ -46,7 +46,7 @@ class PresetDialog:
         self._choose = choose
 
     def draw(self) -> None:
-        """Open it."""
+        """Open the dialog."""
         for key in (_DONE, _TROUBLE, _FILE, _REPORT):
             consume(key)
         st.dialog(_("Your presets"), on_dismiss="rerun")(self.draw_body)()
@@ -134,7 +134,7 @@ class PresetDialog:
 
     def _keep(self, preset: Preset) -> None:
         self._own.save(self._owner, preset)
-        consume(state.OWN)
+        consume(state.OWN_PRESETS)
 
     def _files(self, owns: tuple[Preset, ...]) -> None:
         if len(owns) > 1:
@@ -160,14 +160,14 @@ class PresetDialog:
         if st.session_state.get(_FILE) != uploaded.file_id:
             st.session_state[_FILE] = uploaded.file_id
             try:
-                st.session_state[_REPORT] = self._take_in(uploaded.getvalue())
+                st.session_state[_REPORT] = self._import(uploaded.getvalue())
             except GlasschatError as error:
                 st.session_state[_REPORT] = explain(error)
             # The list above shows what came.
             st.rerun(scope="fragment")
         _draw_report(st.session_state[_REPORT])
 
-    def _take_in(self, data: bytes) -> ImportedPresets:
+    def _import(self, data: bytes) -> ImportedPresets:
         read = presets_from_file(data)
         added = tuple(self._own.add(self._owner, preset) for preset in read.presets)
         return ImportedPresets(added, read.skipped)
@@ -189,5 +189,5 @@ def _draw_report(report: ImportedPresets | str) -> None:
 
 
 def _file_name(name: str) -> str:
-    """A name that every file system takes."""
+    """Return a file name that every system takes."""
     return "-".join("".join(c if c.isalnum() else " " for c in name).split())[:60] or "preset"

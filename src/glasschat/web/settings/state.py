@@ -1,4 +1,4 @@
-"""What the widgets of one visitor say, and how it is put into them.
+"""The state of one visitor's settings widgets: read and set.
 
 Each widget has the name of its setting as its key, so its value is found in Streamlit's session
 state by that name. `_BESIDE` are those whose widget holds something else than the setting.
@@ -14,41 +14,41 @@ from glasschat.chat.presets import DEFAULTS, LIMIT_FIELDS, SAMPLING_FIELDS
 from glasschat.errors import ParameterError
 from glasschat.prompt import ContextPolicy
 from glasschat.sampling import SamplingParams
-from glasschat.web.settings.own_state import own_stages, put_own
+from glasschat.web.settings.custom_stage_state import custom_stages, put_custom_stages
 
 RESTORED = "settings_restored"
-"""Set where another conversation's settings came: which preset they are is not known yet."""
+"""Key that is set when a conversation's settings were restored: their preset is not known yet."""
 
-OWN = "own_presets"
-"""One's own presets as they were last asked for; whatever changes them takes this away."""
+OWN_PRESETS = "own_presets"
+"""Key of the visitor's presets as they were last loaded; whatever changes them removes it."""
 
 USUAL_LIMIT = 512
-"""Tokens of the longest reply that is proposed to whoever wants a limit."""
+"""Tokens of the longest reply that is proposed when the limit is switched on."""
 
 _BESIDE = ("max_new_tokens", "stop", "seed", "own_stages")
 
 
 def values() -> dict[str, Any]:
-    """All settings as they are set now."""
+    """Return all settings as they are set now, by their names."""
     return {name: value(name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS)}
 
 
 def value(name: str) -> Any:
-    """A setting as it is set now. A seed that is none is the text that was typed."""
+    """Return a setting as it is set now; for a seed that is no number, the text that was typed."""
     state = st.session_state
     if name == "max_new_tokens":
         return state.get(name, USUAL_LIMIT) if state.get("limit_reply") else None
     if name == "stop":
-        return stops_of(state.get(name, ""))
+        return parse_stops(state.get(name, ""))
     if name == "seed":
         return _seed_of(state.get(name, ""))
     if name == "own_stages":
-        return own_stages()
+        return custom_stages()
     return state.get(name, getattr(DEFAULTS, name))
 
 
-def put(new: Mapping[str, Any]) -> None:
-    """Set some settings. Before their widgets are drawn: in callbacks, say."""
+def set_widgets(new: Mapping[str, Any]) -> None:
+    """Set some settings before their widgets are drawn, as in callbacks."""
     state = st.session_state
     for name, value in new.items():
         if name not in _BESIDE:
@@ -58,15 +58,15 @@ def put(new: Mapping[str, Any]) -> None:
         if state.limit_reply:
             state.max_new_tokens = new["max_new_tokens"]
     if "stop" in new:
-        state.stop = lines_of(new["stop"])
+        state.stop = format_stops(new["stop"])
     if "seed" in new:
         state.seed = "" if new["seed"] is None else str(new["seed"])
     if "own_stages" in new:
-        put_own(new["own_stages"])
+        put_custom_stages(new["own_stages"])
 
 
 def settings() -> Settings:
-    """What a reply is to be made with. Raises ParameterError."""
+    """Return the settings for the next reply. Raises ParameterError."""
     now = values()
     if isinstance(now["seed"], str):
         raise ParameterError("seed", "a whole number of at least 0, or empty", now["seed"])
@@ -80,18 +80,18 @@ def settings() -> Settings:
 
 
 def policy() -> ContextPolicy:
-    """What is to become of a conversation that the context does not hold."""
+    """Return what happens to a conversation that is longer than the context."""
     return ContextPolicy(st.session_state.get("context_policy", ContextPolicy.REFUSE))
 
 
 def restore(params: SamplingParams | None, system: str) -> None:
-    """Put the widgets where they were when a conversation was last asked something.
+    """Set the widgets to the settings that a conversation was last continued with.
 
-    `params` is None for one that nothing was set for: the sampling then stays as it is.
+    `params` is None for a new conversation: the sampling then stays as it is.
     """
     st.session_state.system = system
     if params is not None:
-        put({name: getattr(params, name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS)})
+        set_widgets({name: getattr(params, name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS)})
         st.session_state[RESTORED] = True
 
 
@@ -102,13 +102,13 @@ def _seed_of(text: str) -> int | str | None:
     return int(text) if number else text or None
 
 
-def stops_of(text: str) -> tuple[str, ...]:
-    """The stop strings of a text, one a line; `\\n` and `\\\\` are a line's end and a backslash."""
+def parse_stops(text: str) -> tuple[str, ...]:
+    """Return the stop strings of a text, one a line; `\\n` is a line's end, `\\\\` a backslash."""
     return tuple(_unescaped(line) for line in text.split("\n") if line)
 
 
-def lines_of(stops: tuple[str, ...]) -> str:
-    """The text for these stop strings."""
+def format_stops(stops: tuple[str, ...]) -> str:
+    """Return the text for these stop strings, the inverse of `parse_stops`."""
     return "\n".join(
         stop.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r") for stop in stops
     )

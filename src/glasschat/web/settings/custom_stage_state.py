@@ -1,7 +1,7 @@
-"""What the widgets of stages of one's own say, and how it is put into them.
+"""The state of the widgets of custom stages: read and set.
 
-Each stage has a switch and a widget for each of its settings. What is put may come before the page
-knows which stages there are: it waits for `begin`.
+Each stage has a switch and a widget for each of its settings. Stages may be set before the page
+knows which ones the server has: they wait for `initialize`.
 """
 
 from collections.abc import Iterable
@@ -16,54 +16,55 @@ _CLASSES, _PUT, _ABSENT = "own_classes", "own_put", "own_absent"
 
 
 def key(stage: str, setting: str | None = None) -> str:
-    """The key of a stage's switch, or of the widget of one of its settings."""
+    """Return the widget key of a stage's switch, or of one of its settings."""
     return f"own.{stage}" if setting is None else f"own.{stage}.{setting}"
 
 
-def own_stages() -> tuple[CustomStage, ...]:
-    """Those that are switched on, as they are set now; also those that are not here."""
+def custom_stages() -> tuple[CustomStage, ...]:
+    """Return the stages that are switched on, as they are set now, and the missing ones."""
     state = st.session_state
     put: tuple[CustomStage, ...] | None = state.get(_PUT)
     if put is not None:
         return put
     classes: StageClasses = state.get(_CLASSES, NO_STAGES)
     here = tuple(one.configure(_values(one)) for one in classes if state.get(key(one.name)))
-    return (*here, *absent())
+    return (*here, *missing_stages())
 
 
-def absent() -> tuple[CustomStage, ...]:
-    """Those that a conversation or a preset brought, that are not here and not switched off yet."""
+def missing_stages() -> tuple[CustomStage, ...]:
+    """Return the stages of a conversation or preset that this server lacks, until switched off."""
     found: tuple[CustomStage, ...] = st.session_state.get(_ABSENT, ())
     return found
 
 
-def give_up(stage: CustomStage) -> None:
-    """Go on without one that is not here."""
-    st.session_state[_ABSENT] = tuple(other for other in absent() if other != stage)
+def drop_missing(stage: CustomStage) -> None:
+    """Switch off a stage that this server lacks."""
+    st.session_state[_ABSENT] = tuple(other for other in missing_stages() if other != stage)
 
 
-def said(widget: str) -> Value:
-    """What a widget says. Sliders count in steps, and ten times 0.1 is not 1."""
+def widget_value(widget: str) -> Value:
+    """Return a widget's value, rounded: sliders count in steps, and ten times 0.1 is not 1."""
     value: Value = st.session_state[widget]
     return round(value, 9) if isinstance(value, float) else value
 
 
 def put_widget(widget: str, value: Value) -> None:
-    """Set one. Before it is drawn."""
+    """Set a widget before it is drawn."""
     st.session_state[widget] = value
 
 
-def put_own(stages: Iterable[CustomStage]) -> None:
-    """Switch these on and all others off. Before their widgets are drawn: in callbacks, say."""
+def put_custom_stages(stages: Iterable[CustomStage]) -> None:
+    """Switch these stages on and all others off, before their widgets are drawn (in callbacks)."""
     st.session_state[_PUT] = tuple(stages)
 
 
-def begin(classes: StageClasses) -> None:
-    """Values for widgets that have none yet, and what was put since they were drawn."""
+def initialize(classes: StageClasses) -> None:
+    """Give values to widgets that have none, and apply stages that were set meanwhile."""
     state = st.session_state
     if state.get(_PUT) is None and state.get(_CLASSES, classes) != classes:
-        # Another model's: what it does not have is to be told, and comes back with the first one.
-        put_own(own_stages())
+        # Stages of another model: what this one lacks is shown as missing, and comes back with the
+        # first model.
+        put_custom_stages(custom_stages())
     state[_CLASSES] = classes
     for one in classes:
         state.setdefault(key(one.name), False)
@@ -81,4 +82,4 @@ def begin(classes: StageClasses) -> None:
 
 
 def _values(one: StageClass) -> dict[str, Value]:
-    return {setting.name: said(key(one.name, setting.name)) for setting in one.settings}
+    return {setting.name: widget_value(key(one.name, setting.name)) for setting in one.settings}

@@ -1,4 +1,4 @@
-"""Which preset is chosen, and whether anything differs from it."""
+"""The list of presets, and the button that puts all settings back to the chosen one."""
 
 from collections.abc import Mapping
 
@@ -23,26 +23,26 @@ _CHOSEN, _BEFORE, _OPENED = "preset", "preset_before", "presets_opened"
 
 
 def shown_name(preset: Preset) -> str:
-    """Its name; a built-in one's in the visitor's language."""
+    """Return a preset's name; that of a built-in one in the visitor's language."""
     return _(_NAMES[preset.name]) if preset.name in _NAMES else preset.name
 
 
-class PresetChoice:
-    """The presets that one visitor has, and the one that is chosen."""
+class PresetPicker:
+    """The presets of one visitor, and the chosen one."""
 
     def __init__(
         self, recommended: Mapping[str, float], most: int, own: UserPresets, owner: str
     ) -> None:
-        """`most` are the tokens that prompt and reply may have together."""
+        """`most` is the number of tokens that prompt and reply may have together."""
         self._own = own
         self._owner = owner
         self._most = most
-        found = (*built_in(recommended), *self._owns())
+        found = (*built_in(recommended), *self._user_presets())
         self._presets = {preset.name: preset.within(most) for preset in found}
 
     def draw(self) -> Preset:
-        """The choice, a button that puts all back, and one for one's own; what is chosen."""
-        chosen = self._settle()
+        """Draw the list and its two buttons; return the chosen preset."""
+        chosen = self._resolve_choice()
         changed = chosen.changed(state.values())
         with st.container(key="preset_row", horizontal=True, vertical_alignment="bottom"):
             st.selectbox(
@@ -50,7 +50,7 @@ class PresetChoice:
                 list(self._presets),
                 key=_CHOSEN,
                 format_func=lambda name: shown_name(self._presets[name]),
-                on_change=self._changed,
+                on_change=self._on_change,
                 filter_mode=None,
                 persist_state="session",
             )
@@ -60,7 +60,7 @@ class PresetChoice:
                 icon=":material/undo:",
                 type="tertiary",
                 disabled=not changed,
-                on_click=state.put,
+                on_click=state.set_widgets,
                 args=({name: chosen.value(name) for name in changed},),
                 help=ngettext(
                     "{n} setting differs from {preset}: put it back",
@@ -76,35 +76,35 @@ class PresetChoice:
                 key="presets_open",
                 icon=":material/bookmark_manager:",
                 type="tertiary",
-                on_click=_open,
+                on_click=_open_dialog,
                 help=_("Your presets: save, share, delete"),
             )
         return chosen
 
     def draw_dialog(self) -> None:
-        """One's own presets, if they were asked for."""
+        """Open the dialog of the visitor's presets, if it was asked for."""
         if consume(_OPENED):
-            consume(state.OWN)
+            consume(state.OWN_PRESETS)
             chosen = self._chosen().name
             name = "" if chosen in _NAMES else chosen
             PresetDialog(self._own, self._owner, name, self._most, self._choose).draw()
 
-    def _owns(self) -> tuple[Preset, ...]:
-        """One's own, asked for once: what else changes them forgets them."""
-        if st.session_state.get(state.OWN) is None:
+    def _user_presets(self) -> tuple[Preset, ...]:
+        """Return the visitor's presets, which are loaded once and after each change."""
+        if st.session_state.get(state.OWN_PRESETS) is None:
             try:
-                st.session_state[state.OWN] = self._own.presets(self._owner)
+                st.session_state[state.OWN_PRESETS] = self._own.presets(self._owner)
             except StoreError:
                 # The dialog says why; the built-in ones are there all the same.
-                st.session_state[state.OWN] = ()
-        owns: tuple[Preset, ...] = st.session_state[state.OWN]
+                st.session_state[state.OWN_PRESETS] = ()
+        owns: tuple[Preset, ...] = st.session_state[state.OWN_PRESETS]
         return owns
 
     def _chosen(self) -> Preset:
         return self._presets.get(st.session_state.get(_CHOSEN, ""), self._presets[ORIGINAL.name])
 
-    def _settle(self) -> Preset:
-        """The one that is chosen; after other settings came, the one that they are of."""
+    def _resolve_choice(self) -> Preset:
+        """Return the chosen preset; after settings were restored, the one that they equal."""
         chosen = self._chosen()
         if consume(state.RESTORED):
             now = state.values()
@@ -115,15 +115,15 @@ class PresetChoice:
         st.session_state[_BEFORE] = chosen
         return chosen
 
-    def _changed(self) -> None:
+    def _on_change(self) -> None:
         self._choose(self._chosen())
 
     def _choose(self, preset: Preset) -> None:
         before: Preset | None = st.session_state.get(_BEFORE)
-        state.put(preset.brings(state.values(), instead_of=before))
+        state.set_widgets(preset.brings(state.values(), instead_of=before))
         st.session_state[_CHOSEN] = preset.name
-        consume(state.OWN)
+        consume(state.OWN_PRESETS)
 
 
-def _open() -> None:
+def _open_dialog() -> None:
     st.session_state[_OPENED] = True
