@@ -89,10 +89,11 @@ def test_an_effect_is_stated_with_the_name_and_value_of_its_setting(name: str) -
         "typical_p": 0.4,
         "top_n_sigma": 0.5,
         "dynatemp_range": 2.0,
+        "dry_multiplier": 5.0,
         "xtc_probability": 1.0,
     }
     off = {key: value for key, value in NEUTRAL.items() if key not in ("do_sample", "stages")}
-    params = SamplingParams(**(off | {"seed": 1, name: strong[name]}))
+    params = SamplingParams(**(off | {"seed": 1, "dry_sequence_breakers": (), name: strong[name]}))
     found = effect_of(params, name)
     assert str(found.sentence).startswith(f"{name} {strong[name]} changed ")
     assert found.distributions or found.idle

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from glasschat.sampling import SamplingParams, StageContext, TokenHistory, build_stages
+from glasschat.sampling.dry import Dry
 from tests.sampling.rows import Row, softmax
 
 VECTORS: dict[str, Any] = json.loads(
@@ -46,3 +47,12 @@ def test_dynamic_temperature(vector: dict[str, Any]) -> None:
         "dynatemp_exponent": vector["exponent"],
     }
     np.testing.assert_allclose(run(settings, vector["before"]), vector["after"], atol=1e-5)
+
+
+@pytest.mark.parametrize("vector", VECTORS["dry"], ids=str)
+def test_dry(vector: dict[str, Any]) -> None:
+    breakers = dict.fromkeys(vector["breakers"], ((),))
+    stage = Dry(*vector["settings"]).with_breakers(breakers)
+    row = np.zeros(len(vector["after"]), np.float32)
+    after = stage(row, StageContext(TokenHistory(vector["ids"])))
+    np.testing.assert_allclose(softmax(after), vector["after"], atol=1e-5)

@@ -1,13 +1,14 @@
 """A generation request with all its limits resolved."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from glasschat.errors import ParameterError, PromptError
 from glasschat.messages import Message
 from glasschat.models.base import Tokenizer
 from glasschat.prompt import PromptEncoding, Span, room_for_reply
 from glasschat.sampling import NO_STAGES, SamplingParams, Stage, StageClasses, build_stages
+from glasschat.sampling.breakers import Breakers, BreakerStage, resolve_breakers
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class GenerationRequest:
     reply, `end_ids` the model's end tokens, of which a request may ignore some. `vocab_size` is the
     tokenizer's. Without `trace` no step records are written. `constraint` is a stage of this reply
     alone, which runs before those that `params` asks for; `stage_classes` are the custom stages
-    that it may ask for.
+    that it may ask for, `breakers` the sequence breakers of its stages in token ids.
     """
 
     prompt: PromptEncoding
@@ -30,6 +31,7 @@ class GenerationRequest:
     end_ids: frozenset[int] = frozenset()
     constraint: Stage | None = None
     stage_classes: StageClasses = NO_STAGES
+    breakers: Breakers = field(default_factory=dict)
 
     @property
     def prompt_ids(self) -> tuple[int, ...]:
@@ -52,7 +54,10 @@ class GenerationRequest:
         """Build the stages that the logits go through, in order. Raises StageNotHere,
         ParameterError.
         """
-        stages = build_stages(self.params, self.stage_classes.build)
+        stages = tuple(
+            stage.with_breakers(self.breakers) if isinstance(stage, BreakerStage) else stage
+            for stage in build_stages(self.params, self.stage_classes.build)
+        )
         return stages if self.constraint is None else (self.constraint, *stages)
 
     def check_token_id(self, token_id: int) -> None:
@@ -91,6 +96,12 @@ class GenerationRequest:
                     token_id=token_id,
                     vocab_size=tokenizer.vocab_size,
                 )
+        texts = [
+            text
+            for stage in build_stages(params, stage_classes.build)
+            if isinstance(stage, BreakerStage)
+            for text in stage.breaker_texts
+        ]
         ends = frozenset() if params.ignore_eos else tokenizer.end_ids
         return cls(
             prompt=prompt,
@@ -102,4 +113,5 @@ class GenerationRequest:
             constraint=constraint,
             stage_classes=stage_classes,
             end_ids=frozenset(tokenizer.end_ids),
+            breakers=resolve_breakers(texts, tokenizer) if texts else {},
         )

@@ -17,6 +17,7 @@ from glasschat.sampling import (
     RepetitionPenalty,
     Stage,
 )
+from glasschat.sampling.dry import Dry
 
 
 class ProcessorEffect(NamedTuple):
@@ -40,6 +41,9 @@ def apply_processor(
     candidates: CandidateSet, stage: Stage, history: BatchedHistory, trace: Trace
 ) -> CandidateSet:
     """Return the candidates behind a processor. Raises TypeError for one without bounds here."""
+    if isinstance(stage, Dry) and stage.breaker_texts and stage.breakers is None:
+        # Which ids the texts are is for the model's tokenizer to say, and not in the record.
+        return candidates.with_unknown_effect()
     effect = _effect(candidates, stage, history, trace)
     listed = np.count_nonzero(effect.modified & (candidates.ids >= 0), axis=1)
     tail = candidates.tail.modify(
@@ -70,6 +74,8 @@ def _effect(
             after = np.where(seen, scores - amounts, scores)
             most = (history.highest_count[:, None] * stage.penalty).astype(np.float32)
             return _subtract(tail, after, seen, history.distinct_in_reply, most)
+        case Dry():
+            return _subtract_dry(candidates, stage, history, trace)
         case LogitBias():
             return _add_bias(candidates, stage, history)
         case NoRepeatNGram():
@@ -143,3 +149,23 @@ def _ban(candidates: CandidateSet, *banned_ids: IdsPerRow) -> ProcessorEffect:
     tail = candidates.tail
     low = np.where(count[:, None] > 0, np.float32(-np.inf), tail.low)
     return _with_tail_range(tail, scores, banned, count, low, tail.high)
+
+
+def _subtract_dry(
+    candidates: CandidateSet, stage: Dry, history: BatchedHistory, trace: Trace
+) -> ProcessorEffect:
+    """Subtract what lengthening a repeat costs behind the ids before each token."""
+    ids = np.array((*trace.prompt.ids, *trace.token_ids), np.int64)
+    scores, modified = candidates.scores.copy(), np.zeros(candidates.ids.shape, np.bool_)
+    count = np.zeros(history.count, np.int64)
+    most = np.zeros((history.count, 1), np.float32)
+    for row in range(history.count):
+        penalties = stage.penalties(ids[: len(trace.prompt.ids) + row])
+        count[row] = len(penalties)
+        if not penalties:
+            continue
+        most[row] = max(penalties.values())
+        amounts = np.array([penalties.get(i, 0.0) for i in candidates.ids[row].tolist()])
+        modified[row] = amounts > 0
+        scores[row] -= amounts.astype(np.float32)
+    return _subtract(candidates.tail, scores, modified, count, most)

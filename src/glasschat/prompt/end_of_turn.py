@@ -41,7 +41,7 @@ def with_turn_end(tokenizer: Tokenizer, template: ChatTemplate) -> Tokenizer:
     return TurnEndTokenizer(tokenizer, found)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class TurnEndTokenizer:
     """A tokenizer with one end token more than its files name."""
 

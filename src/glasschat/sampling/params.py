@@ -7,15 +7,19 @@ A new setting is one field here; a new stage is besides its class, its lesson, a
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 
+from glasschat.sampling.builders import (
+    build_dry,
+    build_min_new_tokens,
+    build_temperature,
+    build_xtc,
+    slot,
+)
 from glasschat.sampling.custom.stage import CustomStage
-from glasschat.sampling.dynamic_temperature import DynamicTemperature
 from glasschat.sampling.order import validate_custom_stages, validate_order
 from glasschat.sampling.processors import (
     FrequencyPenalty,
     LogitBias,
-    MinNewTokens,
     NoRepeatNGram,
     PresencePenalty,
     RepetitionPenalty,
@@ -30,44 +34,11 @@ from glasschat.sampling.settings import (
     setting,
     wire,
 )
-from glasschat.sampling.stages import Stage
 from glasschat.sampling.top_n_sigma import TopNSigma
 from glasschat.sampling.typical import TypicalP
-from glasschat.sampling.warpers import MinP, Temperature, TopK, TopP
-from glasschat.sampling.xtc import HIGHEST_THRESHOLD, XTC
+from glasschat.sampling.warpers import MinP, TopK, TopP
 
 _MOST = 2**31 - 1
-
-
-def _stage(maker: Any, place: int, *, off: Any = 0, optional: bool = False) -> StageSlot:
-    """Return the slot of a stage that is made with the one setting that has its name."""
-
-    def build(params: "SamplingParams") -> Stage | None:
-        value = getattr(params, maker.name)
-        stage: Stage | None = maker(value) if value != off else None
-        return stage
-
-    return StageSlot(maker.name, maker.kind, place, build, optional)
-
-
-def _build_min_new_tokens(params: "SamplingParams") -> Stage | None:
-    if not params.min_new_tokens and not params.ignore_eos:
-        return None
-    return MinNewTokens(params.min_new_tokens, params.ignore_eos, frozenset(params.stop_token_ids))
-
-
-def _build_temperature(params: "SamplingParams") -> Stage | None:
-    if params.dynatemp_range:
-        return DynamicTemperature(
-            params.temperature, params.dynatemp_range, params.dynatemp_exponent
-        )
-    return Temperature(params.temperature) if params.temperature != 1.0 else None
-
-
-def _build_xtc(params: "SamplingParams") -> Stage | None:
-    if not params.xtc_probability or params.xtc_threshold > HIGHEST_THRESHOLD:
-        return None
-    return XTC(params.xtc_probability, params.xtc_threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +67,7 @@ class SamplingParams:
         "Divides the logits: lower is surer, 0 always takes the likeliest token.",
         off=1.0,
         range=(0.0, 100.0),
-        stage=StageSlot("temperature", "warper", 200, _build_temperature),
+        stage=StageSlot("temperature", "warper", 200, build_temperature),
         wire=wire("openai generation_config", gguf="temp"),
         sampler="temperature",
         plausible=(0.0, 5.0),
@@ -131,7 +102,7 @@ class SamplingParams:
         "Keeps the fewest tokens whose probabilities reach p; 1 is off.",
         off=1.0,
         range=(0.0, 1.0),
-        stage=_stage(TopP, 220, off=1.0),
+        stage=slot(TopP, 220, off=1.0),
         wire=wire("openai generation_config gguf"),
         sampler="top_p",
         widget=(N_("Top P"), N_("Keeps the fewest tokens whose probabilities reach p."), 0.01),
@@ -140,7 +111,7 @@ class SamplingParams:
         0,
         "Keeps the k likeliest tokens; 0 is off.",
         range=(0, _MOST),
-        stage=_stage(TopK, 210),
+        stage=slot(TopK, 210),
         wire=wire("glasschat vllm sglang llama-server transformers generation_config gguf"),
         wire_off={"vllm": -1, "sglang": -1},
         sampler="top_k",
@@ -151,7 +122,7 @@ class SamplingParams:
         0.0,
         "Drops tokens below this share of the likeliest one's probability; 0 is off.",
         range=(0.0, 1.0),
-        stage=_stage(MinP, 230),
+        stage=slot(MinP, 230),
         wire=wire("glasschat vllm sglang llama-server transformers generation_config gguf"),
         sampler="min_p",
         widget=(N_("Min P"), N_("Drops tokens far below the likeliest; 0 is off."), 0.01),
@@ -161,7 +132,7 @@ class SamplingParams:
         "Keeps tokens of typical surprise until they reach p; 1 is off.",
         range=(0.0, 1.0),
         open_low=True,
-        stage=_stage(TypicalP, 240, off=1.0),
+        stage=slot(TypicalP, 240, off=1.0),
         wire=wire("glasschat llama-server transformers generation_config gguf"),
         sampler="typ_p",
         widget=(N_("Typical P"), N_("Keeps typical surprise; 1 is off."), 0.01),
@@ -170,7 +141,7 @@ class SamplingParams:
         0.0,
         "Keeps tokens within n standard deviations of the best logit; 0 is off.",
         range=(0.0, 100.0),
-        stage=_stage(TopNSigma, 205, optional=True),
+        stage=slot(TopNSigma, 205, optional=True),
         wire=wire("glasschat llama-server"),
         wire_off={"llama-server": -1.0},
         sampler="top_n_sigma",
@@ -184,7 +155,7 @@ class SamplingParams:
         0.0,
         "How often the top choices are removed (XTC); 0 is off.",
         range=(0.0, 1.0),
-        stage=StageSlot("xtc", "warper", 250, _build_xtc, optional=True),
+        stage=StageSlot("xtc", "warper", 250, build_xtc, optional=True),
         wire=wire("glasschat llama-server"),
         sampler="xtc",
         widget=(
@@ -211,7 +182,7 @@ class SamplingParams:
         off=1.0,
         range=(0.0, 100.0),
         open_low=True,
-        stage=_stage(RepetitionPenalty, 110, off=1.0),
+        stage=slot(RepetitionPenalty, 110, off=1.0),
         wire=wire(
             "glasschat vllm sglang transformers generation_config",
             llama_server="repeat_penalty",
@@ -229,7 +200,7 @@ class SamplingParams:
         0.0,
         "Subtracted once from tokens seen in the reply; 0 is off.",
         range=(-2.0, 2.0),
-        stage=_stage(PresencePenalty, 120),
+        stage=slot(PresencePenalty, 120),
         wire=wire("openai"),
         sampler="penalties",
         widget=(
@@ -242,7 +213,7 @@ class SamplingParams:
         0.0,
         "Subtracted per occurrence from tokens seen in the reply; 0 is off.",
         range=(-2.0, 2.0),
-        stage=_stage(FrequencyPenalty, 130),
+        stage=slot(FrequencyPenalty, 130),
         wire=wire("openai"),
         sampler="penalties",
         widget=(
@@ -251,11 +222,56 @@ class SamplingParams:
             0.1,
         ),
     )
+    dry_multiplier: float = sampling(
+        0.0,
+        "How strongly tokens that lengthen a repeat are weakened (DRY); 0 is off.",
+        range=(0.0, 100.0),
+        stage=StageSlot("dry", "processor", 135, build_dry, optional=True),
+        wire=wire("glasschat llama-server"),
+        sampler="dry",
+        widget=(
+            N_("DRY multiplier"),
+            N_("How strongly tokens that lengthen a repeat are weakened; 0 is off."),
+            0.1,
+        ),
+    )
+    dry_base: float = sampling(
+        1.75,
+        "With DRY: by which factor it grows with each token of the repeat.",
+        range=(1.0, 100.0),
+        part_of="dry_multiplier",
+        wire=wire("glasschat llama-server"),
+        widget=(N_("DRY base"), N_("Grows the penalty with each token of the repeat."), 0.05),
+    )
+    dry_allowed_length: int = sampling(
+        2,
+        "With DRY: repeats shorter than this go free.",
+        range=(1, _MOST),
+        part_of="dry_multiplier",
+        wire=wire("glasschat llama-server"),
+        widget=(N_("DRY allowed length"), N_("Shorter repeats go free, in tokens."), 1),
+    )
+    dry_penalty_last_n: int = sampling(
+        -1,
+        "With DRY: how many of the last tokens count; -1 is all of prompt and reply.",
+        range=(-1, _MOST),
+        part_of="dry_multiplier",
+        wire=wire("glasschat llama-server"),
+        widget=(N_("DRY range"), N_("Tokens that count, from the end; -1 is all."), 1),
+    )
+    dry_sequence_breakers: tuple[str, ...] = sampling(
+        ("\n", ":", '"', "*"),
+        "With DRY: no repeat reaches over this text; may be given again.",
+        kind="texts",
+        part_of="dry_multiplier",
+        wire=wire("glasschat llama-server"),
+        widget=(N_("DRY sequence breakers"),),
+    )
     no_repeat_ngram_size: int = sampling(
         0,
         "Never repeats a run of this many tokens; 0 is off.",
         range=(0, _MOST),
-        stage=_stage(NoRepeatNGram, 140),
+        stage=slot(NoRepeatNGram, 140),
         wire=wire("glasschat transformers generation_config"),
         widget=(
             N_("No repeated runs of"),
@@ -267,7 +283,7 @@ class SamplingParams:
         {},
         "Added to the logit of each token id named.",
         factory=dict,
-        stage=_stage(LogitBias, 100, off={}),
+        stage=slot(LogitBias, 100, off={}),
         wire=wire("openai"),
         kind="bias",
     )
@@ -289,7 +305,7 @@ class SamplingParams:
         0,
         "No end token, and no stop, before this many tokens.",
         range=(0, _MOST),
-        stage=StageSlot("min_new_tokens", "processor", 150, _build_min_new_tokens),
+        stage=StageSlot("min_new_tokens", "processor", 150, build_min_new_tokens),
         wire=wire("transformers", glasschat="min_tokens", vllm="min_tokens", sglang="min_tokens"),
         widget=(N_("Least reply"), N_("Tokens before the reply may end."), 1),
     )

@@ -105,7 +105,7 @@ def _completing(ids: Ids, size: int) -> Ids:
     return ids[last]
 
 
-class _Processor:
+class Processor:
     """One formula for both: at token ids in a row, at places in a short list."""
 
     __slots__ = ()
@@ -140,7 +140,7 @@ class _Processor:
 
 
 @dataclass(frozen=True, slots=True)
-class LogitBias(_Processor):
+class LogitBias(Processor):
     """Adds a number to the logits of chosen tokens; -inf forbids one."""
 
     name: ClassVar[str] = "logit_bias"
@@ -161,7 +161,7 @@ class LogitBias(_Processor):
 
 
 @dataclass(frozen=True, slots=True)
-class RepetitionPenalty(_Processor):
+class RepetitionPenalty(Processor):
     """Weakens tokens seen in prompt or reply."""
 
     name: ClassVar[str] = "repetition_penalty"
@@ -176,7 +176,7 @@ class RepetitionPenalty(_Processor):
 
 
 @dataclass(frozen=True, slots=True)
-class PresencePenalty(_Processor):
+class PresencePenalty(Processor):
     """Weakens tokens seen in the reply, once."""
 
     name: ClassVar[str] = "presence_penalty"
@@ -191,7 +191,7 @@ class PresencePenalty(_Processor):
 
 
 @dataclass(frozen=True, slots=True)
-class FrequencyPenalty(_Processor):
+class FrequencyPenalty(Processor):
     """Weakens tokens seen in the reply, once per occurrence."""
 
     name: ClassVar[str] = "frequency_penalty"
@@ -206,7 +206,7 @@ class FrequencyPenalty(_Processor):
 
 
 @dataclass(frozen=True, slots=True)
-class NoRepeatNGram(_Processor):
+class NoRepeatNGram(Processor):
     """Never repeats a run of `size` ids of prompt or reply."""
 
     name: ClassVar[str] = "no_repeat_ngram_size"
@@ -221,7 +221,7 @@ class NoRepeatNGram(_Processor):
 
 
 @dataclass(frozen=True, slots=True)
-class MinNewTokens(_Processor):
+class MinNewTokens(Processor):
     """Keeps the reply from ending: end and stop tokens before `length`, or end tokens always.
 
     `ignore_end` is for the whole reply and concerns end tokens only: who names a stop token

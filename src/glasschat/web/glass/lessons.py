@@ -57,6 +57,14 @@ LESSONS = {
         "zᵢ ← zᵢ − α · nᵢ",
         "OpenAI API, frequency_penalty",
     ),
+    "dry": Lesson(
+        N_(
+            "Weakens a token that would lengthen a repeat: the longer the run before it stood once "
+            "already, the more. Line ends, quotes and the like begin anew."
+        ),
+        "zᵢ ← zᵢ − m · b^(ℓᵢ − a)",
+        N_("P. E. Weidmann 2024, text-generation-webui #5677"),
+    ),
     "no_repeat_ngram_size": Lesson(
         N_(
             "Forbids any token that would repeat a run of n tokens of prompt and reply. "
