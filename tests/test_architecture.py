@@ -30,6 +30,11 @@ SLOW_TO_IMPORT = (
 )
 
 
+def documents() -> list[Path]:
+    """The Markdown files at the top and under docs/."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
 def test_no_file_is_long_and_half_of_them_are_short() -> None:
     lengths = {
         str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n")
@@ -48,6 +53,16 @@ def test_every_path_in_the_architecture_exists() -> None:
     missing = sorted(
         name for name in names if not (ROOT / name).exists() and not any(SOURCE.rglob(name))
     )
+    assert not missing
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: path.name)
+def test_every_link_between_documents_leads_somewhere(document: Path) -> None:
+    text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.S)
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    missing = [
+        link for link in links if "://" not in link and not (document.parent / link).exists()
+    ]
     assert not missing
 
 

@@ -50,7 +50,7 @@ def scripted(ids: Sequence[int]) -> int:
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve the model of the arguments until SIGTERM."""
     port, tokens, slots, waiting, store, *model = sys.argv[1:]
     if model:
         plan = plan_model(ModelOptions(path=Path(model[0]), slots=int(slots), context=CONTEXT))
