@@ -11,12 +11,10 @@ from tests.support.browser import WebServer
 
 pytestmark = pytest.mark.browser
 
-TAG = "document.documentElement.lang"
-
 
 def test_the_switch_holds_over_reloads_and_in_new_tabs(tune: Tune, script: WebServer) -> None:
     someone = tune(locale="en-US")
-    assert someone.page.evaluate(TAG) == "en"
+    expect(someone.page.locator("html")).to_have_attribute("lang", "en")
     someone.ask("hello there")
     someone.sees("hello there")
     someone.ends()
@@ -27,7 +25,7 @@ def test_the_switch_holds_over_reloads_and_in_new_tabs(tune: Tune, script: WebSe
         expect(someone.preset).to_have_value(re.compile(preset))
         expect(someone.reply).to_contain_text("hello there")
         expect(someone.input).to_have_value("half a thought")
-    assert someone.page.evaluate(TAG) == "zh-CN"
+    expect(someone.page.locator("html")).to_have_attribute("lang", "zh-CN")
     someone.picture("chinese-chat")
     someone.page.goto(script.url)
     expect(someone.page.get_by_text("想了解点什么？")).to_be_visible()
@@ -44,7 +42,7 @@ def test_the_switch_holds_over_reloads_and_in_new_tabs(tune: Tune, script: WebSe
 def test_no_english_is_left_on_a_chinese_page(tune: Tune) -> None:
     """Names, the trade's own terms, and the titles of other visitors' chats aside."""
     someone = tune(locale="zh-CN")
-    assert someone.page.evaluate(TAG) == "zh-CN"
+    expect(someone.page.locator("html")).to_have_attribute("lang", "zh-CN")
     someone.unfold()
     someone.warm("ArrowRight")
     someone.ask("天空为什么是蓝色的")
