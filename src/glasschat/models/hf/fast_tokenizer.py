@@ -43,7 +43,9 @@ def open_fast_tokenizer(path: Path, settings: TokenizerConfig) -> tuple[Any, Map
         ) from None
     data = read_bytes(path / TOKENIZER, TOKENIZER_BYTES)
     named = settings.named
-    with translate_errors(f"{TOKENIZER} of {path.name} cannot be read"):
+    with translate_errors(
+        Message("{tokenizer} of {name} cannot be read", tokenizer=TOKENIZER, name=path.name)
+    ):
         if data is None:
             backend, assumed = _from_pieces(path, settings.legacy) or _converted(path)
             named = {**assumed, **named}
@@ -93,7 +95,7 @@ def _add(
 
 
 @contextmanager
-def translate_errors(what: str) -> Iterator[None]:
+def translate_errors(what: Message) -> Iterator[None]:
     """Turn whatever the library raises, its panics too, into an InvalidModel of one line."""
     try:
         yield

@@ -154,7 +154,7 @@ class HfTokenizer:
         if settings.adds_bos is not None:
             adds, origin = settings.adds_bos, TOKENIZER_CONFIG
         else:
-            with translate_errors("the tokenizer fails"):
+            with translate_errors(Message("the tokenizer fails")):
                 adds, origin = self._bos_id in self._backend.encode("").ids, "tokenizer.json"
         return adds and self._bos_id is not None, origin
 
@@ -227,7 +227,7 @@ class HfTokenizer:
         """Call the library, with control tokens switched on or off."""
         # The switch is the object's. A batch of one: only for batches does the library let other
         # threads run meanwhile, and a megabyte takes half a second.
-        with self._lock, translate_errors("the tokenizer fails on this text"):
+        with self._lock, translate_errors(Message("the tokenizer fails on this text")):
             self._backend.encode_special_tokens = not control
             found: Any = self._backend.encode_batch_fast([text], add_special_tokens=False)
             return list(found[0].ids)
