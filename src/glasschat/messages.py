@@ -58,7 +58,7 @@ class Message(str):
 
     @property
     def values(self) -> Mapping[str, Value]:
-        """The values by name."""
+        """Return the values of the message by their names in the template."""
         return self._values
 
     def render(self, look_up: Callable[[str], str]) -> str:

@@ -1,4 +1,4 @@
-"""Options of the API."""
+"""Options of the API server: keys, origins of web pages, time limits and logging."""
 
 from dataclasses import dataclass, field
 

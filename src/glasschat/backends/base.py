@@ -77,7 +77,7 @@ class Description:
 
 
 class Backend(Protocol):
-    """Generates replies to conversations."""
+    """A source of replies to conversations, such as the engine or a remote server."""
 
     def describe(self) -> Description:
         """Return what it is and whether it is ready; cheap, from any thread."""

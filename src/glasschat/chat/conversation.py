@@ -48,7 +48,7 @@ class Conversation:
 
     @property
     def owner(self) -> str:
-        """Whose it is."""
+        """Return the owner of the conversation, the user that it belongs to."""
         return self.live.owner
 
     @property
@@ -63,7 +63,7 @@ class Conversation:
 
     @property
     def tree(self) -> Tree:
-        """The turns."""
+        """Return the tree of the conversation's turns."""
         return self.live.tree
 
     @property

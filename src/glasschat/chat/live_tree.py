@@ -65,7 +65,7 @@ class LiveTree:
 
     @property
     def tree(self) -> Tree:
-        """The turns."""
+        """Return the tree of turns as it is now."""
         return self.saved.tree
 
     @property

@@ -51,7 +51,7 @@ class Diff:
 
 
 def diff(one: Trace, two: Trace) -> Diff:
-    """Compare two traces."""
+    """Compare prompts, settings, tokens and logits of two traces."""
     prompt = first_difference(one.prompt.ids, two.prompt.ids)
     place = first_difference(one.token_ids, two.token_ids)
     both = min(len(one), len(two))

@@ -54,7 +54,7 @@ class WhatIf:
 
     @property
     def first(self) -> Divergence | None:
-        """The first divergence."""
+        """Return the first divergence, None where there is none."""
         return self.divergences[0] if self.divergences else None
 
     @property

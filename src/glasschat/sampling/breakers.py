@@ -13,11 +13,11 @@ _MOST_BYTES, _MOST_TAIL = 40, 20
 
 
 class Vocabulary(Protocol):
-    """What of a tokenizer is needed to find a text in tokens."""
+    """The part of a tokenizer that is needed to find a text in its tokens."""
 
     @property
     def vocab_size(self) -> int:
-        """The number of ids."""
+        """Return the number of token ids."""
 
     def encode(self, text: str, *, control: bool) -> list[int]:
         """Return the ids of a text."""

@@ -1,4 +1,4 @@
-"""Many step records as arrays: what is computed for a whole reply is computed at once."""
+"""Step records of a whole reply as columns: arrays that are computed with at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,13 +12,14 @@ from glasschat.sampling.trace import TOP_CANDIDATES, StageRecord, StepRecord
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Columns:
-    """`n` records of one run, and what its `m` stages left of each row; nothing is lost.
+    """The `n` step records of one run as arrays, with the results of its `m` stages.
 
-    `u` is NaN where nothing was drawn. `ids` (int32 [n, 64], -1 behind the last) and `logits`
-    (float32 [n, 64], -inf behind the last) are the raw candidates, `tail` (float32 [n, 5]) what
-    the others weigh, `seen` (float32 [n]) those of them that were seen; `kept` (int32), `mass`,
-    `after` (float64: the log-sum-exp behind the stage), `best` (int32) and `measured` (float64, NaN
-    where nothing was) are [n, m]. All the others are [n].
+    Nothing is lost. `u` is NaN where nothing was drawn. `ids` (int32 [n, 64], -1 behind the last)
+    and `logits` (float32 [n, 64], -inf behind the last) are the raw candidates. `tail` (float32
+    [n, 5]) is the weight of the unlisted tokens, `seen` (float32 [n]) that of the unlisted tokens
+    that were seen. `kept` (int32), `mass` (float64), `after` (float64: the log-sum-exp after the
+    stage), `best` (int32) and `measured` (float64, NaN where the stage measured nothing) are
+    [n, m]. All other arrays are [n].
     """
 
     token_id: NDArray[np.int32]
@@ -45,7 +46,7 @@ class Columns:
 
     @classmethod
     def of(cls, records: Sequence[StepRecord]) -> "Columns":
-        """Those of `records`. Raises ValueError if not all went through the same stages."""
+        """Return the columns of step records. Raises ValueError if their stages differ."""
         stages = tuple(s.name for s in records[0].stages) if records else ()
         if any(tuple(s.name for s in r.stages) != stages for r in records):
             raise ValueError("the records of one run have the same stages")
@@ -84,7 +85,7 @@ class Columns:
         )
 
     def record(self, row: int) -> StepRecord:
-        """The record of that row again, equal in every number."""
+        """Return the step record of a row, equal in every number to the one stored."""
         listed = int(np.count_nonzero(self.ids[row] >= 0))
         u = float(self.u[row])
         return StepRecord(
@@ -115,17 +116,17 @@ class Columns:
         )
 
     def records(self) -> tuple[StepRecord, ...]:
-        """All of them."""
+        """Return the step records of all rows."""
         return tuple(self.record(row) for row in range(len(self)))
 
     def part(self, rows: slice) -> "Columns":
-        """Some rows, in arrays of their own: the others can go."""
+        """Return some rows as copies, so that the memory of all other rows can be freed."""
         columns = {name: getattr(self, name)[rows].copy() for name in self._arrays()}
         return Columns(stages=self.stages, **columns)
 
     @classmethod
     def joined(cls, parts: Sequence["Columns"]) -> "Columns":
-        """One behind the other. Raises ValueError if they went through other stages."""
+        """Concatenate parts in order. Raises ValueError if their stages differ."""
         if not parts:
             return cls.of(())
         if any(part.stages != parts[0].stages for part in parts):

@@ -1,4 +1,4 @@
-"""The softmax of one row and its likeliest tokens, without ever sorting the whole row."""
+"""Softmax statistics and likeliest tokens of one row of logits, without sorting the whole row."""
 
 import math
 
@@ -11,7 +11,7 @@ Ids = NDArray[np.intp]
 Tail = tuple[float, ...]
 
 TEMPERATURES = (2.0, 4 / 3, 1.0, 2 / 3, 1 / 2)
-"""Those at which a record says what the tokens weigh that it does not list."""
+"""Temperatures at which a record stores the weight of the tokens that it does not list."""
 
 _COLUMNS = 512
 _LOWEST = np.finfo(np.float32).min
@@ -19,7 +19,7 @@ _LOG2_E = math.log2(math.e)
 
 
 class Distribution:
-    """What several readers of one row need, computed once and when first asked for.
+    """Softmax statistics of one row, each computed once, when it is first asked for.
 
     `scores` is float32 [vocab]; -inf marks a removed token. The row must not change while this
     object is in use. `maximum` is NaN when the row holds a NaN.
@@ -37,47 +37,51 @@ class Distribution:
 
     @property
     def exps(self) -> Row:
-        """`exp(scores - maximum)`, float32 [vocab]: the softmax before its division."""
+        """Return `exp(scores - maximum)`, float32 [vocab]: the softmax before its division."""
         if self._exps is None:
             self._exps = np.exp(self.scores - np.float32(self.maximum))
         return self._exps
 
     def weights(self, ids: Ids) -> NDArray[np.float64]:
-        """`exps` of `ids` alone, without computing the others."""
+        """Return `exps` at `ids`, float64 [len(ids)], without computing it for other tokens."""
         exps: Row = np.exp(self.scores[ids] - np.float32(self.maximum))
         return exps.astype(np.float64)
 
     def rest(self, ids: Ids, temperature: float) -> float:
-        """The sum of `exp((scores - maximum) / temperature)` over all tokens but `ids`."""
+        """Return the sum of `exp((scores - maximum) / temperature)` over all but `ids`."""
         work = self._share(temperature)
         work.flat_shares[ids] = 0.0
         return float(np.vecdot(work.shares, work.ones).sum())
 
     @property
     def whole(self) -> bool:
-        """Whether no token is removed."""
+        """Return whether the row has no removed token: no score is -inf."""
         return not math.isnan(self._weighted())
 
     def _weighted(self) -> float:
-        """The sum of `exps` times the shifted scores: NaN with removed tokens, 0 * -inf."""
+        """Return the sum of `exps` times the shifted scores.
+
+        NaN when the row has removed tokens, from 0 * -inf.
+        """
         if self._mean is None:
             self._weigh()
         assert self._mean is not None
         return self._mean
 
     def _weigh(self) -> Workspace:
-        """Total and mean, and the workspace that holds their shares."""
+        """Compute total and mean, and return the workspace that holds their shares."""
         work = self._share(1.0)
         self._total = float(np.vecdot(work.shares, work.ones).sum())
         self._mean = float(np.vecdot(work.shares, work.shifted).sum())
         return work
 
     def tail(self, ids: Ids, seen: NDArray[np.int64]) -> tuple[Tail, float]:
-        """What all tokens but `ids` weigh, at each of `TEMPERATURES`; and those `seen` among them.
+        """Return the weight of all tokens but `ids` at each of `TEMPERATURES`, and that of `seen`.
 
-        Natural logarithms of the sums of `exp((scores - maximum) / temperature)`, -inf where
-        nothing is left; for `seen`, in which ids beyond the row are passed over, at temperature 1.
-        Good to some 1e-5. One look at the row serves `total` and `entropy` too.
+        A weight is the natural logarithm of a sum of `exp((scores - maximum) / temperature)`, -inf
+        where no token is left. The second weight counts only the tokens of `seen` (int64, token
+        ids) that are not in `ids`, at temperature 1; ids beyond the row are skipped. The absolute
+        error is about 1e-5. One pass over the row serves `total` and `entropy` too.
         """
         work = self._weigh()
         work.flat_shares[ids] = 0.0
@@ -96,7 +100,7 @@ class Distribution:
         return tuple(tail), known
 
     def _share(self, temperature: float) -> Workspace:
-        """This thread's workspace, holding this row's shifted scores and their shares."""
+        """Return this thread's workspace with this row's shifted scores and their exponentials."""
         work = workspace_for(len(self.scores))
         if work.owner is not self:
             np.subtract(self.scores, np.float32(self.maximum), out=work.flat_shifted)
@@ -108,7 +112,7 @@ class Distribution:
 
     @property
     def total(self) -> float:
-        """The sum of `exps`, between 1 and vocab."""
+        """Return the sum of `exps`, which lies between 1 and vocab."""
         if self._total is None:
             work = self._share(1.0)
             self._total = float(np.vecdot(work.shares, work.ones).sum())
@@ -116,12 +120,12 @@ class Distribution:
 
     @property
     def logsumexp(self) -> float:
-        """The logarithm of the softmax's denominator."""
+        """Return the natural logarithm of the softmax's denominator: log(sum(exp(scores)))."""
         return self.maximum + math.log(self.total)
 
     @property
     def entropy(self) -> float:
-        """Shannon entropy of the softmax in nats, at least 0."""
+        """Return the Shannon entropy of the softmax in nats, at least 0."""
         # Shifted by the maximum, the likeliest token adds nothing: no digits cancel on a sure row.
         mean, total = self._weighted(), self.total
         if math.isnan(mean):
@@ -130,10 +134,10 @@ class Distribution:
         return max(0.0, math.log(total) - mean / total)
 
     def lower_bound(self, k: int) -> np.float32:
-        """A finite value that the k largest scores reach, if that many are finite; often tight.
+        """Return a finite lower bound of the k largest scores, if k are finite; often tight.
 
-        The k-th largest of the maxima of disjoint parts cannot exceed the k-th largest of all,
-        so the bound holds for every row and needs no second try.
+        The k-th largest of the maxima of disjoint parts cannot exceed the k-th largest of all
+        scores. So the bound holds for every row and needs no second try.
         """
         size = len(self.scores)
         if k >= size:
@@ -150,7 +154,7 @@ class Distribution:
         return max(peaks[place], np.float32(_LOWEST))
 
     def kth_largest(self, k: int) -> np.float32:
-        """The k-th largest score, counted from 1; -inf when fewer are finite."""
+        """Return the k-th largest score, counted from 1; -inf when fewer than k are finite."""
         reached = self.scores[self.scores >= self.lower_bound(k)]
         if len(reached) < k:
             return np.float32(-np.inf)
@@ -158,22 +162,27 @@ class Distribution:
         return np.float32(np.partition(reached, place)[place])
 
     def candidates(self, k: int) -> Ids:
-        """At least the k likeliest finite tokens, likeliest first and of equals the lower id.
+        """Return the ids of at least the k likeliest tokens with finite scores, likeliest first.
 
-        Fewer than k only if these are all. No token left out scores as high as the last one.
+        intp [n]; of equal scores the lower id comes first. n is below k only if there are no more
+        such tokens. No token left out scores as high as the last one.
         """
         ids = (self.scores >= self.lower_bound(k)).nonzero()[0]
         return ids[(-self.scores[ids]).argsort(kind="stable")]
 
 
 def _folded(row: Row, columns: int) -> tuple[Row, Row]:
-    """The row as lines of `columns`, and what is left over; views both."""
+    """Return the row as lines of `columns` scores, and the scores left over; both are views."""
     lines = len(row) // columns
     return row[: lines * columns].reshape(lines, columns), row[lines * columns :]
 
 
 def _column_maxima(scores: Row, columns: int) -> Row:
-    """Maxima of `columns` disjoint parts: the row folded into lines, then down each column."""
+    """Return the maxima of `columns` disjoint parts of the row, float32 [columns].
+
+    The row is folded into lines of `columns`, and the maximum is taken down each column. A row of
+    fewer than two lines is returned as it is.
+    """
     lines, rest = _folded(scores, columns)
     if len(lines) < 2:
         return scores
@@ -184,7 +193,7 @@ def _column_maxima(scores: Row, columns: int) -> Row:
 
 
 def keep_only(scores: Row, ids: Ids) -> Row:
-    """A new row that holds the scores at `ids` and -inf everywhere else."""
+    """Return a new row, float32 [vocab], with the scores at `ids` and -inf everywhere else."""
     kept = np.full(len(scores), -np.inf, np.float32)
     kept[ids] = scores[ids]
     return kept

@@ -1,4 +1,4 @@
-"""One token from the final row, by inverse transform."""
+"""Draw one token from the final row by inverse transform sampling."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ _FIRST_LOOK = 64
 
 
 def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, float]:
-    """The token on which `u` in [0, 1) falls, and its probability.
+    """Return the token on which `u` in [0, 1) falls, and its probability.
 
     `scores` is float32 [vocab] with at least one finite score, and `candidates` the ascending ids
     of the finite ones, if they are known already. The candidates lie over [0, 1) in descending
@@ -41,10 +41,11 @@ def draw(scores: Row, u: float, candidates: Ids | None = None) -> tuple[int, flo
 
 
 def seeded_draws(seed: int, start: int, count: int, stream: int = 0) -> NDArray[np.float64]:
-    """Return the numbers in [0, 1) that a seed has for `count` tokens of a reply from `start` on.
+    """Return the random numbers of a seed for `count` tokens of a reply, starting at token `start`.
 
-    float64 [count]. `stream` 0 has the draws of the tokens, 1 the second number that a stage may
-    use at the same place: the same generator, jumped so far ahead that the two never meet.
+    float64 [count], each in [0, 1). `stream` 0 has the draws of the tokens, 1 the second number
+    that a stage may use at the same token: the same generator (PCG64), jumped so far ahead that the
+    two streams never meet.
     """
     bits = np.random.PCG64(seed)
     if stream:
@@ -53,7 +54,7 @@ def seeded_draws(seed: int, start: int, count: int, stream: int = 0) -> NDArray[
 
 
 def probability_of(scores: Row, token_id: int) -> float:
-    """The softmax of `scores` at `token_id`; 0 for a removed token."""
+    """Return the softmax of `scores` (float32 [vocab]) at `token_id`; 0 for a removed token."""
     whole = Distribution(scores)
     # In float64: a forced token may be less likely than float32 can say.
     return float(np.exp(float(scores[token_id]) - whole.maximum)) / whole.total
@@ -72,7 +73,10 @@ def _draw_sorted(whole: Distribution, u: float) -> tuple[int, float]:
 
 
 def place_of(sums: np.ndarray[tuple[int], np.dtype[np.float64]], target: float) -> int:
-    """The first place whose sum exceeds `target`, or the last of any weight when none does."""
+    """Return the first index whose cumulative sum exceeds `target`.
+
+    `sums` is float64 [n], ascending. When no sum exceeds `target`, the last index of any weight.
+    """
     # u * total may round up to the whole sum; a token of weight 0 must not be drawn then.
     last = int(np.searchsorted(sums, sums[-1], side="left"))
     return min(int(np.searchsorted(sums, target, side="right")), last)

@@ -1,4 +1,4 @@
-"""A stage that keeps a reply inside a grammar, whatever library knows the grammar."""
+"""Grammar stage: restricts a reply to a grammar, with any grammar library behind `TokenMatcher`."""
 
 from typing import Protocol
 
@@ -11,19 +11,22 @@ from glasschat.sampling.workspace import Row
 
 
 class TokenMatcher(Protocol):
-    """Knows which tokens may come next."""
+    """Tells which tokens a grammar allows next."""
 
     def allowed(self, ids: Ids) -> NDArray[np.bool_]:
-        """A mask, bool [vocab], of what may follow the reply `ids`; end tokens where it may end.
+        """Return a mask, bool [vocab], of the tokens that may follow the reply `ids`, int64 [n].
 
-        It depends on `ids` alone, though it is quickest when they grow by one each time. Raises
-        ReplyFailed when `ids` are outside the grammar already.
+        End tokens are allowed where the reply may end. The mask depends on `ids` alone, though it
+        is quickest when they grow by one each time. Raises ReplyFailed when `ids` are outside the
+        grammar already.
         """
 
 
 class Grammar:
-    """Removes every token that the grammar does not allow. It belongs before all other stages:
-    what they penalise or keep are then tokens that may come.
+    """Removes every token that the grammar does not allow.
+
+    It belongs before all other stages: the tokens that they penalise or keep are then tokens that
+    the grammar allows.
     """
 
     name = "grammar"
@@ -33,6 +36,6 @@ class Grammar:
         self._matcher = matcher
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """Return the scores with -inf for what is not allowed."""
+        """Return the scores, float32 [vocab], with -inf for all tokens that are not allowed."""
         allowed = self._matcher.allowed(context.history.output_ids)
         return np.where(allowed, scores, np.float32(-np.inf))

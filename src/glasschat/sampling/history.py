@@ -1,4 +1,7 @@
-"""The ids of one sequence so far, and which of them were seen: append-only, no model, no text."""
+"""Token ids of one sequence so far, with the distinct ones and their counts; append-only.
+
+It knows no model and no text.
+"""
 
 from collections.abc import Iterable
 
@@ -11,7 +14,7 @@ Ids = NDArray[np.int64]
 
 
 class _Growing:
-    """An int64 array that grows by doubling, so that appending is O(1) on average."""
+    """An int64 array that doubles its capacity when full, so that appending is O(1) on average."""
 
     __slots__ = ("_buffer", "length")
 
@@ -38,9 +41,9 @@ class _Growing:
 class TokenHistory:
     """Prompt and reply of one sequence as token ids.
 
-    All properties are read-only int64 views that cost no copy. A view keeps the length that it
-    had when it was taken; ask again after `append`. Two histories of the same ids are equal to
-    every stage, however they came about.
+    All array properties are read-only int64 views that cost no copy. A view keeps the length that
+    it had when it was taken; take a new one after `append`. Two histories of the same ids are equal
+    to every stage, however they came about.
 
     Raises ParameterError for a negative id.
     """
@@ -56,7 +59,10 @@ class TokenHistory:
     )
 
     def __init__(self, prompt_ids: Iterable[int], capacity: int = 0) -> None:
-        """`capacity` is how many ids are expected in all; more than that is allowed."""
+        """Copy the prompt; `capacity` is the expected number of ids in all.
+
+        More ids than that are allowed.
+        """
         prompt = np.array(
             prompt_ids if isinstance(prompt_ids, np.ndarray) else list(prompt_ids), np.int64
         )
@@ -77,7 +83,10 @@ class TokenHistory:
         return self._ids.length
 
     def append(self, token_id: int) -> None:
-        """Add one id of the reply, in O(1)."""
+        """Append one token id of the reply, in O(1) on average.
+
+        Raises ParameterError for a negative id.
+        """
         if token_id < 0:
             raise ParameterError("token_id", "a token id of at least 0", token_id)
         self._ids.append(token_id)
@@ -94,35 +103,35 @@ class TokenHistory:
 
     @property
     def prompt_length(self) -> int:
-        """How many ids the prompt has."""
+        """Return the number of token ids in the prompt."""
         return self._start
 
     @property
     def output_length(self) -> int:
-        """How many ids the reply has so far."""
+        """Return the number of token ids in the reply so far."""
         return self._ids.length - self._start
 
     @property
     def ids(self) -> Ids:
-        """Prompt and reply, int64 [length]."""
+        """Return the ids of prompt and reply, int64 [length]."""
         return self._ids.view()
 
     @property
     def output_ids(self) -> Ids:
-        """The reply alone, int64 [output_length]."""
+        """Return the ids of the reply, int64 [output_length]."""
         return self._ids.view(self._start)
 
     @property
     def seen(self) -> Ids:
-        """Each id of prompt and reply once, in order of first appearance."""
+        """Return the distinct ids of prompt and reply, int64 [n], in order of first appearance."""
         return self._seen.view()
 
     @property
     def output_seen(self) -> Ids:
-        """Each id of the reply once, in order of first appearance."""
+        """Return the distinct ids of the reply, int64 [n], in order of first appearance."""
         return self._output_seen.view()
 
     @property
     def output_counts(self) -> Ids:
-        """How often each of `output_seen` occurs in the reply."""
+        """Return how often each id of `output_seen` occurs in the reply, int64 [n]."""
         return self._counts.view()

@@ -1,4 +1,4 @@
-"""From settings to the stages that they ask for."""
+"""Build the stages that the settings of a reply ask for."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""Logits processors: biases, penalties and bans, which depend on the ids so far.
+"""Logits processors: bias, penalties and bans, which depend on the token ids so far.
 
-Each function takes float32 [vocab], leaves it alone and returns a new row. Ids beyond the row are
-passed over, as transformers does: a prompt may hold added tokens that the output layer lacks.
+Each `apply_` function takes float32 [vocab], does not change it and returns a new row. Ids beyond
+the row are skipped, as in transformers: a prompt may hold added tokens that the output layer lacks.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -20,25 +20,28 @@ _NO_IDS = np.empty(0, np.int64)
 
 
 def apply_logit_bias(scores: Row, ids: Ids, biases: NDArray[np.float32]) -> Row:
-    """Add `biases[i]` to the score of `ids[i]`; each id once.
+    """Add `biases[i]` to the score of the token `ids[i]`; the ids are distinct.
 
-    As transformers' SequenceBiasLogitsProcessor for sequences of one token.
+    `scores` is float32 [vocab], `ids` int64 [n], `biases` float32 [n]. As transformers'
+    SequenceBiasLogitsProcessor for sequences of one token.
     """
     return _changed(scores, ids, lambda values: values + biases)
 
 
 def apply_repetition_penalty(scores: Row, seen: Ids, penalty: float) -> Row:
-    """Divide positive and multiply negative scores of `seen` (distinct ids) by `penalty`.
+    """Divide positive and multiply negative scores of `seen` (int64 [n], distinct) by `penalty`.
 
-    Keskar et al. 2019 (CTRL); as transformers' RepetitionPenaltyLogitsProcessor.
+    `scores` is float32 [vocab]. Keskar et al. 2019 (CTRL), arXiv:1909.05858; as transformers'
+    RepetitionPenaltyLogitsProcessor.
     """
     return _changed(scores, seen, lambda values: _penalized(values, penalty))
 
 
 def apply_presence_penalty(scores: Row, output_seen: Ids, penalty: float) -> Row:
-    """Subtract `penalty` once from each of `output_seen` (distinct ids of the reply).
+    """Subtract `penalty` once from the score of each token of the reply.
 
-    OpenAI's definition of presence_penalty.
+    `scores` is float32 [vocab], `output_seen` int64 [n] the distinct ids of the reply. OpenAI's
+    definition of presence_penalty.
     """
     return _changed(scores, output_seen, lambda values: values - np.float32(penalty))
 
@@ -46,24 +49,26 @@ def apply_presence_penalty(scores: Row, output_seen: Ids, penalty: float) -> Row
 def apply_frequency_penalty(
     scores: Row, output_seen: Ids, output_counts: Ids, penalty: float
 ) -> Row:
-    """Subtract `penalty` from each of `output_seen` as often as it occurs in the reply.
+    """Subtract `penalty` from each token's score as often as the token occurs in the reply.
 
-    OpenAI's definition of frequency_penalty.
+    `scores` is float32 [vocab], `output_seen` int64 [n] the distinct ids of the reply,
+    `output_counts` int64 [n] their counts. OpenAI's definition of frequency_penalty.
     """
     amounts = (output_counts * penalty).astype(np.float32)
     return _changed(scores, output_seen, lambda values: values - amounts)
 
 
 def apply_no_repeat_ngram(scores: Row, ids: Ids, size: int) -> Row:
-    """Ban every token that would repeat a run of `size` ids (at least 1) of `ids`.
+    """Ban every token that would repeat an n-gram of `ids`.
 
-    As transformers' NoRepeatNGramLogitsProcessor.
+    `scores` is float32 [vocab], `ids` int64 [length] prompt and reply, `size` the length of an
+    n-gram, at least 1. A banned token scores -inf. As transformers' NoRepeatNGramLogitsProcessor.
     """
     return _changed(scores, _completing(ids, size), _banned)
 
 
 def apply_min_length(scores: Row, end_ids: Iterable[int]) -> Row:
-    """Ban `end_ids`.
+    """Ban the tokens `end_ids`: set their scores to -inf.
 
     As transformers' MinNewTokensLengthLogitsProcessor before its length is reached.
     """
@@ -71,7 +76,10 @@ def apply_min_length(scores: Row, end_ids: Iterable[int]) -> Row:
 
 
 def _changed(scores: Row, ids: Ids, change: Callable[[Row], Row]) -> Row:
-    """A new row with the scores at `ids` changed."""
+    """Return a new row in which the scores at `ids` are those that `change` makes of them.
+
+    Ids beyond the row are skipped.
+    """
     after = scores.copy()
     inside = ids < len(scores)
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
@@ -94,7 +102,7 @@ def _banned(values: Row) -> Row:
 
 
 def _completing(ids: Ids, size: int) -> Ids:
-    """The ids that followed, anywhere in `ids`, the run of size - 1 ids that now stands last."""
+    """Return the ids that followed each earlier occurrence of the last size - 1 ids of `ids`."""
     if len(ids) < size:
         return _NO_IDS
     last = np.arange(size - 1, len(ids))
@@ -106,28 +114,37 @@ def _completing(ids: Ids, size: int) -> Ids:
 
 
 class Processor:
-    """One formula for both: at token ids in a row, at places in a short list."""
+    """Base of the logits processors: one formula for a whole row and for a shortlist.
+
+    A subclass says which ids it changes (`touched`) and how (`_change`).
+    """
 
     __slots__ = ()
     kind: ClassVar[StageKind] = "processor"
 
     def touched(self, context: StageContext) -> Ids:
-        """See ShortStage.touched."""
+        """Return the distinct token ids whose scores the processor changes, int64 [n]."""
         raise NotImplementedError
 
     def _change(self, values: Row, context: StageContext) -> Row:
-        """The new scores of `touched`, from their old ones."""
+        """Return the new scores of the ids of `touched` from the old ones, both float32 [n]."""
         raise NotImplementedError
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See Stage, and the `apply_` function of the stage's name."""
+        """Return the row with the changed scores, float32 [vocab]; the input if no id is touched.
+
+        The formula is that of the `apply_` function of the same name.
+        """
         ids = context.touched_by(self)
         if not len(ids):
             return scores
         return _changed(scores, ids, lambda values: self._change(values, context))
 
     def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
-        """See ShortStage.narrow."""
+        """Return the shortlist with the changed scores.
+
+        None after a cut, when touched ids may be missing from the list.
+        """
         ids = context.touched_by(self)
         if not len(ids):
             return shortlist
@@ -141,7 +158,7 @@ class Processor:
 
 @dataclass(frozen=True, slots=True)
 class LogitBias(Processor):
-    """Adds a number to the logits of chosen tokens; -inf forbids one."""
+    """Adds a number to the logits of chosen tokens; -inf forbids a token."""
 
     name: ClassVar[str] = "logit_bias"
     bias: Mapping[int, float]
@@ -153,7 +170,7 @@ class LogitBias(Processor):
         object.__setattr__(self, "_values", np.array(list(self.bias.values()), np.float32))
 
     def touched(self, context: StageContext) -> Ids:
-        """The ids that have a bias."""
+        """Return the token ids that have a bias, int64 [n]."""
         return self._ids
 
     def _change(self, values: Row, context: StageContext) -> Row:
@@ -162,13 +179,13 @@ class LogitBias(Processor):
 
 @dataclass(frozen=True, slots=True)
 class RepetitionPenalty(Processor):
-    """Weakens tokens seen in prompt or reply."""
+    """Lowers the scores of tokens that prompt or reply contain."""
 
     name: ClassVar[str] = "repetition_penalty"
     penalty: float
 
     def touched(self, context: StageContext) -> Ids:
-        """The ids of prompt and reply."""
+        """Return the distinct token ids of prompt and reply, int64 [n]."""
         return context.history.seen
 
     def _change(self, values: Row, context: StageContext) -> Row:
@@ -177,13 +194,13 @@ class RepetitionPenalty(Processor):
 
 @dataclass(frozen=True, slots=True)
 class PresencePenalty(Processor):
-    """Weakens tokens seen in the reply, once."""
+    """Lowers the scores of tokens that the reply contains, once each."""
 
     name: ClassVar[str] = "presence_penalty"
     penalty: float
 
     def touched(self, context: StageContext) -> Ids:
-        """The ids of the reply."""
+        """Return the distinct token ids of the reply, int64 [n]."""
         return context.history.output_seen
 
     def _change(self, values: Row, context: StageContext) -> Row:
@@ -192,13 +209,13 @@ class PresencePenalty(Processor):
 
 @dataclass(frozen=True, slots=True)
 class FrequencyPenalty(Processor):
-    """Weakens tokens seen in the reply, once per occurrence."""
+    """Lowers the scores of tokens that the reply contains, once per occurrence."""
 
     name: ClassVar[str] = "frequency_penalty"
     penalty: float
 
     def touched(self, context: StageContext) -> Ids:
-        """The ids of the reply."""
+        """Return the distinct token ids of the reply, int64 [n]."""
         return context.history.output_seen
 
     def _change(self, values: Row, context: StageContext) -> Row:
@@ -207,13 +224,13 @@ class FrequencyPenalty(Processor):
 
 @dataclass(frozen=True, slots=True)
 class NoRepeatNGram(Processor):
-    """Never repeats a run of `size` ids of prompt or reply."""
+    """Bans tokens that would repeat an n-gram of `size` ids of prompt or reply."""
 
     name: ClassVar[str] = "no_repeat_ngram_size"
     size: int
 
     def touched(self, context: StageContext) -> Ids:
-        """The ids that would repeat a run."""
+        """Return the distinct token ids that would repeat an n-gram, int64 [n]."""
         return np.unique(_completing(context.history.ids, self.size))
 
     def _change(self, values: Row, context: StageContext) -> Row:
@@ -222,10 +239,10 @@ class NoRepeatNGram(Processor):
 
 @dataclass(frozen=True, slots=True)
 class MinNewTokens(Processor):
-    """Keeps the reply from ending: end and stop tokens before `length`, or end tokens always.
+    """Bans end and stop tokens before the reply has `length` tokens, or end tokens always.
 
-    `ignore_end` is for the whole reply and concerns end tokens only: who names a stop token
-    still wants to stop there.
+    `ignore_end` bans end tokens for the whole reply. It does not concern stop tokens: a request
+    that names a stop token still wants to stop there.
     """
 
     name: ClassVar[str] = "min_new_tokens"
@@ -234,7 +251,7 @@ class MinNewTokens(Processor):
     stop_ids: frozenset[int] = frozenset()
 
     def touched(self, context: StageContext) -> Ids:
-        """The ids that may not come yet; none once the reply may end."""
+        """Return the token ids that are banned now, int64 [n]; none once the reply may end."""
         if context.history.output_length < self.length:
             return np.fromiter(context.end_ids | self.stop_ids, np.int64)
         return np.fromiter(context.end_ids if self.ignore_end else (), np.int64)

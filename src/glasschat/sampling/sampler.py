@@ -1,4 +1,4 @@
-"""Logits to a token: one request's stages, draws and records."""
+"""Sampler: from a row of logits to a token, with one request's stages, draws and records."""
 
 import secrets
 from collections.abc import Iterable, Sequence
@@ -33,21 +33,21 @@ _FRESH_SEED_BITS = 53
 
 
 class Choice(NamedTuple):
-    """The token chosen, and how; no record when traces are off or there was no row."""
+    """The chosen token and its record; `record` is None when traces are off or there was no row."""
 
     token_id: int
     record: StepRecord | None
 
 
 class Sampler:
-    """Chooses the tokens of one reply. It owns the reply's random generator and its history.
+    """Chooses the tokens of one reply, with the reply's own random generator and token history.
 
-    The i-th token of the reply has the i-th number of the seed, whatever the settings, whoever
-    else is being served; a token that is forced or simply the likeliest leaves its number unused.
-    So a reply that is continued later, or in which one token was chosen by hand, goes on with the
-    draws that it would have had.
+    The i-th token of the reply has the i-th random number of the seed, whatever the settings and
+    whatever else is being served. A token that is forced, or taken as the likeliest, leaves its
+    number unused. So a reply that is continued later, or in which one token was chosen by hand,
+    goes on with the draws that it would have had.
 
-    `stages`, when given, replaces those that `params` asks for; a greedy reply runs the
+    `stages`, when given, replaces those that `params` asks for; a greedy reply runs only the
     processors among them.
     """
 
@@ -62,9 +62,10 @@ class Sampler:
         trace: bool = True,
         stages: Sequence[Stage] | None = None,
     ) -> None:
-        """`vocab_size` is the length of a row of logits, `reply_ids` what the reply has already.
+        """Build the stages, and fill the history with the prompt and the reply so far.
 
-        Raises ParameterError when a bias or a stop token lies beyond the vocabulary.
+        `vocab_size` is the length of a row of logits; `reply_ids` are the tokens that the reply has
+        already. Raises ParameterError when a bias or a stop token lies beyond the vocabulary.
         """
         _check_inside("logit_bias", params.logit_bias, vocab_size)
         _check_inside("stop_token_ids", params.stop_token_ids, vocab_size)
@@ -88,18 +89,18 @@ class Sampler:
     def sample(self, row: NDArray[np.float32]) -> Choice:
         """Choose the next token and append it to the history.
 
-        `row` is float32 [vocab_size], the raw logits; it is read only and not kept. Raises
-        ReplyFailed when it holds a NaN or an infinity, or when the stages leave nothing to
-        choose from, and then neither draws nor appends.
+        `row` is float32 [vocab_size], the raw logits; it is only read, and not kept. Raises
+        ReplyFailed when it has the wrong shape, when it holds a NaN or an infinity, or when the
+        stages leave no token to choose from. Then nothing is drawn and nothing appended.
         """
         choice = self._quietly(row, trace=self.trace)
         self._take(choice.token_id)
         return choice
 
     def preview(self, row: NDArray[np.float32]) -> StepRecord:
-        """The record of what `sample` would choose now: nothing is drawn, nothing appended.
+        """Return the record of what `sample` would choose now; draw nothing and append nothing.
 
-        With traces off too. Raises ReplyFailed as `sample` does.
+        It works with traces off too. Raises ReplyFailed as `sample` does.
         """
         record = self._quietly(row, trace=True).record
         assert record is not None
@@ -131,7 +132,7 @@ class Sampler:
         return Choice(token_id, record)
 
     def _due(self) -> float:
-        """The number of the token that comes now: the same one until the token is taken."""
+        """Return the random number of the next token: the same one until the token is appended."""
         if self._number is None:
             self._number = self._generator.random()
         return self._number
@@ -141,10 +142,10 @@ class Sampler:
         self.history.append(token_id)
 
     def force(self, row: NDArray[np.float32] | None, token_id: int) -> Choice:
-        """Append a token chosen by hand; the number that was due to it goes by.
+        """Append a token chosen by hand, and skip the random number that was due to it.
 
-        Its record has `forced` set, no draw, and the probability that the stages left it, which
-        is 0 if they removed it. Without a `row` there is no record.
+        Its record has `forced` set, no draw, and the probability that the stages left it, which is
+        0 if they removed it. Without a `row` (float32 [vocab_size]) there is no record.
 
         Raises ParameterError for an id beyond the vocabulary, ReplyFailed as `sample` does.
         """
@@ -177,7 +178,10 @@ class Sampler:
         )
 
     def _read(self, row: NDArray[np.float32]) -> tuple[Distribution, StageContext]:
-        """The raw row, looked at, and what the stages may know besides."""
+        """Check the raw row; return its distribution and the context of the stages.
+
+        Raises ReplyFailed for a wrong shape, a NaN or an infinity.
+        """
         scores: Row = np.asarray(row, np.float32).view()
         scores.flags.writeable = False
         if scores.shape != (self.vocab_size,):
@@ -208,7 +212,7 @@ class Sampler:
 
 
 def _all_short(stages: Sequence[Stage]) -> tuple[ShortStage, ...] | None:
-    """The stages, if every one of them can work on a short list."""
+    """Return the stages if all of them can run on a shortlist, else None."""
     short = tuple(s for s in stages if isinstance(s, ShortStage))
     return short if len(short) == len(stages) else None
 

@@ -1,4 +1,4 @@
-"""The stages over a short list: the same choice and record as over the whole row, or none."""
+"""Run the stages over a shortlist: the same choice and records as over the whole row, or None."""
 
 import math
 from collections.abc import Sequence
@@ -15,13 +15,16 @@ _DIGITS_LEFT = 1e-2
 
 
 class ShortRow(NamedTuple):
-    """The final list, and with traces on the stages' records."""
+    """The final shortlist, and with traces on one record for each stage."""
 
     shortlist: Shortlist
     records: tuple[StageRecord, ...]
 
     def draw(self, u: float) -> tuple[int, float] | None:
-        """As WholeRow.draw; None when `u` falls on a token that is not listed, or may."""
+        """Return the token on which `u` in [0, 1) falls, and its probability.
+
+        The same as `WholeRow.draw`, but None when `u` falls on an unlisted token, or may do so.
+        """
         ids, scores = self.shortlist.best
         total = self.shortlist.total(scores[0]) if scores else None
         if total is None:
@@ -35,7 +38,10 @@ class ShortRow(NamedTuple):
         return None
 
     def likeliest(self, *, probability: bool) -> tuple[int, float] | None:
-        """As WholeRow.likeliest; None when it may be a token that is not listed."""
+        """Return the likeliest token and its probability, as `WholeRow.likeliest` does.
+
+        None when it may be an unlisted token.
+        """
         ids, scores = self.shortlist.best
         if not ids:
             return None
@@ -51,10 +57,10 @@ def run_short_row(
     context: StageContext,
     raw_logsumexp: float | None,
 ) -> ShortRow | None:
-    """Run the stages over the list of a raw row without removed tokens.
+    """Run the stages over the shortlist of a raw row without removed tokens.
 
-    Records are written where `raw_logsumexp`, the row's, is given. None when some stage needs the
-    whole row. Raises ReplyFailed as `run_whole_row` does.
+    Records are written when `raw_logsumexp`, that of the raw row, is given. Returns None when a
+    stage needs the whole row. Raises ReplyFailed as `run_whole_row` does.
     """
     records: list[StageRecord] = []
     trace, logsumexp = raw_logsumexp is not None, raw_logsumexp
@@ -88,7 +94,10 @@ def run_short_row(
 
 
 def _mass(before: Shortlist, after: Shortlist) -> float | None:
-    """The share of the softmax of `before` that is left in `after`."""
+    """Return the share of the softmax of `before` that is left in `after`, in (0, 1].
+
+    None when it cannot be computed exactly enough.
+    """
     if not before.best.scores:
         return None
     top = before.best.scores[0]

@@ -1,12 +1,13 @@
-"""A short list of tokens that stands for the whole row: the likeliest, and those a stage touches.
+"""Shortlist: a few tokens that stand for the whole row, the likeliest and those that stages change.
 
-Nearly every choice is settled among a hundred tokens. Of the others it matters how many they are,
-that none scores higher than `bound`, and what they weigh together; so the stages run on a thousand
-numbers instead of a whole row, and say so when that does not decide, which leaves it to the row.
+Nearly every choice is decided among about a hundred tokens. Of the unlisted tokens only three
+things matter: their number, the `bound` that none of them exceeds, and their total weight. So the
+stages run on about a thousand numbers instead of a whole row. A stage that cannot decide from the
+list says so, and the step is repeated on the whole row.
 
-Between two steps the model's weights have pushed all else out of the processor's caches: code that
+Between two steps the model's weights have pushed all other data out of the CPU caches: code that
 runs for the first time in a step costs more than what it computes. So few kinds of array functions
-are used here, and what comes down to some ten numbers is done without any.
+are used here, and results of about ten numbers are computed without any.
 """
 
 import math
@@ -24,9 +25,11 @@ LOG2_E = np.float32(math.log2(math.e))
 
 
 class TailMass(NamedTuple):
-    """The tokens that are not listed: how many, and what they weigh.
+    """The unlisted tokens of a row: their number, and how to compute their total weight.
 
-    None of them scores above `bound`. They were touched by no stage but temperature.
+    None of them scores above `bound`. No stage except temperature has changed them. `raw` is the
+    raw row, `listed` (intp) the ids that are in the list, `temperature` the product of the
+    temperatures so far.
     """
 
     raw: Distribution
@@ -36,7 +39,10 @@ class TailMass(NamedTuple):
     temperature: float = 1.0
 
     def weight(self, top: float) -> float | None:
-        """The sum of their `exp(score - top)`; None when it cannot be told exactly enough."""
+        """Return the sum of `exp(score - top)` over the unlisted tokens.
+
+        None when it cannot be computed exactly enough: `top` lies too far from their maximum.
+        """
         shift = self.raw.maximum / self.temperature - top
         if not abs(shift) < _FARTHEST:
             return None
@@ -44,17 +50,20 @@ class TailMass(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The likeliest tokens of the whole row: likeliest first, of equals the lower id."""
+    """Ids and scores of the likeliest tokens of the whole row, likeliest first.
+
+    Of equal scores the lower id comes first.
+    """
 
     ids: list[int]
     scores: list[float]
 
 
 class Shortlist:
-    """Some tokens with their scores, and what there is to know of the others, if any are left.
+    """A list of tokens with their scores, and the mass of the unlisted tokens, if there are any.
 
-    `ids` (intp [n], each once) and `scores` (float32 [n], -inf for a removed token). A shortlist
-    is not changed: each stage makes the next one.
+    `ids` are intp [n], each once; `scores` are float32 [n], -inf for a removed token. A shortlist
+    is immutable: each stage returns a new one.
     """
 
     __slots__ = ("_best", "_places", "_total", "cut", "ids", "others", "scores")
@@ -69,9 +78,10 @@ class Shortlist:
         *,
         cut: bool = False,
     ) -> None:
-        """`places` are those of the touched ids, if they are known; `best` likewise.
+        """Store the list; `places` and `best` are passed where they are known already.
 
-        `cut` tells that a cut came before: touched ids may be gone, and `ids` in any order.
+        `places` are the indices in `ids` of the ids that stages change. `cut` means that a cut came
+        before: ids that stages change may be missing, and `ids` may be in any order.
         """
         self.ids = ids
         self.scores = scores
@@ -82,15 +92,18 @@ class Shortlist:
         self._total: float | None = None
 
     def places(self, ids: Ids) -> NDArray[np.intp] | slice:
-        """Where in the list `ids` stand; all of them are, while nothing was cut."""
+        """Return the indices in the list of `ids`, intp [len(ids)] or a slice.
+
+        All of `ids` are in the list as long as nothing was cut.
+        """
         return np.searchsorted(self.ids, ids) if self._places is None else self._places
 
     def with_scores(self, scores: Row) -> "Shortlist":
-        """The same list with other scores."""
+        """Return the same list with other scores, float32 [n]."""
         return Shortlist(self.ids, scores, self.others, self._places, cut=self.cut)
 
     def tempered(self, temperature: float) -> "Shortlist":
-        """Listed and others alike divided by `temperature`."""
+        """Return the list with all scores, listed and unlisted, divided by `temperature`."""
         divisor = np.float32(temperature)
         others = self.others
         if others is not None:
@@ -102,25 +115,28 @@ class Shortlist:
         return Shortlist(self.ids, scores, others, self._places, cut=self.cut)
 
     def keep(self, count: int) -> "Shortlist":
-        """The best `count` alone."""
+        """Return a list of the `count` best tokens, without unlisted ones."""
         ids, scores = self.best.ids[:count], self.best.scores[:count]
         left, values = np.array(ids, np.intp), np.array(scores, np.float32)
         return Shortlist(left, values, None, best=Best(ids, scores), cut=True)
 
     @property
     def is_best(self) -> bool:
-        """Whether this is what a cut left: the best tokens, in their order, and no others."""
+        """Return whether a cut made the list: the best tokens in order, none unlisted."""
         return self._best is not None and self.others is None
 
     @property
     def alive(self) -> int:
-        """How many tokens are left in all."""
+        """Return the number of tokens that are not removed, listed and unlisted."""
         listed = int(np.count_nonzero(self.scores > -np.inf))
         return listed + (self.others.number if self.others else 0)
 
     @property
     def best(self) -> Best:
-        """All tokens above the others' bound; all that are left if there are no others."""
+        """Return all tokens above the bound of the unlisted ones.
+
+        Those are all tokens that are left if there are no unlisted ones.
+        """
         if self._best is None:
             bound = self.others.bound if self.others else -math.inf
             places = (self.scores > np.float32(bound)).nonzero()[0]
@@ -130,9 +146,9 @@ class Shortlist:
         return self._best
 
     def total(self, top: float) -> float | None:
-        """The sum of `exp(score - top)` over all tokens left, where `top` is the best score.
+        """Return the sum of `exp(score - top)` over all tokens left, where `top` is the best score.
 
-        None when the others' share cannot be told exactly enough.
+        None when the weight of the unlisted tokens cannot be computed exactly enough.
         """
         if self._total is None:
             if self._best is not None and self.others is None:
@@ -146,7 +162,10 @@ class Shortlist:
 
     @property
     def logsumexp(self) -> float | None:
-        """Of the scores of all tokens left; None when it cannot be told exactly enough."""
+        """Return log(sum(exp(score))) over all tokens left.
+
+        None when it cannot be computed exactly enough, or when no best token is known.
+        """
         if not self.best.scores:
             return None
         total = self.total(self.best.scores[0])
@@ -154,9 +173,10 @@ class Shortlist:
 
 
 def make_shortlist(raw: Distribution, likeliest: Ids, touched: list[Ids]) -> Shortlist | None:
-    """The tokens `likeliest`, best first, and those that stages will touch.
+    """Return a list of the tokens `likeliest`, best first, and of the ids that stages will change.
 
-    None for an id beyond the row.
+    `likeliest` is intp [k]; each array of `touched` is int64 and not empty. None when one of them
+    holds an id beyond the row.
     """
     size = len(raw.scores)
     if any(int(ids.max()) >= size for ids in touched):

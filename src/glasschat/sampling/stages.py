@@ -1,4 +1,7 @@
-"""What a stage is: a pure step from scores to scores, named and ordered by the settings."""
+"""Protocols of sampling stages: pure steps from scores to scores.
+
+The settings name the stages and order them.
+"""
 
 from dataclasses import Field, dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -14,10 +17,10 @@ StageKind = Literal["processor", "warper"]
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """What a stage may know of its sequence besides the scores, at one step.
+    """The state of a sequence at one step that a stage may use besides the scores.
 
-    `history` holds prompt and reply up to the token that is being chosen; `end_ids` are the
-    tokens that end a reply; `seed` is the reply's own.
+    `history` holds prompt and reply up to the token that is being chosen; `end_ids` are the tokens
+    that end a reply; `seed` is that of the reply.
     """
 
     history: TokenHistory
@@ -28,20 +31,26 @@ class StageContext:
 
     @property
     def second_draw(self) -> float:
-        """The second number in [0, 1) of this place, beside the one that the token is drawn with.
+        """Return the second random number in [0, 1) of this step; the first one draws the token.
 
-        It depends on the seed and on how long the reply is, and on nothing else.
+        It depends only on the seed and on the length of the reply.
         """
         return float(seeded_draws(self.seed, self.history.output_length, 1, stream=1)[0])
 
     def distribution(self, scores: Row) -> Distribution:
-        """The softmax of `scores`, shared with whoever asked for that of the same array last."""
+        """Return the distribution of `scores`, float32 [vocab].
+
+        The last one is kept, so that several readers of the same array share it.
+        """
         if not self._latest or self._latest[0].scores is not scores:
             self._latest[:] = [Distribution(scores)]
         return self._latest[0]
 
     def touched_by(self, stage: "Touching") -> Ids:
-        """What `stage` touches. It is asked once: to look for runs in a long text takes time."""
+        """Return the token ids that `stage` changes, computed once per step.
+
+        They are cached because to look for n-grams in a long text takes time.
+        """
         ids = self._touched.get(id(stage))
         if ids is None:
             ids = self._touched[id(stage)] = stage.touched(self)
@@ -52,27 +61,30 @@ class StageContext:
 class Stage(Protocol):
     """One step between the model's logits and the draw.
 
-    Calling it takes float32 [vocab] and returns float32 [vocab] in which removed tokens are
-    -inf. It is pure: the same scores and the same ids in the history give the same result, and
-    the input, which is read-only, stays as it is. It may return the input itself when it changes
-    nothing. Greedy replies run processors only.
+    Calling it takes float32 [vocab] and returns float32 [vocab] in which removed tokens are -inf.
+    It is pure: the same scores and the same ids in the history give the same result, and the input,
+    which is read-only, stays as it is. It may return the input itself when it changes nothing.
+    Greedy replies run processors only.
     """
 
     @property
     def name(self) -> str:
-        """What records and errors call the stage."""
+        """Return the name of the stage in records and errors."""
 
     @property
     def kind(self) -> StageKind:
-        """A processor changes what the model says; a warper reshapes or cuts what may be drawn."""
+        """Return the kind of the stage, "processor" or "warper".
+
+        A processor changes what the model says; a warper reshapes or cuts what may be drawn.
+        """
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """Return the scores after this stage."""
+        """Return the scores after this stage, float32 [vocab]."""
 
 
 @runtime_checkable
 class ExplainedStage(Stage, Protocol):
-    """A stage of glasschat's own, a dataclass, that says why it removes a token."""
+    """A built-in stage, a dataclass, with a message that explains why it removes a token."""
 
     removal: ClassVar[str]
     """A message; it may name the stage's fields, the token's `rank`, and its `share` of the
@@ -83,9 +95,9 @@ class ExplainedStage(Stage, Protocol):
 
 @runtime_checkable
 class MeasuringStage(Stage, Protocol):
-    """A stage that depends on one number of the whole row, which is recorded with what it left.
+    """A stage that depends on one number of the whole row, which is recorded with its result.
 
-    With it the stage can be run again over the recorded candidates alone.
+    With that number the stage can be run again over the recorded candidates alone.
     """
 
     def measure(self, scores: Row, context: StageContext) -> float:
@@ -94,30 +106,34 @@ class MeasuringStage(Stage, Protocol):
 
 @runtime_checkable
 class RandomStage(Stage, Protocol):
-    """A stage that uses the second number of each place, so that its effect depends on the seed."""
+    """A stage that uses the second random number of each step.
+
+    So its effect depends on the seed.
+    """
 
     uses_second_draw: ClassVar[bool]
 
 
 class Touching(Protocol):
-    """What changes scores by their number."""
+    """A stage that changes the scores of certain token ids."""
 
     def touched(self, context: StageContext) -> Ids:
-        """The ids, each once, whose scores are changed."""
+        """Return the distinct token ids whose scores are changed, int64 [n]."""
 
 
 @runtime_checkable
 class ShortStage(Stage, Protocol):
-    """A stage that can also work on a short list, and then does what it does to the whole row.
+    """A stage that can also run on a shortlist, with the same result as on the whole row.
 
-    All stages of this room but typical-p can. One of your own need not: without this, replies
-    that use it go through the whole row at every step.
+    Some built-in stages cannot, such as typical-p, and a custom stage need not: with one of them a
+    reply runs over the whole row at every step.
     """
 
     def touched(self, context: StageContext) -> Ids:
-        """The ids, each once, whose scores the stage changes by their number; any beyond the row
-        are passed over. Empty for a warper.
+        """Return the distinct token ids whose scores the stage changes by their id, int64 [n].
+
+        Ids beyond the row are skipped. Empty for a warper.
         """
 
     def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
-        """The list after this stage; None when it does not hold enough to decide."""
+        """Return the shortlist after this stage; None when it does not hold enough to decide."""

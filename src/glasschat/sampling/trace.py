@@ -1,4 +1,4 @@
-"""What is kept of one choice, enough to explain it later without the model."""
+"""Trace records of one chosen token: enough to explain the choice later without the model."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -17,13 +17,14 @@ TOP_CANDIDATES = 64
 
 @dataclass(frozen=True, slots=True)
 class StageRecord:
-    """What one stage left of its input.
+    """The candidates that one stage left of its input.
 
     `kept` counts the candidates (finite scores) after the stage. `mass`, in (0, 1], is the share
     that they had of the softmax of the stage's input; 1.0 for a stage that removed none.
-    `logsumexp` is of their scores after it, so `score - logsumexp` is a log-probability there;
-    `best` is the token that scores highest there, of equals the lowest id. `measured` is what a
-    MeasuringStage found in its input, None for every other stage.
+    `logsumexp` is of their scores after the stage, so `score - logsumexp` is a log-probability
+    there (natural logarithm). `best` is the token that scores highest there, of equals the lowest
+    id. `measured` is the number that a MeasuringStage took from its input, None for every other
+    stage.
     """
 
     name: str
@@ -34,7 +35,7 @@ class StageRecord:
     measured: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Return the record as plain values; what was not measured is left out."""
+        """Return the record as plain values for JSON; a `measured` of None is left out."""
         plain = asdict(self)
         if self.measured is None:
             del plain["measured"]
@@ -43,19 +44,19 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """How one token was chosen.
+    """How one token was chosen: its raw logit, its probability, the draw and the stages.
 
     `logit`, `logsumexp` and `entropy` (nats) are of the raw row, before any stage, so
-    `logit - logsumexp` is the raw log-probability of the token. `rank` is its place in the raw
-    row, 0 the likeliest. `top_ids` (int32) and `top_logits` (float32) are the raw candidates,
-    likeliest first and of equals the lower id, at most 64 and finite ones only. `tail` is what
-    all other tokens weigh at each of `TEMPERATURES`, relative to the likeliest one: logarithms of
-    sums of `exp((logit - top_logits[0]) / temperature)`, float32, -inf where there are no others;
-    `seen` is the same at temperature 1 of those others that stood in prompt or reply before.
-    `probability` is that of the token in the softmax of the final row, also where
-    the likeliest was simply taken; 0 for a forced token that the stages had removed. `u` in
-    [0, 1) is the draw, laid over the final candidates in descending order of probability; None
-    where nothing was drawn: the likeliest was taken, or the token was forced.
+    `logit - logsumexp` is the raw log-probability of the token. `rank` is its place in the raw row,
+    0 the likeliest. `top_ids` (int32) and `top_logits` (float32) are the raw candidates, likeliest
+    first and of equals the lower id, at most 64 and finite ones only. `tail` is the weight of all
+    other tokens at each of `TEMPERATURES`, relative to the likeliest one: logarithms of sums of
+    `exp((logit - top_logits[0]) / temperature)`, float32, -inf where there are no other tokens.
+    `seen` is the same at temperature 1 for those of the other tokens that stood in prompt or reply
+    before. `probability` is that of the token in the softmax of the final row, also where the
+    likeliest was simply taken; 0 for a forced token that the stages had removed. `u` in [0, 1) is
+    the draw, laid over the final candidates in descending order of probability; None where nothing
+    was drawn: the likeliest was taken, or the token was forced.
     """
 
     token_id: int
@@ -74,11 +75,11 @@ class StepRecord:
 
     @property
     def logprob(self) -> float:
-        """The natural logarithm of the raw probability of the token."""
+        """Return the natural logarithm of the raw probability of the token."""
         return self.logit - self.logsumexp
 
     def as_json(self) -> dict[str, Any]:
-        """Plain numbers and lists, for `--trace`."""
+        """Return the record as plain numbers and lists, for `--trace`; None for an infinity."""
         return {
             "token_id": self.token_id,
             "logit": self.logit,
@@ -101,7 +102,12 @@ STAGE_REMEDY = Message("set it milder or turn it off")
 
 
 def check_peak(peak: float, source: str, remedy: str) -> None:
-    """Refuse scores by their maximum, which is NaN or infinite if they cannot be drawn from."""
+    """Raise ReplyFailed if the maximum of the scores, `peak`, is NaN or infinite.
+
+    No token can be drawn from such scores.
+
+    `source` names in the message what gave the scores, `remedy` what to do about it.
+    """
     if math.isfinite(peak):
         return
     if math.isnan(peak):
@@ -126,7 +132,11 @@ def make_record(
     *,
     forced: bool = False,
 ) -> StepRecord:
-    """The record of one choice, from `raw.candidates(TOP_CANDIDATES)` and `raw.tail`."""
+    """Return the record of one choice.
+
+    `likeliest` is `raw.candidates(TOP_CANDIDATES)`, `tail` is the result of `raw.tail` without the
+    candidates, `u` the draw in [0, 1) or None.
+    """
     top = likeliest[:TOP_CANDIDATES]
     found = np.flatnonzero(top == token_id)
     return StepRecord(
@@ -147,7 +157,7 @@ def make_record(
 
 
 def _rank(scores: Row, token_id: int) -> int:
-    """How many tokens come before `token_id`: those above it, and equals of a lower id."""
+    """Return the number of tokens that score higher than `token_id`, or equal with a lower id."""
     logit = scores[token_id]
     above = np.count_nonzero(scores > logit)
     return int(above + np.count_nonzero(scores[:token_id] == logit))

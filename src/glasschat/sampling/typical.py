@@ -1,4 +1,4 @@
-"""Typical-p, the cut that may take the likeliest token: it depends on all tokens at once."""
+"""Typical-p: a cut that may remove the likeliest token, as it depends on all tokens at once."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,8 +14,9 @@ from glasschat.sampling.workspace import Row
 def apply_typical_p(scores: Row, mass: float, distribution: Distribution | None = None) -> Row:
     """Keep the tokens whose surprise is nearest the entropy until they hold `mass` in (0, 1).
 
-    The likeliest token may go: it is the only cut of which that is true. Meister et al. 2022; as
-    transformers' TypicalLogitsWarper.
+    float32 [vocab] in and out; surprise, -log(probability), and entropy are in nats. The likeliest
+    token may be removed, unlike with top-k, top-p and min-p. Meister et al. 2022, arXiv:2202.00666;
+    as transformers' TypicalLogitsWarper.
     """
     whole = distribution or Distribution(scores)
     surprise = np.float32(np.log(whole.total)) - (scores - np.float32(whole.maximum))
@@ -32,7 +33,7 @@ def _entropy(surprise: Row, shares: Row) -> float:
 
 
 def _least_nearness(nearness: Distribution, shares: Row, mass: float) -> np.float32:
-    """The nearness of the token with which the nearest ones reach `mass`."""
+    """Return the nearness of the token with which the nearest tokens reach `mass`."""
     for look in FIRST_LOOKS:
         ids = nearness.candidates(look)
         sums = np.cumsum(shares[ids], dtype=np.float64)
@@ -49,12 +50,12 @@ def _least_nearness(nearness: Distribution, shares: Row, mass: float) -> np.floa
 
 @dataclass(frozen=True, slots=True)
 class TypicalP:
-    """Keeps tokens of typical surprise."""
+    """Keeps the tokens whose surprise is nearest the entropy."""
 
     name: ClassVar[str] = "typical_p"
     kind: ClassVar[StageKind] = "warper"
     typical_p: float
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_typical_p`."""
+        """Return the row, float32 [vocab], with -inf for all tokens that typical-p removes."""
         return apply_typical_p(scores, self.typical_p, context.distribution(scores))

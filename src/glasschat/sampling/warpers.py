@@ -1,11 +1,12 @@
-"""Logits warpers: temperature and the cuts, which depend on the scores alone.
+"""Logits warpers: temperature, top-k, top-p and min-p, which depend on the scores alone.
 
-Each function takes float32 [vocab] with at least one finite score, leaves it alone and returns a
-row in which removed tokens are -inf; at least one token always stays. A `distribution` of the
-very same row may be handed in to save computing it again; it never changes the result.
+Each `apply_` function takes float32 [vocab] with at least one finite score, does not change it and
+returns a row in which removed tokens are -inf; at least one token always stays. A `distribution` of
+the very same row may be passed to save computing it again; it never changes the result.
 
 Where transformers compares float32 sums against a bound, the same comparison is made here. Fast
-paths decide only where no rounding could; what falls within `DOUBT` of a bound goes the slow way.
+paths decide only where no rounding error could change the result; a sum within `DOUBT` of a bound
+takes the slow path.
 """
 
 import math
@@ -30,7 +31,10 @@ _NO_IDS = np.empty(0, np.int64)
 
 
 def apply_temperature(scores: Row, temperature: float) -> Row:
-    """Divide all scores by `temperature`, above 0. As transformers' TemperatureLogitsWarper."""
+    """Divide all scores, float32 [vocab], by `temperature`, which is above 0.
+
+    As transformers' TemperatureLogitsWarper.
+    """
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         return scores / np.float32(temperature)
 
@@ -38,7 +42,8 @@ def apply_temperature(scores: Row, temperature: float) -> Row:
 def apply_top_k(scores: Row, top_k: int, distribution: Distribution | None = None) -> Row:
     """Keep the `top_k` likeliest tokens (at least 1) and all that equal the last of them.
 
-    Fan et al. 2018; as transformers' TopKLogitsWarper.
+    float32 [vocab] in and out. Fan et al. 2018, arXiv:1805.04833; as transformers'
+    TopKLogitsWarper.
     """
     if top_k >= len(scores):
         return scores
@@ -49,9 +54,10 @@ def apply_top_k(scores: Row, top_k: int, distribution: Distribution | None = Non
 def apply_top_p(scores: Row, top_p: float, distribution: Distribution | None = None) -> Row:
     """Keep the fewest likeliest tokens whose probabilities reach `top_p` in [0, 1].
 
-    The crossing token stays. Of equal scores at the cut the higher ids stay, which is what a
-    stable ascending sort gives; transformers' own choice there depends on torch's sort, which is
-    stable for short rows only. Holtzman et al. 2019; otherwise as TopPLogitsWarper.
+    Also called nucleus sampling. float32 [vocab] in and out. The token that crosses the bound
+    stays. Of equal scores at the cut the higher ids stay, which is what a stable ascending sort
+    gives; the choice of transformers there depends on torch's sort, which is stable for short rows
+    only. Holtzman et al. 2019, arXiv:1904.09751; otherwise as transformers' TopPLogitsWarper.
     """
     whole = distribution or Distribution(scores)
     limit = np.float32(1.0 - top_p)
@@ -68,7 +74,10 @@ def apply_top_p(scores: Row, top_p: float, distribution: Distribution | None = N
 
 
 def _surely_kept(weights: NDArray[np.float64], total: float, limit: np.float32) -> int | None:
-    """How many of the likeliest tokens top-p keeps, all if so many; None within rounding."""
+    """Return how many of the likeliest tokens top-p keeps, len(weights) for that many or more.
+
+    None when the sum lies so near the bound that rounding decides.
+    """
     # What would be left below each candidate if it went too: transformers' ascending sum.
     tails = 1.0 - (np.cumsum(weights) - weights) / total
     keep, sure = (1 + int(np.count_nonzero(tails[1:] > limit + d)) for d in (-DOUBT, DOUBT))
@@ -76,7 +85,7 @@ def _surely_kept(weights: NDArray[np.float64], total: float, limit: np.float32) 
 
 
 def _cut(scores: Row, ids: Ids, keep: int) -> Ids:
-    """The first `keep` of `ids`, but of those that equal the last one the highest ids."""
+    """Return the first `keep` of `ids`, but of those that equal the last one the highest ids."""
     values = scores[ids[: keep + 1]]
     if len(values) == keep or values[keep] != values[keep - 1]:
         return ids[:keep]
@@ -87,7 +96,10 @@ def _cut(scores: Row, ids: Ids, keep: int) -> Ids:
 
 
 def _top_p_sorted(scores: Row, limit: np.float32, whole: Distribution) -> Ids:
-    """The tokens that top-p keeps, by a full sort and transformers' comparison to the letter."""
+    """Return the token ids that top-p keeps, intp [n], by a full sort.
+
+    The comparison is exactly that of transformers.
+    """
     values = np.sort(scores)
     shares = np.exp(values - np.float32(whole.maximum)) / np.float32(whole.total)
     sums = np.cumsum(shares, dtype=np.float64).astype(np.float32)
@@ -100,9 +112,10 @@ def _top_p_sorted(scores: Row, limit: np.float32, whole: Distribution) -> Ids:
 
 
 def apply_min_p(scores: Row, min_p: float, distribution: Distribution | None = None) -> Row:
-    """Drop tokens below `min_p` in [0, 1] times the likeliest one's probability.
+    """Remove the tokens less probable than `min_p` in [0, 1] times the likeliest one.
 
-    Nguyen et al. 2024; as transformers' MinPLogitsWarper.
+    float32 [vocab] in and out. Nguyen et al. 2024, arXiv:2407.01082; as transformers'
+    MinPLogitsWarper.
     """
     whole = distribution or Distribution(scores)
     shares = whole.exps / np.float32(whole.total)
@@ -110,45 +123,51 @@ def apply_min_p(scores: Row, min_p: float, distribution: Distribution | None = N
 
 
 class _Warper:
-    """What all warpers share: they touch no token by its number."""
+    """Base of the warpers of this module: they change no token by its id."""
 
     __slots__ = ()
     kind: ClassVar[StageKind] = "warper"
 
     def touched(self, context: StageContext) -> NDArray[np.int64]:
-        """See ShortStage.touched."""
+        """Return no token ids: a warper depends on scores alone."""
         return _NO_IDS
 
 
 @dataclass(frozen=True, slots=True)
 class Temperature(_Warper):
-    """Sharpens or flattens the distribution."""
+    """Divides the scores by a temperature, which sharpens or flattens the distribution."""
 
     name: ClassVar[str] = "temperature"
     temperature: float
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_temperature`."""
+        """Return all scores, float32 [vocab], divided by the temperature."""
         return apply_temperature(scores, self.temperature)
 
     def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
-        """See ShortStage.narrow."""
+        """Return the shortlist with all scores divided by the temperature.
+
+        None for a temperature so low that a finite score may become infinite.
+        """
         return None if self.temperature < _COLDEST else shortlist.tempered(self.temperature)
 
 
 @dataclass(frozen=True, slots=True)
 class TopK(_Warper):
-    """Keeps the k likeliest tokens."""
+    """Keeps the k likeliest tokens and those that score as high as the last of them."""
 
     name: ClassVar[str] = "top_k"
     top_k: int
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_top_k`."""
+        """Return the row, float32 [vocab], with -inf for all tokens that top-k removes."""
         return apply_top_k(scores, self.top_k, context.distribution(scores))
 
     def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
-        """See ShortStage.narrow."""
+        """Return a shortlist of the tokens that top-k keeps.
+
+        None when an unlisted token may be among them.
+        """
         scores = shortlist.best.scores
         keep = self.top_k
         while keep < len(scores) and scores[keep] == scores[self.top_k - 1]:
@@ -164,11 +183,15 @@ class TopP(_Warper):
     top_p: float
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_top_p`."""
+        """Return the row, float32 [vocab], with -inf for all tokens that top-p removes."""
         return apply_top_p(scores, self.top_p, context.distribution(scores))
 
     def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
-        """See ShortStage.narrow."""
+        """Return a shortlist of the tokens that top-p keeps.
+
+        None when the sum lies within `DOUBT` of the bound, when equal scores stand at the cut, or
+        when an unlisted token may be kept.
+        """
         scores = shortlist.best.scores
         total = shortlist.total(scores[0]) if scores else None
         if total is None:
@@ -188,17 +211,20 @@ class TopP(_Warper):
 
 @dataclass(frozen=True, slots=True)
 class MinP(_Warper):
-    """Drops tokens far below the likeliest one."""
+    """Removes tokens whose probability is far below that of the likeliest one."""
 
     name: ClassVar[str] = "min_p"
     ratio: float
 
     def __call__(self, scores: Row, context: StageContext) -> Row:
-        """See `apply_min_p`."""
+        """Return the row, float32 [vocab], with -inf for all tokens that min-p removes."""
         return apply_min_p(scores, self.ratio, context.distribution(scores))
 
     def narrow(self, shortlist: Shortlist, context: StageContext) -> Shortlist | None:
-        """See ShortStage.narrow."""
+        """Return a shortlist of the tokens that min-p keeps.
+
+        None when a share lies within `DOUBT` of the bound, or when an unlisted token may be kept.
+        """
         scores = shortlist.best.scores
         keep = 0
         for score in scores:
@@ -213,7 +239,10 @@ class MinP(_Warper):
 
 
 def _keep_surely(shortlist: Shortlist, keep: int) -> Shortlist | None:
-    """The best `keep`; None when a token that is not listed may be among them or equal the last."""
+    """Return a shortlist of the `keep` best tokens.
+
+    None when an unlisted token may be among them or equal the last of them.
+    """
     if keep < len(shortlist.best.scores):
         return shortlist.keep(keep)
     return None if shortlist.others else shortlist

@@ -1,4 +1,4 @@
-"""The stages over whole rows: what each of them is defined by, and always possible."""
+"""Run the stages over whole rows: this defines what each stage does, and is always possible."""
 
 import math
 from collections.abc import Sequence
@@ -18,18 +18,24 @@ _DIGITS_LEFT = 1e-2
 
 
 class WholeRow(NamedTuple):
-    """The final row, and with traces on the ids left in it (None: all) and the stages' records."""
+    """The final row, float32 [vocab], and with traces on the remaining ids and the stages' records.
+
+    `candidates` are the ids with finite scores, ascending; None when they were not listed.
+    """
 
     scores: Row
     candidates: Ids | None = None
     records: tuple[StageRecord, ...] = ()
 
     def draw(self, u: float) -> tuple[int, float]:
-        """The token on which `u` in [0, 1) falls, and its probability."""
+        """Return the token on which `u` in [0, 1) falls, and its probability."""
         return draw(self.scores, u, self.candidates)
 
     def likeliest(self, *, probability: bool) -> tuple[int, float]:
-        """The likeliest token, of equals the lowest, and its probability if that is wanted."""
+        """Return the likeliest token, of equals the lowest id, and its probability.
+
+        The probability is computed only if `probability` is True; else it is NaN.
+        """
         token_id = int(self.scores.argmax())
         return token_id, probability_of(self.scores, token_id) if probability else math.nan
 
@@ -37,7 +43,11 @@ class WholeRow(NamedTuple):
 def run_whole_row(
     stages: Sequence[Stage], scores: Row, context: StageContext, *, trace: bool
 ) -> WholeRow:
-    """Run the stages over the raw row. Raises ReplyFailed, naming the stage that spoiled it."""
+    """Run the stages over the raw row, float32 [vocab].
+
+    Raises ReplyFailed, which names the stage, when a stage returns a NaN or an infinity or removes
+    every token.
+    """
     if trace:
         return _run_recorded(stages, scores, context)
     for stage in stages:
@@ -79,8 +89,9 @@ def _run_stage(stage: Stage, scores: Row, context: StageContext) -> Row:
 def _mass(
     before: Distribution, alive: NDArray[np.bool_], candidates: Ids | None, gone: int
 ) -> float:
-    """The share of the softmax of the stage's input that is left alive; `gone` tokens are not.
+    """Return the share of the softmax of the stage's input that is left, in [0, 1].
 
+    `alive`, bool [vocab], marks the tokens left; `gone` is the number that the stage removed.
     `candidates` are the ids left alive, if they are known.
     """
     if candidates is None and gone <= FEW:  # quicker to count than those that stay

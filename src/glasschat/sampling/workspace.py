@@ -1,4 +1,4 @@
-"""Scratch memory for a step, so that it allocates no rows."""
+"""Scratch memory for one sampling step, reused so that a step allocates no rows."""
 
 import threading
 from collections.abc import Iterator
@@ -21,7 +21,11 @@ _HUGE = 4 * 2**20
 
 
 class Workspace:
-    """Scratch for rows of `size` logits: three of float32 [lines, LINE] with empty ends."""
+    """Scratch arrays for rows of `size` logits: three of float32 [lines, LINE] with padded ends.
+
+    `shifted`, `shares` and `roots` are those three; `flat_shifted` and `flat_shares` are float32
+    [size] views of them without the padding. `ones` is float32 [LINE], `marks` bool [size].
+    """
 
     __slots__ = (
         "flat_shares",
@@ -57,7 +61,10 @@ _local = threading.local()
 
 
 def workspace_for(size: int) -> Workspace:
-    """This thread's workspace for rows of `size`; what it holds is good until the next row."""
+    """Return this thread's workspace for rows of `size` logits.
+
+    Its content is valid until the next row.
+    """
     space: Workspace | None = getattr(_local, "space", None)
     if space is None or space.size != size:
         space = _local.space = Workspace(size)
@@ -69,10 +76,11 @@ _quiet = ContextVar("quiet", default=False)
 
 @contextmanager
 def quiet_arithmetic() -> Iterator[None]:
-    """Compute without NumPy's warnings in this thread.
+    """Compute without NumPy's floating-point warnings in this thread.
 
-    The sampler does so by itself. Who samples in a loop enters this once around it: in a loop
-    with a model, entering it for every row would cost more than what it is for.
+    The warnings are of no use here: scores that overflow are refused by their maximum. The sampler
+    enters this context by itself. Code that samples in a loop enters it once around the loop: in a
+    loop with a model, entering it for every row would cost more than it saves.
     """
     token = _quiet.set(True)
     try:
@@ -83,5 +91,5 @@ def quiet_arithmetic() -> Iterator[None]:
 
 
 def is_quiet() -> bool:
-    """Whether this thread is inside `quiet_arithmetic`."""
+    """Return whether this thread is inside the context of `quiet_arithmetic`."""
     return _quiet.get()

@@ -26,7 +26,7 @@ TEXT_TYPES = ("text", "multimodal_text")
 
 
 class Author(FileModel):
-    """Who wrote a message."""
+    """The author of a message, known by a role."""
 
     role: Any
 
@@ -38,7 +38,7 @@ class Metadata(FileModel):
 
 
 class Content(FileModel):
-    """What a message holds."""
+    """The content of a message: its type and its parts."""
 
     content_type: Any
     parts: Any

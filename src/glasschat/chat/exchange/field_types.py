@@ -102,7 +102,7 @@ class Whole(FieldType):
         return core_schema.nullable_schema(whole) if self.optional else whole
 
     def refusal(self, error: ErrorDetails, value: Any, context: Context) -> Refusal:
-        """Name the bounds."""
+        """Return the error that names the bounds of the number."""
         return self._out_of_bounds(context)
 
     def complaint(self, value: int | None, context: Context) -> Refusal | None:

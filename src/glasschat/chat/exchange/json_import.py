@@ -135,7 +135,7 @@ class ExportFile(FileModel):
 
 
 class ExportedOrigin(FileModel):
-    """What wrote a reply."""
+    """The origin of a reply: model, template and versions that it was written with."""
 
     label = "origin"
 
@@ -145,7 +145,7 @@ class ExportedOrigin(FileModel):
     template_fingerprint: Annotated[str, Text()]
 
     def build(self) -> Origin:
-        """Return the origin."""
+        """Return the origin as the chat has it."""
         return Origin(
             self.model, self.model_fingerprint, self.template_fingerprint, dict(self.versions)
         )
@@ -161,7 +161,7 @@ class ExportedUsage(FileModel):
     completion_tokens: Count
 
     def build(self) -> Usage:
-        """Return the usage."""
+        """Return the usage as the chat has it."""
         return Usage(self.prompt_tokens, self.cached_tokens, self.completion_tokens)
 
 
@@ -175,12 +175,12 @@ class ExportedTimings(FileModel):
     decode_tps: Figure
 
     def build(self) -> Timings:
-        """Return the timings."""
+        """Return the timings as the chat has them."""
         return Timings(self.ttft_s, self.prefill_tps, self.decode_tps)
 
 
 class ExportedRun(FileModel):
-    """One stretch of generation."""
+    """One run of generation, which wrote a reply or a part of it."""
 
     label = "a run"
 

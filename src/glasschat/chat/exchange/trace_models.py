@@ -112,7 +112,7 @@ class TraceSpan(FileModel):
     message: Annotated[int | None, Whole(MOST_IDS, optional=True)]
 
     def build(self) -> Span:
-        """Return the span."""
+        """Return the span as prompts have it."""
         return Span(self.start, self.end, self.origin, self.message)
 
 
@@ -296,7 +296,7 @@ class TraceStage(FileModel):
     ] = None
 
     def build(self) -> StageRecord:
-        """Return the stage."""
+        """Return the stage's record, its name cut to the longest allowed."""
         return StageRecord(
             name=self.name[:LONGEST_STAGE_NAME],
             kept=self.kept,

@@ -110,7 +110,7 @@ class Database:
             yield connection
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections of the pool. Raises StoreError."""
         with self._store_errors():
             self._engine.dispose()
 

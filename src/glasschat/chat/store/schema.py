@@ -39,13 +39,13 @@ class AnyText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        """To the database."""
+        """Escape U+0000 in a text on its way to the database."""
         if value is None or dialect.name == "sqlite" or not (_NUL in value or _ESCAPE in value):
             return value
         return value.replace(_ESCAPE, _ESCAPE + "1").replace(_NUL, _ESCAPE + "0")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        """From the database."""
+        """Restore U+0000 in a text that comes from the database."""
         if value is None or dialect.name == "sqlite" or _ESCAPE not in value:
             return value  # type: ignore[no-any-return]
         return str(value).replace(_ESCAPE + "0", _NUL).replace(_ESCAPE + "1", _ESCAPE)

@@ -99,7 +99,7 @@ class Store:
         return self.database.place
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the database. Raises StoreError."""
         self.database.close()
 
     # --- the list -------------------------------------------------------------------------

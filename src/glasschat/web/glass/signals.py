@@ -58,7 +58,7 @@ class BestBreakpoint(_Body):
     kind: Literal["best"]
 
     def build(self) -> Breakpoint:
-        """Return the engine's breakpoint."""
+        """Return the engine's breakpoint of that kind."""
         return BestChanges()
 
 

@@ -10,7 +10,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Make all tables."""
+    """Create the tables of conversations, turns, runs, chunks and search words."""
     op.create_table(
         "conversations",
         sa.Column("number", NUMBER, primary_key=True, autoincrement=True),

@@ -1,4 +1,4 @@
-"""Presets of one's own."""
+"""Presets that a user has saved."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table of saved presets."""
     op.create_table(
         "presets",
         sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
