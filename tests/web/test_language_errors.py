@@ -70,7 +70,7 @@ def test_a_message_too_long_is_explained_with_all_its_numbers() -> None:
         *(
             lambda name=item.name: SamplingParams(**{name: "wrong"})
             for item in fields(SamplingParams)
-            if item.name != "stop"
+            if item.name not in ("stop", "dry_sequence_breakers")
         ),
         lambda: SamplingParams(stop=("",)),
     ],
