@@ -1,4 +1,4 @@
-"""Replies that a server elsewhere writes: any that speaks OpenAI's interface."""
+"""Replies that another server writes: any with OpenAI's chat completions API."""
 
 from glasschat.backends.remote.backend import RemoteBackend
 from glasschat.backends.remote.client import Patience

@@ -1,4 +1,4 @@
-"""The backend whose replies a server elsewhere writes."""
+"""The backend whose replies another server writes, over OpenAI's chat completions API."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -62,11 +62,11 @@ class RemoteBackend:
         self._connection.loop.submit(self._connection.look()).result()
 
     def load_in_background(self) -> None:
-        """See Backend.load_in_background; this goes on for good."""
+        """Look for the server in another thread, now and again whenever it is lost."""
         self._connection.loop.submit(self._connection.reconnect_forever())
 
     def describe(self) -> Description:
-        """See Backend.describe. The `error` of one that is ready is why it cannot be reached."""
+        """Return what is known of the server. If it was found, `error` is why it cannot be reached."""
         reached, trouble = self._connection.reached, self._connection.trouble
         if reached is None:
             name = self._options.model or self._options.address.host
@@ -94,7 +94,7 @@ class RemoteBackend:
         return frozenset(missing)
 
     def settle(self, params: SamplingParams) -> SamplingParams:
-        """See Backend.settle."""
+        """Return the settings with those off that do nothing at this server."""
         reached = self._connection.reached
         return params if reached is None else effective_params(params, reached.found.dialect)
 
@@ -104,11 +104,11 @@ class RemoteBackend:
         params: SamplingParams,
         policy: ContextPolicy = ContextPolicy.REFUSE,
     ) -> RemotePrompt:
-        """See Backend.fit."""
+        """Return the prompt that the context holds of `messages`. Raises PromptError, RemoteError."""
         return self._connection.require().fitter.fit(messages, params, policy)[1]
 
     def measure(self, messages: Sequence[ChatMessage]) -> int:
-        """See Backend.measure: counted by servers that do, else estimated from what they told."""
+        """Return the tokens of a prompt: counted by servers that do, else estimated."""
         asked = list(messages)
         if not any(message.role == "user" for message in asked):
             asked.append(ChatMessage("user", ""))
@@ -122,7 +122,7 @@ class RemoteBackend:
         policy: ContextPolicy = ContextPolicy.REFUSE,
         start_options: StartOptions = DEFAULT_START,
     ) -> RemoteReply:
-        """See Backend.start. What the server refuses later than within a second fails the reply."""
+        """Start a reply. Raises what the server refuses within a second; later the reply fails."""
         reached = self._connection.require()
         if start_options != DEFAULT_START:
             what = Message("take tokens by hand") if start_options.forced else Message("pause")
@@ -131,7 +131,7 @@ class RemoteBackend:
                 what=what,
             )
         if params.own_stages:
-            # The settings might be taken there; the code is here.
+            # The server might take the settings; the stage's code is on this machine.
             raise StageNotHere(params.own_stages[0].name)
         found, dialect = reached.found, reached.found.dialect
         goes_on = bool(messages) and messages[-1].role == "assistant"
@@ -172,14 +172,14 @@ class RemoteBackend:
         return reply
 
     def text_of(self, ids: Sequence[int]) -> str:
-        """See Backend.text_of: no server tells its tokens. Raises RemoteRefused."""
+        """Raise RemoteRefused: no server has an API that decodes its tokens for a chat."""
         raise RemoteRefused(
             "{address} tells no token ids: load the model here to take another token",
             address=self._options.address,
         )
 
     def close(self) -> None:
-        """See Backend.close."""
+        """Close all connections."""
         self._connection.close()
 
     def _over(
@@ -190,8 +190,10 @@ class RemoteBackend:
         stream: ReplyStream,
     ) -> None:
         reply.writer.finish(FinishReason.CANCELLED)  # One that was cancelled before it began.
-        snapshot, told = reply.snapshot(), reply.counted.prompt
-        reached.counts.learn(messages, told, snapshot.text, snapshot.usage.completion_tokens)
+        snapshot, prompt_tokens = reply.snapshot(), reply.counted.prompt
+        reached.counts.learn(
+            messages, prompt_tokens, snapshot.text, snapshot.usage.completion_tokens
+        )
         if isinstance(stream.failure, RemoteError):
             self._connection.mark_lost()
 

@@ -1,4 +1,4 @@
-"""HTTP to one server: its address, the key, how long it is waited for."""
+"""HTTP client of one server: its address, the key, timeouts; and the thread of its event loop."""
 
 import asyncio
 import json
@@ -17,10 +17,10 @@ from glasschat.backends.remote.options import Address
 from glasschat.errors import RemoteRefused
 
 MOST_SAID = 64 * 1024
-"""Bytes of a refusal that are read."""
+"""Bytes that are read of a response whose status is not 200."""
 
 MOST_WHOLE = 16 * 2**20
-"""Bytes of an answer that is no stream."""
+"""Bytes that are read of an answer that is no stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,14 @@ class Client:
         )
 
     async def get(self, url: str) -> tuple[int, Any]:
-        """The status and the JSON of a short answer, None for none. Raises RemoteUnreachable."""
+        """GET a URL: return the status and the JSON of the answer, None where it is no JSON.
+
+        For any status but 200 a `Refusal` instead. Raises RemoteUnreachable.
+        """
         return await self._answer("GET", url, None)
 
     async def post(self, url: str, body: Mapping[str, Any]) -> tuple[int, Any]:
-        """The same for something that is asked with a body."""
+        """POST a body: return as `get` does."""
         return await self._answer("POST", url, body)
 
     async def _answer(self, method: str, url: str, body: Any) -> tuple[int, Any]:
@@ -77,22 +80,22 @@ class Client:
 
     @asynccontextmanager
     async def stream(self, url: str, body: Mapping[str, Any]) -> AsyncIterator[httpx2.Response]:
-        """The response to a POST, as soon as it begins. Raises httpx2.HTTPError."""
+        """POST a body: return the response as soon as it begins. Raises httpx2.HTTPError."""
         patience = httpx2.Timeout(None, connect=self.patience.connect_s, write=30.0)
         async with self._http.stream("POST", url, json=body, timeout=patience) as response:
             yield response
 
     def refusal(self, response: httpx2.Response, data: bytes) -> Refusal:
-        """What a response says that is no answer."""
+        """Return what a response says whose status is not 200."""
         return Refusal.read(response.status_code, response.headers, data, secret=self.key)
 
     async def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         await self._http.aclose()
 
 
 async def bounded(response: httpx2.Response, most: int) -> bytes:
-    """The whole of a response. Raises RemoteRefused where it is more than `most` bytes."""
+    """Return the whole body of a response. Raises RemoteRefused for more than `most` bytes."""
     data = b""
     async for part in response.aiter_bytes():
         data += part
@@ -111,7 +114,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs coroutines for other threads. `name` is the thread's."""
+    """Event loop in a thread named `name`, which runs coroutines for other threads."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -119,15 +122,15 @@ class LoopThread:
         self._thread.start()
 
     def submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
-        """Have it run; cancelling what comes back cancels it there."""
+        """Run a coroutine in the loop; cancelling the future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def call(self, tell: Callable[[], object]) -> None:
-        """Have it called there, soon."""
+        """Call a function in the loop's thread, soon."""
         self._loop.call_soon_threadsafe(tell)
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Cancel what runs, wait for its end, run `last`, and end the thread. Once."""
+        """Cancel what runs, wait for its end, run `last`, and end the thread. To be called once."""
         self.submit(self._cancel_all()).result()
         self.submit(last()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -1,4 +1,4 @@
-"""Being in touch with a server: looking for it, knowing what it is, noticing that it was lost."""
+"""The connection to a server: discovery, retries until it answers, and again when it is lost."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ LOOK_AGAIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """A server that was found, and what was learnt of it since."""
+    """A server that was found, with the token counts that were learnt since."""
 
     found: Found
     counts: TokenCounts
@@ -48,11 +48,11 @@ class ServerConnection:
         self.client, self._lost = self.loop.submit(self._opened(patience)).result()
 
     async def _opened(self, patience: Patience) -> tuple[Client, asyncio.Event]:
-        """What belongs to the loop is made there."""
+        """Make the client and the event in the thread of the loop that they belong to."""
         return Client(self._options.address, self._options.key, patience), asyncio.Event()
 
     def require(self) -> Reached:
-        """The server. Raises RemoteError while it was not found yet, EngineStopped afterwards."""
+        """Return the server. Raises RemoteError until it is found, EngineStopped after `close`."""
         if self._closed:
             raise EngineStopped("the connection to the server has been closed")
         if self.reached is None:
@@ -79,28 +79,28 @@ class ServerConnection:
             self.reached = Reached(found, counts, RemoteFitter(counts, found.context))
 
     async def reconnect_forever(self) -> None:
-        """Look until the server is there, and whenever it may be so no longer; never ends."""
-        pause, told = FIRST_PAUSE_S, ""
+        """Look for the server until it answers, and again whenever it was lost; never ends."""
+        pause, logged = FIRST_PAUSE_S, ""
         while True:
             self._lost.clear()
             try:
                 await self.look()
             except GlasschatError as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.error("%s", told)
+                if str(error) != logged:
+                    logged = str(error)
+                    log.error("%s", logged)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
             except Exception:
                 log.exception("looking for %s failed", self._options.address)
                 await asyncio.sleep(LONGEST_PAUSE_S)
             else:
-                pause, told = FIRST_PAUSE_S, ""
+                pause, logged = FIRST_PAUSE_S, ""
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._lost.wait(), LOOK_AGAIN_S)
 
     def mark_lost(self) -> None:
-        """Something went wrong with it: have it looked for."""
+        """Look for the server again, after something went wrong with it."""
         if not self._closed:
             self.loop.call(self._lost.set)
 

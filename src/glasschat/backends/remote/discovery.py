@@ -1,4 +1,8 @@
-"""What a server is, asked of itself: its kind, its model, its context."""
+"""Discovery of a server: its kind, its model and its context, from its own endpoints.
+
+`/v1/models` is OpenAI's; `/version` and `max_model_len` are vLLM's, `/health`, `/props` and `meta`
+llama-server's, `/ready` is glasschat's.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +37,10 @@ class Found:
 async def discover(
     client: Client, *, model: str | None, kind: str | None, context: int | None
 ) -> Found:
-    """The server as it is now; what is given here is not asked. Raises RemoteError."""
+    """Return the server as it is now; arguments that are not None are not asked for.
+
+    Raises RemoteError.
+    """
     if model is not None and kind is not None and not DIALECTS[kind].checks_model:
         await _is_ready(client, "/health")
         return Found(DIALECTS[kind], model, _short(model), context or 0)
@@ -42,20 +49,20 @@ async def discover(
     card = next((card for card in listed if card.get("id") == model), listed[0] if listed else {})
     dialect = DIALECTS[kind or kind_of(card.get("owned_by"))]
     chosen = _chosen(client, names, model, dialect)
-    own = await _own_words(client, dialect, card)
+    details = await _kind_details(client, dialect, card)
     length = _positive(card.get("max_model_len"))
     return Found(
         dialect,
         chosen,
         _short(chosen),
-        context=context or own.get("context") or length,
-        slots=own.get("slots") or 0,
-        versions=own.get("versions", {}),
+        context=context or details.get("context") or length,
+        slots=details.get("slots") or 0,
+        versions=details.get("versions", {}),
     )
 
 
 async def _listed(client: Client, *, wanted: bool) -> list[Mapping[str, Any]]:
-    """The models that it names; none where it keeps no list and the name is known anyway."""
+    """Return the models that the server lists; none where it has no list and none is wanted."""
     status, answer = await client.get(client.address.path(MODELS))
     if isinstance(answer, Refusal):
         if status == 404 and not wanted:
@@ -99,19 +106,24 @@ def _chosen(client: Client, names: list[str], model: str | None, dialect: Dialec
     )
 
 
-async def _own_words(client: Client, dialect: Dialect, card: Mapping[str, Any]) -> dict[str, Any]:
-    """What servers of that kind tell on paths of their own. Raises RemoteError while they load."""
+async def _kind_details(
+    client: Client, dialect: Dialect, card: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what servers of that kind tell on their own endpoints.
+
+    Raises RemoteError while they load.
+    """
     address = client.address
     if dialect is DIALECTS["glasschat"]:
         await _is_ready(client, "/ready")
         return {}
     if dialect is DIALECTS["vllm"]:
-        _, told = await client.get(address.own("/version"))
-        return {"versions": _versions("vLLM", _inner(told).get("version"))}
+        _, answer = await client.get(address.beside("/version"))
+        return {"versions": _versions("vLLM", _inner(answer).get("version"))}
     if dialect is DIALECTS["llama-server"]:
         await _is_ready(client, "/health")
-        _, told = await client.get(address.own("/props"))
-        props = _inner(told)
+        _, answer = await client.get(address.beside("/props"))
+        props = _inner(answer)
         meta = _inner(card.get("meta"))
         settings = _inner(props.get("default_generation_settings"))
         return {
@@ -123,7 +135,7 @@ async def _own_words(client: Client, dialect: Dialect, card: Mapping[str, Any]) 
 
 
 async def _is_ready(client: Client, path: str) -> None:
-    _, answer = await client.get(client.address.own(path))
+    _, answer = await client.get(client.address.beside(path))
     if isinstance(answer, Refusal):
         raise answer.error(client.address, "", has_key=client.key is not None)
 
@@ -141,6 +153,6 @@ def _versions(program: str, version: Any) -> Mapping[str, str]:
 
 
 def _short(model: str) -> str:
-    """A file's name without the folders that it lies in on that machine."""
+    """Return the name of a model; of a file without its folders on the server's machine."""
     is_file = model.lower().endswith(".gguf") or model.startswith(("/", "./", "../"))
     return PurePath(model).name if is_file else model

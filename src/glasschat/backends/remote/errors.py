@@ -1,4 +1,4 @@
-"""What a server says instead of a reply, by its status: in one line, with the way out."""
+"""Errors of a server and of the connection to it, each as one line that says what to do."""
 
 import errno
 import json
@@ -29,7 +29,7 @@ _CONTEXT = re.compile(r"(?:maximum|available) context (?:length|size) (?:is |\()
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer that is none: its status, and what it says."""
+    """A response whose status is not 200: the status, and what the body says."""
 
     status: int
     said: str
@@ -42,10 +42,10 @@ class Refusal:
     def read(
         cls, status: int, headers: Mapping[str, str], body: bytes, *, secret: str | None
     ) -> "Refusal":
-        """That of a response; `secret` is taken out of what it says."""
+        """Read a response; `secret` is taken out of its text."""
         text = body.decode(errors="replace")
-        told = _object(text)
-        inner = told.get("error", told.get("detail", told.get("message")))
+        answer = _object(text)
+        inner = answer.get("error", answer.get("detail", answer.get("message")))
         fields: Mapping[str, Any] = inner if isinstance(inner, dict) else {}
         said = fields.get("message", inner if isinstance(inner, str) else "")
         if not said:
@@ -60,7 +60,7 @@ class Refusal:
         )
 
     def error(self, address: Address, model: str, *, has_key: bool) -> GlasschatError:
-        """What is to be told of it."""
+        """Return the error to raise for it."""
         status = self.status
         said = self.said if self.said else Message("it does not say why")
         if status in (401, 403) and has_key:
@@ -140,7 +140,7 @@ class Refusal:
 
 
 def one_line(text: str, secret: str | None) -> str:
-    """What a server says, fit for a line of ours: no key, no control characters, not too long."""
+    """Return a server's text on one line: without the key and control characters, at most 300."""
     if secret:
         text = text.replace(secret, "…")
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -174,7 +174,7 @@ def _count(value: Any) -> int | None:
 
 
 def unreachable(address: Address, error: Exception) -> RemoteUnreachable:
-    """Why there was no answer."""
+    """Return the error for a request without an answer."""
     if isinstance(error, httpx2.ConnectTimeout):
         return RemoteUnreachable(
             "{address} did not take the connection in time: see whether that server runs, and "
@@ -221,7 +221,7 @@ def unreachable(address: Address, error: Exception) -> RemoteUnreachable:
 
 
 def broke_off(address: Address) -> RemoteUnreachable:
-    """A reply ended without an ending."""
+    """Return the error for a stream that ended before the reply did."""
     return RemoteUnreachable(
         "{address} broke off in the middle of the reply: see whether that server still runs, "
         "then go on",
@@ -230,7 +230,7 @@ def broke_off(address: Address) -> RemoteUnreachable:
 
 
 def silent(address: Address, seconds: float, *, began: bool) -> RemoteUnreachable:
-    """Nothing has come for too long."""
+    """Return the error for a server that has sent nothing for `seconds`."""
     if began:
         return RemoteUnreachable(
             "{address} has sent nothing more for {seconds:g} s: see whether that server still "
@@ -247,7 +247,7 @@ def silent(address: Address, seconds: float, *, began: bool) -> RemoteUnreachabl
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """What lies behind an error, several tries to connect included."""
+    """Yield an error and its causes, those of several attempts to connect included."""
     seen = 0
     while error is not None and seen < 20:
         seen += 1

@@ -1,4 +1,4 @@
-"""Which server elsewhere writes the replies, as it was asked for."""
+"""Options of a remote server: its address, model, key, context and kind."""
 
 import ipaddress
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from glasschat.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """OpenAI's interface of a server, whose paths begin at `base`."""
+    """The address of a server; the paths of its OpenAI API begin at `base`."""
 
     base: str
 
     @classmethod
     def parse(cls, text: str) -> "Address":
-        """The address that was typed; one without a path is that of a server's root.
+        """Parse an address as it was typed; one without a path gets /v1.
 
         Raises ServerError, which repeats no password.
         """
@@ -42,11 +42,11 @@ class Address:
         return cls(f"{parts.scheme}://{place}{path}")
 
     def path(self, path: str) -> str:
-        """A path of OpenAI's interface, as in /chat/completions."""
+        """Return the URL of a path of OpenAI's API, as in /chat/completions."""
         return self.base + path
 
-    def own(self, path: str) -> str:
-        """A path of the server's own, beside that interface, as in /tokenize."""
+    def beside(self, path: str) -> str:
+        """Return the URL of a path beside OpenAI's API, as in /tokenize."""
         return self.base.removesuffix("/v1") + path
 
     @property

@@ -1,4 +1,7 @@
-"""One event of a stream of chat completions, read with care: a stranger wrote it."""
+"""Server-sent events of a chat completion, as OpenAI's streaming API and its imitators write them.
+
+Any field may be missing or of another type: what cannot be used is left out.
+"""
 
 import json
 import math
@@ -49,7 +52,7 @@ class Chunk:
 
 
 def read_chunk(data: str, *, secret: str | None = None) -> Chunk:
-    """That of an event's data, which is not `[DONE]`. Raises RemoteRefused for what is none.
+    """Read the data of an event that is not `[DONE]`. Raises RemoteRefused for what is no event.
 
     `secret` is taken out of what an error in the stream says.
     """
@@ -87,20 +90,20 @@ def _tokens(logprobs: Any) -> Iterator[ToldToken]:
         chosen = _candidate(item)
         if chosen is None:
             continue
-        others = _mapping(item).get("top_logprobs")
-        listed = others[:_MOST_TOP] if isinstance(others, list) else []
+        alternatives = _mapping(item).get("top_logprobs")
+        listed = alternatives[:_MOST_TOP] if isinstance(alternatives, list) else []
         top = [candidate for other in listed if (candidate := _candidate(other)) is not None]
         yield ToldToken(chosen, tuple(sorted(top, key=lambda candidate: -candidate.logprob)))
 
 
 def _candidate(item: Any) -> RemoteCandidate | None:
-    told = _mapping(item)
-    written, logprob = told.get("token"), told.get("logprob")
+    fields = _mapping(item)
+    written, logprob = fields.get("token"), fields.get("logprob")
     if not isinstance(written, str) or isinstance(logprob, bool):
         return None
     if not isinstance(logprob, int | float) or math.isnan(logprob):
         return None
-    return RemoteCandidate(written, _data(told.get("bytes")), max(float(logprob), _IMPOSSIBLE))
+    return RemoteCandidate(written, _data(fields.get("bytes")), max(float(logprob), _IMPOSSIBLE))
 
 
 def _data(plain: Any) -> bytes | None:
@@ -111,14 +114,14 @@ def _data(plain: Any) -> bytes | None:
 
 
 def _counted(usage: Any) -> Counted | None:
-    told = _mapping(usage)
-    if not told:
+    fields = _mapping(usage)
+    if not fields:
         return None
-    details = _mapping(told.get("prompt_tokens_details"))
+    details = _mapping(fields.get("prompt_tokens_details"))
     return Counted(
-        _count(told.get("prompt_tokens")),
+        _count(fields.get("prompt_tokens")),
         _count(details.get("cached_tokens")),
-        _count(told.get("completion_tokens")),
+        _count(fields.get("completion_tokens")),
     )
 
 
@@ -139,7 +142,7 @@ LONGEST = 2 * 2**20
 
 
 class EventReader:
-    """Cuts a stream into its events, by the standard's rules for lines and fields.
+    """Splits a stream into events, by the rules of the HTML standard for lines and fields.
 
     Only their data matters here. An event that the end of the stream cuts off is none.
     """
@@ -151,7 +154,7 @@ class EventReader:
         self._after_return = False
 
     def push(self, chunk: bytes) -> list[str]:
-        """The data of the events that `chunk` completes. Raises RemoteRefused for endless ones."""
+        """Return the data of the events that `chunk` completes. Raises RemoteRefused for endless ones."""
         if self._after_return and chunk[:1] == b"\n":
             chunk = chunk[1:]
         if chunk:

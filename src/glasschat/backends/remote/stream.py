@@ -1,4 +1,4 @@
-"""One reply from the request to its last event: asked for, read as it comes, ended."""
+"""One streamed reply, from its request to its last event."""
 
 import asyncio
 import logging
@@ -32,8 +32,8 @@ _ENDINGS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 class ReplyStream:
     """Asks for a reply and writes what comes into its handle.
 
-    `body` makes the request for what the server has not refused yet, `manners`; what it refuses
-    of that is asked for no more, and `remember` told. `accepted` is fulfilled once the server has
+    `body` makes the request for what the server has not refused yet, `accepted_fields`; what
+    it refuses of that is left out from then on, and `remember` called. `accepted` is fulfilled once the server has
     begun to answer, or has the reason why it never will. `failure` is why the reply failed.
     """
 
@@ -59,7 +59,7 @@ class ReplyStream:
         self._ended: str | None = None
 
     async def run(self) -> None:
-        """Until the reply has ended, for whatever reason; a cancelled one is kept as it is."""
+        """Run until the reply has ended, for whatever reason; a cancelled one stays as it is."""
         try:
             await self._ask()
         except asyncio.CancelledError:

@@ -1,4 +1,4 @@
-"""What of a conversation a server is given to read, and how much it may write."""
+"""Token counts of prompts at a server, and the fitting of conversations into its context."""
 
 import threading
 import time
@@ -32,14 +32,14 @@ _AROUND_A_TURN = 5
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many tokens, counted or estimated."""
+    """A number of tokens, counted or estimated."""
 
     tokens: int
     counted: bool
 
 
 class TokenCounts:
-    """Counts prompts for what comes after some messages. Safe to use from any thread."""
+    """Counts the tokens of prompts, and remembers them. Safe to use from any thread."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -49,7 +49,7 @@ class TokenCounts:
         self._asks_from = 0.0
 
     def of(self, messages: Sequence[ChatMessage]) -> Count:
-        """That of a prompt; quick where it was counted before."""
+        """Return the count of a prompt; quick where it was counted before."""
         key = _key(messages)
         with self._lock:
             if (found := self._known.get(key)) is not None and found.counted:
@@ -65,13 +65,13 @@ class TokenCounts:
         return Count(self._estimated(key), False)
 
     def size(self, message: ChatMessage) -> int:
-        """About how many tokens one turn takes of a prompt."""
+        """Return about how many tokens one turn takes of a prompt."""
         return self._size(message.text)
 
     def learn(
         self, messages: Sequence[ChatMessage], prompt: int | None, reply: str, completion: int
     ) -> None:
-        """What a reply to `messages` has told."""
+        """Learn from the usage that a server reported for a reply to `messages`."""
         if not prompt:
             return
         key = _key(messages)
@@ -125,7 +125,7 @@ class RemoteFitter:
     def fit(
         self, messages: Sequence[ChatMessage], params: SamplingParams, policy: ContextPolicy
     ) -> tuple[list[ChatMessage], RemotePrompt]:
-        """The messages that stay, and how many tokens they are.
+        """Return the messages that stay, and how many tokens they are.
 
         Left out are whole turns as by `PromptFitter`. Raises InvalidMessage, PromptTooLong.
         """
@@ -139,7 +139,7 @@ class RemoteFitter:
         return kept, RemotePrompt(count.tokens, left_out, count.counted)
 
     def room(self, count: Count | RemotePrompt, params: SamplingParams) -> int:
-        """How many tokens may come after a prompt of `count`. Raises PromptTooLong."""
+        """Return how many tokens may come after a prompt of `count`. Raises PromptTooLong."""
         context = self._context or params.max_length
         if count.counted:
             return room_for_reply(count.tokens, params, context)
@@ -149,7 +149,7 @@ class RemoteFitter:
     def _shortened(
         self, messages: list[ChatMessage], params: SamplingParams, whole: Count
     ) -> tuple[int, int, Count]:
-        """From where to where messages are left out, and what is left then."""
+        """Return from where to where messages are left out, and the count of the rest."""
         limit = min(params.max_length, self._context or params.max_length)
         spare = int(limit * REPLY_SHARE)
         if params.max_new_tokens is not None:
@@ -176,9 +176,10 @@ class RemoteFitter:
 
 
 async def count_tokens(client: Client, found: Found, messages: Sequence[ChatMessage]) -> int | None:
-    """The tokens of the prompt for what comes after `messages`, None where nobody says.
+    """Have the server count the prompt for what comes after `messages`; None where it does not.
 
-    Raises RemoteError.
+    vLLM and glasschat count by POST /tokenize with messages, llama-server by POST
+    /apply-template and then /tokenize. Raises RemoteError.
     """
     counting, address = found.dialect.counting, client.address
     if counting is Counting.NOWHERE:
@@ -188,18 +189,18 @@ async def count_tokens(client: Client, found: Found, messages: Sequence[ChatMess
     if counting is not Counting.MESSAGES:
         body |= {"add_generation_prompt": not goes_on, "continue_final_message": goes_on}
     if counting is Counting.TEMPLATE:
-        _, made = await client.post(address.own("/apply-template"), body)
+        _, made = await client.post(address.beside("/apply-template"), body)
         prompt = made.get("prompt") if isinstance(made, dict) else None
         if not isinstance(prompt, str):
             return None
         text = {"content": prompt, "add_special": True, "parse_special": True}
-        _, told = await client.post(address.own("/tokenize"), text)
-        tokens = told.get("tokens") if isinstance(told, dict) else None
+        _, answer = await client.post(address.beside("/tokenize"), text)
+        tokens = answer.get("tokens") if isinstance(answer, dict) else None
         return len(tokens) if isinstance(tokens, list) else None
-    _, told = await client.post(address.own("/tokenize"), {"model": found.model, **body})
-    return _count(told)
+    _, answer = await client.post(address.beside("/tokenize"), {"model": found.model, **body})
+    return _count(answer)
 
 
-def _count(told: Any) -> int | None:
-    count = told.get("count") if isinstance(told, Mapping) else None
+def _count(answer: Any) -> int | None:
+    count = answer.get("count") if isinstance(answer, Mapping) else None
     return count if type(count) is int and count > 0 else None
