@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from glasschat.backends.remote import DIALECTS, Address, RemoteOptions
 from glasschat.backends.remote.errors import Refusal
-from glasschat.backends.remote.reply import RemotePrompt, RemoteReply, steps_of
+from glasschat.backends.remote.reply import RemotePrompt, RemoteReply, split_into_steps
 from glasschat.backends.remote.request import AcceptedFields, effective_params, request_body
-from glasschat.backends.remote.sse import LONGEST, Chunk, EventReader, ToldToken, read_chunk
+from glasschat.backends.remote.sse import (
+    MAX_EVENT_BYTES,
+    Chunk,
+    EventReader,
+    TokenLogprobs,
+    read_chunk,
+)
 from glasschat.backends.remote.token_counts import RemoteFitter, TokenCounts
 from glasschat.engine import FinishReason
 from glasschat.errors import (
@@ -49,7 +55,7 @@ def test_an_address_is_that_of_openais_interface(text: str, base: str) -> None:
 
 
 def test_a_servers_own_paths_lie_beside_that_interface() -> None:
-    assert HERE.own("/tokenize") == "http://127.0.0.1:8000/tokenize"
+    assert HERE.beside("/tokenize") == "http://127.0.0.1:8000/tokenize"
     assert HERE.path("/models") == "http://127.0.0.1:8000/v1/models"
 
 
@@ -118,7 +124,7 @@ def test_lines_of_one_event_are_joined() -> None:
 def test_an_endless_event_is_refused() -> None:
     reader = EventReader()
     with pytest.raises(RemoteRefused, match="more than 2 MiB"):
-        for _ in range(LONGEST // 2**16 + 1):
+        for _ in range(MAX_EVENT_BYTES // 2**16 + 1):
             reader.push(b"x" * 2**16)
 
 
@@ -161,12 +167,12 @@ def test_what_is_no_json_object_is_refused(data: str) -> None:
         read_chunk(data)
 
 
-def told(text: str) -> ToldToken:
-    return ToldToken(RemoteCandidate(text, text.encode(), -1.0), ())
+def token(text: str) -> TokenLogprobs:
+    return TokenLogprobs(RemoteCandidate(text, text.encode(), -1.0), ())
 
 
 def test_a_piece_of_text_is_told_apart_into_its_tokens() -> None:
-    steps = steps_of("Hello, you", [told("Hello"), told(","), told(" you")])
+    steps = split_into_steps("Hello, you", [token("Hello"), token(","), token(" you")])
     assert [step.text for step in steps] == ["Hello", ",", " you"]
 
 
@@ -176,9 +182,9 @@ def test_tokens_release_the_whole_text_wherever_they_cut_it(text: str, cuts: lis
     data, tokens = text.encode(), []
     for cut in cuts:
         piece, data = data[:cut], data[cut:]
-        tokens.append(ToldToken(RemoteCandidate(repr(piece), piece, -1.0), ()))
-    tokens.append(ToldToken(RemoteCandidate("<end>", b"<end>", -1.0), ()))
-    steps = steps_of(text, tokens)
+        tokens.append(TokenLogprobs(RemoteCandidate(repr(piece), piece, -1.0), ()))
+    tokens.append(TokenLogprobs(RemoteCandidate("<end>", b"<end>", -1.0), ()))
+    steps = split_into_steps(text, tokens)
     assert "".join(step.text for step in steps) == text
     assert len(steps) == len(tokens)
 
@@ -223,15 +229,15 @@ def test_thoughts_that_go_on_are_not_opened_twice() -> None:
 def body_of(
     kind: str,
     messages: list[ChatMessage] | None = None,
-    manners: AcceptedFields | None = None,
-    **own: Any,
+    accepted_fields: AcceptedFields | None = None,
+    **params: Any,
 ) -> dict[str, Any]:
     dialect = DIALECTS[kind]
     return request_body(
         messages or QUESTION,
-        effective_params(SamplingParams(**own), dialect),
+        effective_params(SamplingParams(**params), dialect),
         dialect,
-        manners or AcceptedFields(),
+        accepted_fields or AcceptedFields(),
         model="tiny",
         limit=100,
         context=4096,
@@ -242,6 +248,12 @@ _STRANGE = {
     "top_k": 40,
     "min_p": 0.1,
     "typical_p": 0.9,
+    "top_n_sigma": 1.5,
+    "xtc_probability": 0.5,
+    "xtc_threshold": 0.2,
+    "dynatemp_range": 0.5,
+    "dynatemp_exponent": 2.0,
+    "dry_multiplier": 0.8,
     "repetition_penalty": 1.3,
     "no_repeat_ngram_size": 3,
     "min_new_tokens": 5,
@@ -253,12 +265,12 @@ _STRANGE = {
 @pytest.mark.parametrize("kind", DIALECTS)
 def test_a_setting_is_sent_or_named_as_not_taken(kind: str) -> None:
     """Whatever is asked for is one or the other: nothing is dropped in silence."""
-    own = {**_STRANGE, "presence_penalty": 0.5, "frequency_penalty": -0.5, "seed": 7}
-    own |= {"stop": ("END",), "logit_bias": {5: -10.0}, "temperature": 0.3, "top_p": 0.6}
-    dialect, sent = DIALECTS[kind], json.dumps(body_of(kind, **own))
+    params = {**_STRANGE, "presence_penalty": 0.5, "frequency_penalty": -0.5, "seed": 7}
+    params |= {"stop": ("END",), "logit_bias": {5: -10.0}, "temperature": 0.3, "top_p": 0.6}
+    dialect, sent = DIALECTS[kind], json.dumps(body_of(kind, **params))
     plain = json.dumps(body_of(kind))
-    for name in own:
-        alone = {key: value for key, value in own.items() if key != name}
+    for name in params:
+        alone = {key: value for key, value in params.items() if key != name}
         matters = json.dumps(body_of(kind, **alone)) != sent
         assert matters is (name not in dialect.not_taken), name
     assert plain != sent
@@ -268,12 +280,15 @@ def test_servers_with_defaults_of_their_own_are_told_what_is_off() -> None:
     """llama-server would take the 40 likeliest and min-p 0.05, vLLM what the model's makers say."""
     llama, vllm = body_of("llama-server", repetition_penalty=1.0), body_of("vllm")
     assert (llama["top_k"], llama["min_p"], llama["repeat_penalty"]) == (0, 0.0, 1.0)
+    # Versions before the check for 0 would keep the likeliest token alone.
+    assert llama["top_n_sigma"] == -1.0
     assert (vllm["top_k"], vllm["min_p"], vllm["repetition_penalty"]) == (-1, 0.0, 1.005)
 
 
 def test_stages_keep_their_order_at_llama_server_and_its_penalties_reach_back_as_ours() -> None:
     body = body_of("llama-server")
-    assert body["samplers"] == ["penalties", "temperature", "top_k", "top_p", "min_p", "typ_p"]
+    first = ["penalties", "dry", "temperature", "top_n_sigma"]
+    assert body["samplers"] == [*first, "top_k", "top_p", "min_p", "typ_p", "xtc"]
     assert body["repeat_last_n"] == 4096
 
 
@@ -281,8 +296,8 @@ def test_openai_gets_no_field_that_it_does_not_know() -> None:
     """Its own document of the interface has these and no others of ours."""
     known = {"model", "messages", "stream", "stream_options", "temperature", "top_p", "max_tokens"}
     known |= {"logprobs", "top_logprobs", "presence_penalty", "frequency_penalty", "seed", "stop"}
-    own = {**_STRANGE, "presence_penalty": 0.5, "frequency_penalty": -0.5, "seed": 7}
-    assert body_of("openai", **own, stop=("x",)).keys() == known
+    params = {**_STRANGE, "presence_penalty": 0.5, "frequency_penalty": -0.5, "seed": 7}
+    assert body_of("openai", **params, stop=("x",)).keys() == known
 
 
 @pytest.mark.parametrize(
@@ -327,12 +342,14 @@ def test_a_reply_that_goes_on_is_asked_for_in_the_servers_way(
 
 
 def test_less_is_asked_for_of_a_server_that_refuses_more() -> None:
-    manners: AcceptedFields | None = AcceptedFields()
-    asked = []
-    while manners is not None:
-        asked.append(manners.top_logprobs)
-        manners = manners.without("Requested logprobs of 20, which is greater than max allowed: 5")
-    assert asked == [20, 5, 0, None]
+    accepted_fields: AcceptedFields | None = AcceptedFields()
+    requests = []
+    while accepted_fields is not None:
+        requests.append(accepted_fields.top_logprobs)
+        accepted_fields = accepted_fields.without(
+            "Requested logprobs of 20, which is greater than max allowed: 5"
+        )
+    assert requests == [20, 5, 0, None]
     assert AcceptedFields().without("temperature must be lower") is None
 
 
@@ -399,8 +416,8 @@ def test_a_prompt_that_the_server_counts_as_too_long_is_too_long_as_ours(body: A
 
 
 def test_a_context_that_is_named_in_words_is_understood_too() -> None:
-    said = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"
-    assert "too long for http://127.0.0.1:8000" in str(refusal(400, {"error": {"message": said}}))
+    text = "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"
+    assert "too long for http://127.0.0.1:8000" in str(refusal(400, {"error": {"message": text}}))
 
 
 def test_what_a_server_says_cannot_fill_the_page_or_steer_a_terminal() -> None:
@@ -413,9 +430,9 @@ def test_what_a_server_says_cannot_fill_the_page_or_steer_a_terminal() -> None:
 
 
 def turns(count: int, size: int = 400) -> list[ChatMessage]:
-    said = [ChatMessage("user", f"question {n} " + "q" * size) for n in range(count)]
+    questions = [ChatMessage("user", f"question {n} " + "q" * size) for n in range(count)]
     answers = [ChatMessage("assistant", f"answer {n} " + "a" * size) for n in range(count)]
-    return [m for pair in zip(said, answers, strict=True) for m in pair][:-1]
+    return [m for pair in zip(questions, answers, strict=True) for m in pair][:-1]
 
 
 def a_byte_a_token(messages: Any) -> int:
@@ -423,19 +440,19 @@ def a_byte_a_token(messages: Any) -> int:
 
 
 def test_what_was_counted_is_not_asked_again() -> None:
-    asked = []
-    counts = TokenCounts(lambda messages: asked.append(messages) or a_byte_a_token(messages))
+    requests = []
+    counts = TokenCounts(lambda messages: requests.append(messages) or a_byte_a_token(messages))
     assert {counts.of(QUESTION).tokens for _ in range(3)} == {a_byte_a_token(QUESTION)}
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 def test_a_server_that_does_not_count_is_left_in_peace() -> None:
-    asked: list[Any] = []
-    counts = TokenCounts(lambda messages: asked.append(messages))
+    requests: list[Any] = []
+    counts = TokenCounts(lambda messages: requests.append(messages))
     first, second = counts.of(QUESTION), counts.of(turns(3))
     assert not first.counted and not second.counted
     assert second.tokens > first.tokens > 0
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 def test_an_estimate_builds_on_what_replies_have_told() -> None:

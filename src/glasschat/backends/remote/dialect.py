@@ -1,4 +1,7 @@
-"""What servers of each kind take beyond OpenAI's own fields, and how they are asked to go on."""
+"""Dialects of OpenAI's API: the fields that each kind of server takes beyond it.
+
+The names of settings on the wire come from the table of settings (sampling/params.py).
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,47 +16,48 @@ SIGNED = 2**63 - 1
 
 
 class Counting(StrEnum):
-    """Where a server counts tokens, if it does."""
+    """The endpoint at which a server counts tokens, if it has one."""
 
     MESSAGES = "messages"
-    """POST /tokenize takes a conversation. glasschat's form."""
+    """POST /tokenize with a conversation, in glasschat's form."""
     VLLM = "vllm"
-    """The same, told apart how the last turn goes on."""
+    """POST /tokenize with a conversation, and fields that say whether the last turn goes on."""
     TEMPLATE = "template"
-    """POST /apply-template makes the prompt, POST /tokenize its ids: llama-server."""
-    NOWHERE = "nowhere"
+    """POST /apply-template for the prompt, then POST /tokenize for its ids: llama-server."""
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one kind of server is spoken to.
+    """How one kind of server takes requests for chat completions.
 
-    `fields` are the names on the wire of settings beyond OpenAI's, `off` what is written there for
-    a setting that is off, where that is not our own value; all of them are sent always, as servers
-    have defaults of their own. `ignored` are OpenAI's own settings that do nothing there. `go_on`
-    are the fields that make it continue the last turn, None where it cannot. `stage_names` are its
-    words for stages. `window` is the field for how far back penalties look; `wrapped_in` the one
-    that holds `fields` as JSON, where they have no place of their own. `most_seed` is the greatest
-    seed, `checks_model` whether it lists all the names that it answers to.
+    `fields` are the names on the wire of settings beyond OpenAI's. `off` is the wire's neutral
+    value of a setting, where it differs from glasschat's. All of `fields` are always sent, because
+    servers have other defaults. `ignored` are OpenAI's own settings that have no effect at such a
+    server. `continue_fields` make it continue the last turn, None where it cannot. `always` is sent
+    with every request. `stage_names` are its names of sampling stages. `window` is the field for
+    how far back penalties look. `wrapped_in` is the field that holds `fields` as JSON, where they
+    are not fields of the request. `max_seed` is the greatest seed. `checks_model` says whether the
+    server lists all the model names that it answers to.
     """
 
     name: str
     fields: Mapping[str, str] = field(default_factory=dict)
     off: Mapping[str, Any] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
-    go_on: Mapping[str, Any] | None = None
+    continue_fields: Mapping[str, Any] | None = None
     always: Mapping[str, Any] = field(default_factory=dict)
     stage_names: Mapping[str, str] = field(default_factory=dict)
     window: str | None = None
     wrapped_in: str | None = None
-    counting: Counting = Counting.NOWHERE
-    most_seed: int = SIGNED
-    tells_logprobs: bool = True
+    counting: Counting = Counting.NONE
+    max_seed: int = SIGNED
+    has_logprobs: bool = True
     checks_model: bool = True
 
     @property
     def not_taken(self) -> frozenset[str]:
-        """The settings that do nothing there."""
+        """Return the settings that have no effect at such a server."""
         return (_BEYOND_OPENAI - self.fields.keys()) | self.ignored
 
 
@@ -78,29 +82,30 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
         "glasschat": Dialect(
             "glasschat",
             fields=_fields("glasschat"),
-            # The last turn of a conversation goes on there by itself.
-            go_on={},
+            # glasschat continues the last turn without being asked.
+            continue_fields={},
             counting=Counting.MESSAGES,
-            # Those beyond the signed ones have negative names there.
-            most_seed=2**64 - 1,
+            # The wire's seeds are signed: greater ones are sent as negative numbers.
+            max_seed=2**64 - 1,
         ),
         "vllm": Dialect(
             "vLLM",
             fields=_fields("vllm"),
             off=_off("vllm"),
-            go_on=_CONTINUE,
+            continue_fields=_CONTINUE,
             counting=Counting.VLLM,
         ),
         "sglang": Dialect(
             "SGLang",
             fields=_fields("sglang"),
             off=_off("sglang"),
-            go_on=_CONTINUE,
+            continue_fields=_CONTINUE,
         ),
         "llama-server": Dialect(
             "llama-server",
             fields=_fields("llama-server"),
-            go_on=_CONTINUE,
+            off=_off("llama-server"),
+            continue_fields=_CONTINUE,
             always=MappingProxyType({"return_progress": True}),
             stage_names=MappingProxyType(
                 {
@@ -111,38 +116,38 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
             ),
             window="repeat_last_n",
             counting=Counting.TEMPLATE,
-            # The greatest of 32 bits means any; what is greater ends the server.
-            most_seed=2**32 - 2,
+            # The greatest number of 32 bits means a random seed; a greater one ends the server.
+            max_seed=2**32 - 2,
         ),
         "transformers": Dialect(
             "transformers serve",
             fields=_fields("transformers"),
             wrapped_in="generation_config",
-            # Its frequency_penalty is added to a repetition penalty of 1: something else.
+            # Its frequency_penalty is added to a repetition penalty of 1: another definition.
             ignored=frozenset({"presence_penalty", "frequency_penalty"}),
-            tells_logprobs=False,
+            has_logprobs=False,
             checks_model=False,
         ),
         "openai": Dialect("OpenAI's interface"),
     }
 )
-"""By the words that `--remote-kind` takes."""
+"""Dialects by the values of `--remote-kind`."""
 
 UNKNOWN = "openai"
 
-# What `owned_by` says in /v1/models.
+# Dialects by `owned_by` in the answer to /v1/models.
 _OWNERS = MappingProxyType(
     {"glasschat": "glasschat", "vllm": "vllm", "sglang": "sglang", "llamacpp": "llama-server"}
 )
 
 
 def kind_of(owner: object) -> str:
-    """The kind of a server by what it says of its model's owner."""
+    """Return the kind of a server, by `owned_by` in its list of models."""
     return _OWNERS.get(owner, UNKNOWN) if isinstance(owner, str) else UNKNOWN
 
 
 def samplers(dialect: Dialect, stages: tuple[str, ...]) -> list[str]:
-    """The order of the stages in the server's words, each once; those that it has not left out."""
+    """Return the order of the stages by the server's names, each once, without those it lacks."""
     if not dialect.stage_names:
         return list(stages)
     named = [dialect.stage_names[name] for name in stages if name in dialect.stage_names]
