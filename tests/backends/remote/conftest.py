@@ -5,13 +5,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from glasschat.backends.remote import Address, Patience, RemoteBackend, RemoteOptions
+from glasschat.backends.remote import Address, RemoteBackend, RemoteOptions, Timeouts
 
 Front = Callable[..., RemoteBackend]
 
 # Long enough for a busy machine, short enough to wait for.
-HASTE = Patience(connect_s=5.0, answer_s=5.0, first_s=0.5, idle_s=0.5)
-PATIENCE = Patience(connect_s=5.0, answer_s=5.0, first_s=30.0, idle_s=30.0)
+SHORT_TIMEOUTS = Timeouts(connect_s=5.0, answer_s=5.0, first_s=0.5, idle_s=0.5)
+TIMEOUTS = Timeouts(connect_s=5.0, answer_s=5.0, first_s=30.0, idle_s=30.0)
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def front() -> Iterator[Front]:
     with ExitStack() as stack:
 
         def make(
-            url: str, *, patience: Patience = PATIENCE, load: bool = True, **options: object
+            url: str, *, timeouts: Timeouts = TIMEOUTS, load: bool = True, **options: object
         ) -> RemoteBackend:
-            asked = RemoteOptions(address=Address.parse(url), **options)  # type: ignore[arg-type]
-            backend = stack.enter_context(RemoteBackend(asked, patience=patience))
+            remote_options = RemoteOptions(address=Address.parse(url), **options)  # type: ignore[arg-type]
+            backend = stack.enter_context(RemoteBackend(remote_options, timeouts=timeouts))
             if load:
                 backend.load()
             return backend

@@ -14,7 +14,7 @@ from glasschat.engine import FinishReason, StartOptions, State
 from glasschat.errors import PromptTooLong, RemoteError, RemoteRefused, RemoteUnreachable
 from glasschat.prompt import ChatMessage
 from glasschat.sampling import SamplingParams
-from tests.backends.remote.conftest import HASTE, Front
+from tests.backends.remote.conftest import SHORT_TIMEOUTS, Front
 from tests.support.browser import free_port
 from tests.support.fake_remote import (
     CHAT,
@@ -33,11 +33,11 @@ QUESTION = [ChatMessage("user", "Why?")]
 TIMEOUT_S = 20.0
 
 
-def asked(backend: RemoteBackend, **settings: object) -> RemoteReply:
+def ask(backend: RemoteBackend, **settings: object) -> RemoteReply:
     return backend.start(QUESTION, SamplingParams(**settings))  # type: ignore[arg-type]
 
 
-def ended(reply: RemoteReply) -> tuple[FinishReason | None, str, str]:
+def outcome(reply: RemoteReply) -> tuple[FinishReason | None, str, str]:
     assert reply.wait_for_end(TIMEOUT_S)
     snapshot = reply.snapshot()
     return snapshot.finish_reason, snapshot.text, snapshot.error or ""
@@ -109,7 +109,7 @@ def test_a_model_that_is_not_there_is_told_with_those_that_are(front: Front) -> 
 def test_a_server_without_a_list_is_taken_at_the_users_word(front: Front) -> None:
     with fake_remote(replying("yes")) as remote:
         del remote.scripts["/v1/models"]
-        assert ended(asked(front(remote.url, model="huge")))[1] == "yes"
+        assert outcome(ask(front(remote.url, model="huge")))[1] == "yes"
         assert remote.chats()[0]["model"] == "huge"
 
 
@@ -133,20 +133,20 @@ def test_what_is_refused_at_once_was_never_begun(
     """The page gives the question back; nothing is stored."""
     script: Script = lambda e: e.answer(status, body, retry_after="3")  # noqa: E731
     with fake_remote(script) as remote, pytest.raises(RemoteRefused, match=words):
-        asked(front(remote.url))
+        ask(front(remote.url))
 
 
 def test_a_prompt_that_the_server_finds_too_long(front: Front) -> None:
     error = {"code": "context_length_exceeded", "n_prompt_tokens": 900, "n_ctx": 512}
     script: Script = lambda e: e.answer(400, {"error": {"message": "no", **error}})  # noqa: E731
     with fake_remote(script) as remote, pytest.raises(PromptTooLong, match="is 900 tokens"):
-        asked(front(remote.url))
+        ask(front(remote.url))
 
 
 def test_a_late_refusal_is_a_reply_that_failed(
     front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glasschat.backends.remote.backend.AT_ONCE_S", 0.05)
+    monkeypatch.setattr("glasschat.backends.remote.backend.REFUSAL_WAIT_S", 0.05)
     answer = threading.Event()
 
     def script(exchange: Exchange) -> None:
@@ -154,9 +154,9 @@ def test_a_late_refusal_is_a_reply_that_failed(
         exchange.answer(500, {"error": {"message": "no memory"}})
 
     with fake_remote(script) as remote:
-        reply = asked(front(remote.url))
+        reply = ask(front(remote.url))
         answer.set()
-        reason, text, error = ended(reply)
+        reason, text, error = outcome(reply)
     assert (reason, text) == (FinishReason.ERROR, "")
     assert "has failed (500: no memory)" in error
 
@@ -165,7 +165,7 @@ def test_a_redirect_is_not_followed_with_the_key(front: Front) -> None:
     with fake_remote(replying("stolen")) as other, fake_remote() as remote:
         remote.scripts[CHAT] = lambda e: e.answer(307, "", location=other.url + CHAT)
         with pytest.raises(RemoteRefused, match="answers with 307 and no reply"):
-            asked(front(remote.url, key="secret-key"))
+            ask(front(remote.url, key="secret-key"))
     assert other.chats() == []
 
 
@@ -201,8 +201,8 @@ def test_what_came_is_kept_and_the_reason_told(
     front: Front, then: Callable[[Exchange], None], words: str
 ) -> None:
     with fake_remote(begins(then)) as remote:
-        reply = asked(front(remote.url, patience=HASTE))
-        reason, text, error = ended(reply)
+        reply = ask(front(remote.url, timeouts=SHORT_TIMEOUTS))
+        reason, text, error = outcome(reply)
     assert (reason, text) == (FinishReason.ERROR, "The sky is")
     assert re.search(words, error)
     assert "\n" not in error
@@ -214,7 +214,7 @@ def test_silence_before_the_first_token_has_its_own_limit(front: Front) -> None:
         exchange.is_left(TIMEOUT_S)
 
     with fake_remote(script) as remote:
-        reason, text, error = ended(asked(front(remote.url, patience=HASTE)))
+        reason, text, error = outcome(ask(front(remote.url, timeouts=SHORT_TIMEOUTS)))
     assert (reason, text) == (FinishReason.ERROR, "")
     assert "has sent nothing for 0.5 s" in error
 
@@ -229,7 +229,7 @@ def test_signs_of_life_are_no_silence(front: Front) -> None:
         exchange.end()
 
     with fake_remote(script) as remote:
-        assert ended(asked(front(remote.url, patience=HASTE)))[1] == "yes"
+        assert outcome(ask(front(remote.url, timeouts=SHORT_TIMEOUTS)))[1] == "yes"
 
 
 # --- ends that are proper, in other servers' ways -------------------------------------------
@@ -246,7 +246,7 @@ def test_signs_of_life_are_no_silence(front: Front) -> None:
 )
 def test_a_reply_that_was_complete_is(front: Front, then: Callable[[Exchange], None]) -> None:
     with fake_remote(begins(then)) as remote:
-        assert ended(asked(front(remote.url))) == (FinishReason.STOP, "The sky is", "")
+        assert outcome(ask(front(remote.url))) == (FinishReason.STOP, "The sky is", "")
 
 
 def test_a_server_that_does_not_stream(front: Front) -> None:
@@ -257,15 +257,15 @@ def test_a_server_that_does_not_stream(front: Front) -> None:
         "usage": {"prompt_tokens": 9, "completion_tokens": 2},
     }
     with fake_remote(lambda e: e.answer(200, body, content_type="application/json")) as remote:
-        reply = asked(front(remote.url))
-        assert ended(reply) == (FinishReason.LENGTH, "Because.", "")
+        reply = ask(front(remote.url))
+        assert outcome(reply) == (FinishReason.LENGTH, "Because.", "")
     assert reply.snapshot().usage.prompt_tokens == 9
 
 
 def test_a_page_instead_of_a_reply(front: Front) -> None:
     script: Script = lambda e: e.answer(200, "<html>Sign in</html>", content_type="text/html")  # noqa: E731
     with fake_remote(script) as remote:
-        reason, _, error = ended(asked(front(remote.url)))
+        reason, _, error = outcome(ask(front(remote.url)))
     assert reason is FinishReason.ERROR
     assert "no JSON object" in error
 
@@ -277,7 +277,7 @@ def test_a_page_instead_of_a_reply(front: Front) -> None:
 def test_cancel_closes_the_connection_at_once(
     front: Front, phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glasschat.backends.remote.backend.AT_ONCE_S", 0.05)
+    monkeypatch.setattr("glasschat.backends.remote.backend.REFUSAL_WAIT_S", 0.05)
     came, left = threading.Event(), threading.Event()
 
     def script(exchange: Exchange) -> None:
@@ -290,13 +290,13 @@ def test_cancel_closes_the_connection_at_once(
             left.set()
 
     with fake_remote(script) as remote:
-        reply = asked(front(remote.url))
+        reply = ask(front(remote.url))
         assert came.wait(TIMEOUT_S)
         if phase == "in the middle":
             until(lambda: reply.snapshot().state is State.RUNNING)
         reply.cancel()
         assert left.wait(2.0), "the server writes on for nobody"
-        reason, text, error = ended(reply)
+        reason, text, error = outcome(reply)
     assert (reason, error) == (FinishReason.CANCELLED, "")
     assert text == ("The sky" if phase == "in the middle" else "")
 
@@ -304,11 +304,11 @@ def test_cancel_closes_the_connection_at_once(
 def test_closing_ends_every_reply(front: Front) -> None:
     with fake_remote(begins(lambda e: e.is_left(TIMEOUT_S) and None)) as remote:
         backend = front(remote.url)
-        replies = [asked(backend) for _ in range(3)]
+        replies = [ask(backend) for _ in range(3)]
         for reply in replies:
             until(lambda reply=reply: reply.snapshot().text == "The sky is")  # type: ignore[misc]
         backend.close()
-        assert {ended(reply)[0] for reply in replies} == {FinishReason.CANCELLED}
+        assert {outcome(reply)[0] for reply in replies} == {FinishReason.CANCELLED}
 
 
 # --- less than was asked for ----------------------------------------------------------------
@@ -320,8 +320,8 @@ def test_log_probabilities_are_asked_for_until_they_are_refused(front: Front) ->
     with fake_remote(scripts(no, no, no, replying("yes"))) as remote:
         backend = front(remote.url)
         assert Capability.LOGPROBS not in backend.describe().missing
-        assert ended(asked(backend))[1] == "yes"
-        assert ended(asked(backend))[1] == "yes"
+        assert outcome(ask(backend))[1] == "yes"
+        assert outcome(ask(backend))[1] == "yes"
         tops = [body.get("top_logprobs", body.get("logprobs")) for body in remote.chats()]
         assert tops == [20, 5, True, None, None]
         assert Capability.LOGPROBS in backend.describe().missing
@@ -331,7 +331,7 @@ def test_a_server_that_knows_no_stream_options(front: Front) -> None:
     no: Script = lambda e: e.answer(422, {"detail": "unexpected: {'stream_options'}"})  # noqa: E731
     with fake_remote(scripts(no, replying("yes"))) as remote:
         backend = front(remote.url)
-        assert ended(asked(backend))[1] == "yes"
+        assert outcome(ask(backend))[1] == "yes"
         assert ["stream_options" in body for body in remote.chats()] == [True, False]
 
 
@@ -339,7 +339,7 @@ def test_a_server_that_wants_the_other_name_of_the_limit(front: Front) -> None:
     said = "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
     no: Script = lambda e: e.answer(400, {"error": {"message": said}})  # noqa: E731
     with fake_remote(scripts(no, replying("yes"))) as remote:
-        assert ended(asked(front(remote.url), max_new_tokens=7))[1] == "yes"
+        assert outcome(ask(front(remote.url), max_new_tokens=7))[1] == "yes"
         assert [body.get("max_completion_tokens") for body in remote.chats()] == [None, 7]
         assert "max_tokens" not in remote.chats()[1]
 
@@ -352,13 +352,13 @@ def test_what_is_told_of_tokens_is_kept(front: Front) -> None:
         exchange.end(prompt_tokens=4, completion_tokens=3)
 
     with fake_remote(script) as remote:
-        reply = asked(front(remote.url))
-        ended(reply)
+        reply = ask(front(remote.url))
+        outcome(reply)
     hi, you, dot = reply.steps()
     assert [step.text for step in (hi, you, dot)] == ["Hi", " you", "."]
     assert [c.written for c in hi.top] == ["Hi", "Yo"]
     assert (hi.rank, you.rank, dot.rank) == (0, None, None)
-    assert hi.others == pytest.approx(1 - 0.60653 - 0.22313, abs=1e-4)
+    assert hi.unlisted_probability == pytest.approx(1 - 0.60653 - 0.22313, abs=1e-4)
     assert reply.snapshot().usage.completion_tokens == 3
 
 
@@ -375,11 +375,11 @@ def test_a_server_that_comes_up_later_is_found_by_itself(
     until(lambda: "nothing answers" in (backend.describe().error or ""))
     assert backend.describe().readiness is Readiness.LOADING
     with pytest.raises(RemoteError, match="nothing answers"):
-        asked(backend)
+        ask(backend)
     with fake_remote(replying("here"), port=port):
         until(lambda: backend.describe().readiness is Readiness.READY)
         assert backend.describe().error is None
-        assert ended(asked(backend))[1] == "here"
+        assert outcome(ask(backend))[1] == "here"
 
 
 def test_a_server_that_was_lost_is_found_again(
@@ -392,17 +392,17 @@ def test_a_server_that_was_lost_is_found_again(
     backend.load_in_background()
     with fake_remote(begins(lambda e: e.break_off()), port=port, max_model_len=100):
         until(lambda: backend.describe().readiness is Readiness.READY)
-        reply = asked(backend)
-        assert ended(reply)[:2] == (FinishReason.ERROR, "The sky is")
+        reply = ask(backend)
+        assert outcome(reply)[:2] == (FinishReason.ERROR, "The sky is")
         assert backend.describe().context == 100
     with pytest.raises(RemoteUnreachable):
-        asked(backend)
+        ask(backend)
     until(lambda: backend.describe().error is not None)
     assert backend.describe().readiness is Readiness.READY
     with fake_remote(replying("back"), port=port, max_model_len=200):
         until(lambda: backend.describe().error is None)
         assert backend.describe().context == 200
-        assert ended(asked(backend))[1] == "back"
+        assert outcome(ask(backend))[1] == "back"
 
 
 def test_a_server_that_cannot_go_on_says_so(front: Front) -> None:
@@ -442,8 +442,8 @@ def test_the_key_goes_to_the_server_and_nowhere_else(
     with fake_remote(echoing) as remote:
         backend = front(remote.url, key="sk-very-secret")
         with pytest.raises(RemoteRefused) as caught:
-            asked(backend)
-        seen = [asked.headers.get("authorization") for asked in remote.asked]
+            ask(backend)
+        seen = [request.headers.get("authorization") for request in remote.asked]
         assert seen == ["Bearer sk-very-secret"] * 2
         shown = f"{caught.value} {backend.describe()} {backend._options} {caplog.text}"
     assert "does not accept the key" in shown

@@ -31,7 +31,7 @@ FRANCE = [ChatMessage("user", "What is the capital of France?")]
 TIMEOUT_S = 60.0
 
 
-def said(backend: Any, messages: list[ChatMessage], **settings: Any) -> Snapshot:
+def result_of(backend: Any, messages: list[ChatMessage], **settings: Any) -> Snapshot:
     reply: Snapshot = backend.start(messages, SamplingParams(**settings)).result(TIMEOUT_S)
     return reply
 
@@ -46,12 +46,12 @@ def ours() -> Iterator[Served]:
 
 
 @pytest.fixture
-def there(front: Front, ours: Served) -> RemoteBackend:
+def remote(front: Front, ours: Served) -> RemoteBackend:
     return front(ours.url)
 
 
-def test_glasschat_says_what_it_is(there: RemoteBackend) -> None:
-    about = there.describe()
+def test_glasschat_says_what_it_is(remote: RemoteBackend) -> None:
+    about = remote.describe()
     assert (about.name, about.detail, about.context) == ("scripted", "glasschat", 400)
     # No server has stages of our own.
     assert about.not_taken == {"own_stages"}
@@ -76,27 +76,27 @@ SETTINGS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_every_setting_does_there_what_it_does_here(
-    there: RemoteBackend, ours: Served, settings: dict[str, Any]
+    remote: RemoteBackend, ours: Served, settings: dict[str, Any]
 ) -> None:
     """The same seed and settings, by the wire and without it: the same reply."""
-    asked = {"seed": 5, "max_new_tokens": 60, **settings}
-    here, far = said(ours.backend, COUNT, **asked), said(there, COUNT, **asked)
+    params = {"seed": 5, "max_new_tokens": 60, **settings}
+    here, far = result_of(ours.backend, COUNT, **params), result_of(remote, COUNT, **params)
     assert (far.text, far.finish_reason) == (here.text, here.finish_reason)
     assert far.usage.completion_tokens == here.usage.completion_tokens
     assert far.usage.prompt_tokens == here.usage.prompt_tokens
 
 
 def test_what_it_tells_of_tokens_is_what_our_records_say(
-    there: RemoteBackend, ours: Served
+    remote: RemoteBackend, ours: Served
 ) -> None:
     params = SamplingParams(seed=5, max_new_tokens=60, temperature=1.5)
-    far, here = there.start(COUNT, params), ours.backend.start(COUNT, params)
+    far, here = remote.start(COUNT, params), ours.backend.start(COUNT, params)
     far.result(TIMEOUT_S), here.result(TIMEOUT_S)
-    told, records = far.steps(), [step.record for step in here.steps()]
-    assert len(told) == len(records)
-    assert "".join(step.text for step in told) == here.snapshot().text
+    steps, records = far.steps(), [step.record for step in here.steps()]
+    assert len(steps) == len(records)
+    assert "".join(step.text for step in steps) == here.snapshot().text
     token_bytes = ours.backend.vocabulary.token_bytes
-    for step, record in zip(told, records, strict=True):
+    for step, record in zip(steps, records, strict=True):
         assert record is not None and step.chosen is not None
         assert step.chosen.data == token_bytes(record.token_id)
         assert step.chosen.logprob == pytest.approx(record.logprob, abs=1e-5)
@@ -105,37 +105,37 @@ def test_what_it_tells_of_tokens_is_what_our_records_say(
 
 
 @pytest.mark.parametrize("cut", [1, 2, 7, 33])
-def test_a_reply_that_was_cut_goes_on_where_it_was_cut(there: RemoteBackend, cut: int) -> None:
+def test_a_reply_that_was_cut_goes_on_where_it_was_cut(remote: RemoteBackend, cut: int) -> None:
     """At any place, within a character too: joined, the texts are that of the uncut reply."""
     settings: dict[str, Any] = {"temperature": 0.0, "repetition_penalty": 1.0}
-    whole = said(there, COUNT, max_new_tokens=60, **settings)
-    first = said(there, COUNT, max_new_tokens=cut, **settings)
+    whole = result_of(remote, COUNT, max_new_tokens=60, **settings)
+    first = result_of(remote, COUNT, max_new_tokens=cut, **settings)
     assert first.finish_reason is FinishReason.LENGTH
     begun = [*COUNT, ChatMessage("assistant", first.text)]
     # Half a character is not in the text, so that its bytes come once more.
     left = 60 - len(first.text.encode())
-    rest = said(there, begun, max_new_tokens=left, **settings)
+    rest = result_of(remote, begun, max_new_tokens=left, **settings)
     assert first.text + rest.text == whole.text
 
 
-def test_tokens_are_counted_by_the_server(there: RemoteBackend, ours: Served) -> None:
+def test_tokens_are_counted_by_the_server(remote: RemoteBackend, ours: Served) -> None:
     going_on = [*COUNT, ChatMessage("assistant", "One, two")]
     for messages in ([], [ChatMessage("system", "Be brief.")], COUNT, going_on):
-        assert there.measure(messages) == ours.backend.measure(messages)
-    fitted = there.fit(COUNT, SamplingParams())
+        assert remote.measure(messages) == ours.backend.measure(messages)
+    fitted = remote.fit(COUNT, SamplingParams())
     assert fitted.counted and fitted.tokens == ours.backend.measure(COUNT)
 
 
-def test_what_does_not_fit_is_refused_here_or_left_out(there: RemoteBackend, ours: Served) -> None:
+def test_what_does_not_fit_is_refused_here_or_left_out(remote: RemoteBackend, ours: Served) -> None:
     turns = [ChatMessage("user", f"{n} " + "x" * 60) for n in range(12)]
     answers = [ChatMessage("assistant", "y" * 20) for _ in turns]
     long = [m for pair in zip(turns, answers, strict=True) for m in pair][:-1]
     with pytest.raises(PromptTooLong) as far:
-        there.start(long, SamplingParams())
+        remote.start(long, SamplingParams())
     with pytest.raises(PromptTooLong) as here:
         ours.backend.start(long, SamplingParams())
     assert str(far.value) == str(here.value)
-    reply = there.start(
+    reply = remote.start(
         long, SamplingParams(max_new_tokens=5), policy=ContextPolicy.LEAVE_OUT_OLDEST
     )
     assert reply.result(TIMEOUT_S).usage.prompt_tokens == reply.prompt.tokens <= 395
@@ -162,7 +162,7 @@ def test_a_model_that_is_still_loading_there_is_waited_for(front: Front) -> None
                 time.sleep(0.05)
             else:
                 break
-        assert said(backend, COUNT).text == "hello"
+        assert result_of(backend, COUNT).text == "hello"
 
 
 # --- llama-server ---------------------------------------------------------------------------
@@ -184,21 +184,21 @@ def test_llama_server(front: Front, llama: str, builtin_model_path: Path) -> Non
     assert about.slots == 2
 
     counted = backend.measure(COUNT)
-    first = said(backend, COUNT, temperature=0.0, max_new_tokens=8)
+    first = result_of(backend, COUNT, temperature=0.0, max_new_tokens=8)
     assert first.usage.prompt_tokens == counted, "its own figure is the oracle"
     assert first.finish_reason is FinishReason.LENGTH
     begun = [*COUNT, ChatMessage("assistant", first.text)]
-    rest = said(backend, begun, temperature=0.0, max_new_tokens=8)
+    rest = result_of(backend, begun, temperature=0.0, max_new_tokens=8)
     assert rest.usage.prompt_tokens == backend.measure(begun) >= counted + 8
-    whole = said(backend, COUNT, temperature=0.0, max_new_tokens=16)
+    whole = result_of(backend, COUNT, temperature=0.0, max_new_tokens=16)
     assert whole.text.startswith(first.text)
     assert rest.text[:4] == whole.text[len(first.text) :][:4], "no new header, no new turn"
 
     reply = backend.start(COUNT, SamplingParams(temperature=0.0, max_new_tokens=8))
     reply.result(TIMEOUT_S)
-    told = reply.steps()
-    assert len(told) == 8
-    assert {step.rank for step in told} <= {0, 1, 2} and all(len(s.top) == 20 for s in told)
+    steps = reply.steps()
+    assert len(steps) == 8
+    assert {step.rank for step in steps} <= {0, 1, 2} and all(len(s.top) == 20 for s in steps)
     with pytest.raises(PromptTooLong, match=r"\(context 1,024"):
         backend.start([ChatMessage("user", "so " * 2000)], SamplingParams())
 
@@ -208,15 +208,17 @@ def test_llama_server_does_what_is_set(front: Front, llama: str) -> None:
     backend = front(llama)
     wild: dict[str, Any] = {"temperature": 50.0, "top_p": 1.0, "max_new_tokens": 8}
     plain: dict[str, Any] = {"repetition_penalty": 1.0, "max_new_tokens": 8}
-    greedy = said(backend, FRANCE, temperature=0.0, **plain).text
-    assert said(backend, FRANCE, **wild).text != greedy
+    greedy = result_of(backend, FRANCE, temperature=0.0, **plain).text
+    assert result_of(backend, FRANCE, **wild).text != greedy
     for mild in ({"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}):
-        assert said(backend, FRANCE, **{**wild, **plain, **mild}).text == greedy
-    again = {said(backend, FRANCE, **wild, seed=7).text for _ in range(2)}
+        assert result_of(backend, FRANCE, **{**wild, **plain, **mild}).text == greedy
+    again = {result_of(backend, FRANCE, **wild, seed=7).text for _ in range(2)}
     assert len(again) == 1
     stop = greedy[5:8]
-    assert said(backend, FRANCE, temperature=0.0, **plain, stop=(stop,)).text == greedy[:5]
-    assert said(backend, FRANCE, max_new_tokens=40, ignore_eos=True).usage.completion_tokens == 40
+    assert result_of(backend, FRANCE, temperature=0.0, **plain, stop=(stop,)).text == greedy[:5]
+    assert (
+        result_of(backend, FRANCE, max_new_tokens=40, ignore_eos=True).usage.completion_tokens == 40
+    )
 
 
 def test_llama_server_says_what_the_same_model_says_here(
@@ -231,9 +233,9 @@ def test_llama_server_says_what_the_same_model_says_here(
         here.load()
         ours, theirs = here.start(FRANCE, params), front(llama).start(FRANCE, params)
         assert ours.result(TIMEOUT_S).text == theirs.result(TIMEOUT_S).text
-        for step, told in zip(ours.steps(), theirs.steps(), strict=True):
-            assert step.record is not None and told.chosen is not None
-            assert told.chosen.logprob == pytest.approx(step.record.logprob, abs=0.3)
+        for step, token in zip(ours.steps(), theirs.steps(), strict=True):
+            assert step.record is not None and token.chosen is not None
+            assert token.chosen.logprob == pytest.approx(step.record.logprob, abs=0.3)
 
 
 def test_llama_server_serves_the_next_after_a_stop(front: Front, llama: str) -> None:
@@ -243,7 +245,7 @@ def test_llama_server_serves_the_next_after_a_stop(front: Front, llama: str) -> 
     for reply in replies:
         reply.cancel()
         assert reply.wait_for_end(TIMEOUT_S)
-    assert said(backend, FRANCE, max_new_tokens=4).usage.completion_tokens == 4
+    assert result_of(backend, FRANCE, max_new_tokens=4).usage.completion_tokens == 4
 
 
 # --- transformers serve ---------------------------------------------------------------------
@@ -280,12 +282,12 @@ def test_transformers_serve(front: Front, transformers_url: str, smollm2_folder_
     assert about.name == smollm2_folder_bf16.name
     assert {Capability.LOGPROBS, Capability.GO_ON} <= about.missing
 
-    reply = said(backend, FRANCE, temperature=0.0, repetition_penalty=1.0)
+    reply = result_of(backend, FRANCE, temperature=0.0, repetition_penalty=1.0)
     assert (reply.text, reply.finish_reason) == ("The capital of France is Paris.", "stop")
     wild: dict[str, Any] = {"temperature": 50.0, "top_p": 1.0, "max_new_tokens": 6}
-    assert not reply.text.startswith(said(backend, FRANCE, **wild).text)
-    mild = said(backend, FRANCE, **wild, top_k=1, repetition_penalty=1.0)
+    assert not reply.text.startswith(result_of(backend, FRANCE, **wild).text)
+    mild = result_of(backend, FRANCE, **wild, top_k=1, repetition_penalty=1.0)
     assert reply.text.startswith(mild.text)
     assert mild.finish_reason is FinishReason.LENGTH
     with pytest.raises(RemoteError, match="cannot go on"):
-        said(backend, [*FRANCE, ChatMessage("assistant", "The")])
+        result_of(backend, [*FRANCE, ChatMessage("assistant", "The")])

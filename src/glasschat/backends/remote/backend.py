@@ -7,8 +7,8 @@ from typing import Any
 from glasschat import __version__
 from glasschat.backends.base import Capability, Description, Readiness
 from glasschat.backends.provenance import Provenance
-from glasschat.backends.remote.client import Patience
-from glasschat.backends.remote.connection import Reached, ServerConnection
+from glasschat.backends.remote.client import Timeouts
+from glasschat.backends.remote.connection import KnownServer, ServerConnection
 from glasschat.backends.remote.dialect import Dialect
 from glasschat.backends.remote.options import RemoteOptions
 from glasschat.backends.remote.reply import RemotePrompt, RemoteReply
@@ -20,13 +20,13 @@ from glasschat.messages import Message
 from glasschat.prompt import ChatMessage, ContextPolicy
 from glasschat.sampling import SamplingParams
 
-PATIENCE = Patience()
+TIMEOUTS = Timeouts()
 
-AT_ONCE_S = 1.0
-"""What a server refuses within this time was never begun; later it is a reply that failed."""
+REFUSAL_WAIT_S = 1.0
+"""Seconds that `start` waits for a refusal, to raise it; a later one fails the reply."""
 
-# What no server tells enough for, whatever its kind.
-_OURS_ALONE = frozenset(
+# No server, whatever its kind, sends enough for these.
+_LOCAL_ONLY = frozenset(
     {
         Capability.STAGES,
         Capability.DRAW,
@@ -39,17 +39,17 @@ _OURS_ALONE = frozenset(
 
 
 class RemoteBackend:
-    """Implements Backend in front of any server with OpenAI's interface.
+    """Implements Backend in front of any server with OpenAI's API.
 
     Safe to use from any thread. Once the server was found it stays ready: while it cannot be
     reached, replies fail with the reason, and `describe` has it too.
     """
 
-    def __init__(self, options: RemoteOptions, *, patience: Patience = PATIENCE) -> None:
+    def __init__(self, options: RemoteOptions, *, timeouts: Timeouts = TIMEOUTS) -> None:
         self._options = options
-        self._connection = ServerConnection(options, patience)
+        self._connection = ServerConnection(options, timeouts)
         self._accepted = AcceptedFields()
-        self._manners_of: Dialect | None = None
+        self._accepted_dialect: Dialect | None = None
 
     def __enter__(self) -> "RemoteBackend":
         return self
@@ -66,37 +66,40 @@ class RemoteBackend:
         self._connection.loop.submit(self._connection.reconnect_forever())
 
     def describe(self) -> Description:
-        """Return what is known of the server. If it was found, `error` is why it cannot be reached."""
-        reached, trouble = self._connection.reached, self._connection.trouble
-        if reached is None:
+        """Return what is known of the server.
+
+        `error` of a ready backend is why the server cannot be reached now.
+        """
+        server, error = self._connection.server, self._connection.error
+        if server is None:
             name = self._options.model or self._options.address.host
-            return Description(Readiness.LOADING, name, error=trouble)
-        found = reached.found
+            return Description(Readiness.LOADING, name, error=error)
+        info = server.info
         return Description(
             Readiness.READY,
-            found.name,
-            detail=found.dialect.name,
-            context=found.context,
-            slots=found.slots,
+            info.name,
+            detail=info.dialect.name,
+            context=info.context,
+            slots=info.slots,
             progress=1.0,
-            error=trouble,
-            provenance=Provenance(versions={"glasschat": __version__, **found.versions}),
-            missing=self._missing(found.dialect),
-            not_taken=found.dialect.not_taken,
+            error=error,
+            provenance=Provenance(versions={"glasschat": __version__, **info.versions}),
+            missing=self._missing(info.dialect),
+            not_taken=info.dialect.not_taken,
         )
 
     def _missing(self, dialect: Dialect) -> frozenset[Capability]:
-        missing = {*_OURS_ALONE}
-        if dialect.go_on is None:
+        missing = {*_LOCAL_ONLY}
+        if dialect.continue_fields is None:
             missing.add(Capability.GO_ON)
-        if not dialect.tells_logprobs or self._accepted.top_logprobs is None:
+        if not dialect.has_logprobs or self._accepted.top_logprobs is None:
             missing.add(Capability.LOGPROBS)
         return frozenset(missing)
 
     def settle(self, params: SamplingParams) -> SamplingParams:
         """Return the settings with those off that do nothing at this server."""
-        reached = self._connection.reached
-        return params if reached is None else effective_params(params, reached.found.dialect)
+        server = self._connection.server
+        return params if server is None else effective_params(params, server.info.dialect)
 
     def fit(
         self,
@@ -104,15 +107,18 @@ class RemoteBackend:
         params: SamplingParams,
         policy: ContextPolicy = ContextPolicy.REFUSE,
     ) -> RemotePrompt:
-        """Return the prompt that the context holds of `messages`. Raises PromptError, RemoteError."""
+        """Return the prompt of `messages` as it fits into the context.
+
+        Raises PromptError, RemoteError.
+        """
         return self._connection.require().fitter.fit(messages, params, policy)[1]
 
     def measure(self, messages: Sequence[ChatMessage]) -> int:
         """Return the tokens of a prompt: counted by servers that do, else estimated."""
-        asked = list(messages)
-        if not any(message.role == "user" for message in asked):
-            asked.append(ChatMessage("user", ""))
-        return self._connection.require().counts.of(asked).tokens
+        measured = list(messages)
+        if not any(message.role == "user" for message in measured):
+            measured.append(ChatMessage("user", ""))
+        return self._connection.require().counts.of(measured).tokens
 
     def start(
         self,
@@ -123,7 +129,7 @@ class RemoteBackend:
         start_options: StartOptions = DEFAULT_START,
     ) -> RemoteReply:
         """Start a reply. Raises what the server refuses within a second; later the reply fails."""
-        reached = self._connection.require()
+        server = self._connection.require()
         if start_options != DEFAULT_START:
             what = Message("take tokens by hand") if start_options.forced else Message("pause")
             raise RemoteRefused(
@@ -133,42 +139,42 @@ class RemoteBackend:
         if params.own_stages:
             # The server might take the settings; the stage's code is on this machine.
             raise StageNotHere(params.own_stages[0].name)
-        found, dialect = reached.found, reached.found.dialect
+        info, dialect = server.info, server.info.dialect
         goes_on = bool(messages) and messages[-1].role == "assistant"
-        if goes_on and dialect.go_on is None:
+        if goes_on and dialect.continue_fields is None:
             raise RemoteRefused(
                 "{address} cannot go on with a reply that was cut, as far as is known of {name}: "
                 "press Again, or say with --remote-kind what it is",
                 address=self._options.address,
                 name=dialect.name,
             )
-        kept, prompt = reached.fitter.fit(messages, params, policy)
+        kept, prompt = server.fitter.fit(messages, params, policy)
         params = effective_params(params, dialect)
-        limit = reached.fitter.room(prompt, params)
+        limit = server.fitter.room(prompt, params)
 
-        def body(manners: AcceptedFields) -> dict[str, Any]:
+        def body(accepted_fields: AcceptedFields) -> dict[str, Any]:
             return request_body(
                 kept,
                 params,
                 dialect,
-                manners,
-                model=found.model,
+                accepted_fields,
+                model=info.model,
                 limit=limit,
-                context=found.context,
+                context=info.context,
             )
 
-        if self._manners_of is not dialect:
-            self._accepted, self._manners_of = AcceptedFields(), dialect
+        if self._accepted_dialect is not dialect:
+            self._accepted, self._accepted_dialect = AcceptedFields(), dialect
         body(self._accepted)  # What cannot be sent is raised here.
         earlier = kept[-1].text if goes_on else ""
         reply = RemoteReply(prompt, lambda: work.cancel(), seed=params.seed, earlier=earlier)
         stream = ReplyStream(
-            self._connection.client, reply, body, self._accepted, self._remember, model=found.model
+            self._connection.client, reply, body, self._accepted, self._remember, model=info.model
         )
         work = self._connection.loop.submit(stream.run())
-        work.add_done_callback(lambda _: self._over(reached, kept, reply, stream))
+        work.add_done_callback(lambda _: self._finish(server, kept, reply, stream))
         with suppress(TimeoutError):
-            stream.accepted.result(AT_ONCE_S)
+            stream.accepted.result(REFUSAL_WAIT_S)
         return reply
 
     def text_of(self, ids: Sequence[int]) -> str:
@@ -182,20 +188,20 @@ class RemoteBackend:
         """Close all connections."""
         self._connection.close()
 
-    def _over(
+    def _finish(
         self,
-        reached: Reached,
+        server: KnownServer,
         messages: Sequence[ChatMessage],
         reply: RemoteReply,
         stream: ReplyStream,
     ) -> None:
-        reply.writer.finish(FinishReason.CANCELLED)  # One that was cancelled before it began.
-        snapshot, prompt_tokens = reply.snapshot(), reply.counted.prompt
-        reached.counts.learn(
+        reply.writer.finish(FinishReason.CANCELLED)  # A reply that was cancelled before it began.
+        snapshot, prompt_tokens = reply.snapshot(), reply.counts.prompt
+        server.counts.learn(
             messages, prompt_tokens, snapshot.text, snapshot.usage.completion_tokens
         )
         if isinstance(stream.failure, RemoteError):
             self._connection.mark_lost()
 
-    def _remember(self, manners: AcceptedFields) -> None:
-        self._accepted = manners
+    def _remember(self, accepted_fields: AcceptedFields) -> None:
+        self._accepted = accepted_fields

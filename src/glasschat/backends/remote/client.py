@@ -16,17 +16,17 @@ from glasschat.backends.remote.errors import Refusal, unreachable
 from glasschat.backends.remote.options import Address
 from glasschat.errors import RemoteRefused
 
-MOST_SAID = 64 * 1024
+MAX_ERROR_BYTES = 64 * 1024
 """Bytes that are read of a response whose status is not 200."""
 
-MOST_WHOLE = 16 * 2**20
+MAX_BODY_BYTES = 16 * 2**20
 """Bytes that are read of an answer that is no stream."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """Seconds that are waited: for a connection, for a short answer, for the first token of a
-    reply, and for a further one.
+class Timeouts:
+    """Timeouts in seconds: for a connection, for a short answer, for the first token of a reply,
+    and for every further token.
     """
 
     connect_s: float = 10.0
@@ -36,21 +36,21 @@ class Patience:
 
 
 class Client:
-    """For one event loop. Redirects are not followed: the key is this server's."""
+    """HTTP client for one event loop. Redirects are not followed: the key is this server's."""
 
-    def __init__(self, address: Address, key: str | None, patience: Patience) -> None:
+    def __init__(self, address: Address, key: str | None, timeouts: Timeouts) -> None:
         self.address = address
         self.key = key
-        self.patience = patience
+        self.timeouts = timeouts
         headers = {"user-agent": f"glasschat/{__version__}", "accept-encoding": "identity"}
         if key is not None:
             headers["authorization"] = f"Bearer {key}"
         self._http = httpx2.AsyncClient(
             headers=headers,
-            timeout=httpx2.Timeout(patience.answer_s, connect=patience.connect_s, pool=None),
-            # Servers drop connections that rest for five seconds; one of them is not to be met.
+            timeout=httpx2.Timeout(timeouts.answer_s, connect=timeouts.connect_s, pool=None),
+            # Servers close connections that were idle for five seconds: none of those is reused.
             limits=httpx2.Limits(max_connections=None, keepalive_expiry=2.0),
-            # What is on this machine is not reached by way of a proxy elsewhere.
+            # A server on this machine is not reached through a proxy.
             trust_env=not address.is_loopback,
         )
 
@@ -68,11 +68,11 @@ class Client:
     async def _answer(self, method: str, url: str, body: Any) -> tuple[int, Any]:
         try:
             async with self._http.stream(method, url, json=body) as response:
-                data = await bounded(response, MOST_WHOLE)
+                data = await read_bounded(response, MAX_BODY_BYTES)
         except httpx2.HTTPError as error:
             raise unreachable(self.address, error) from error
         if response.status_code != 200:
-            return response.status_code, self.refusal(response, data[:MOST_SAID])
+            return response.status_code, self.refusal(response, data[:MAX_ERROR_BYTES])
         try:
             return 200, json.loads(data)
         except (ValueError, RecursionError):
@@ -81,8 +81,8 @@ class Client:
     @asynccontextmanager
     async def stream(self, url: str, body: Mapping[str, Any]) -> AsyncIterator[httpx2.Response]:
         """POST a body: return the response as soon as it begins. Raises httpx2.HTTPError."""
-        patience = httpx2.Timeout(None, connect=self.patience.connect_s, write=30.0)
-        async with self._http.stream("POST", url, json=body, timeout=patience) as response:
+        timeout = httpx2.Timeout(None, connect=self.timeouts.connect_s, write=30.0)
+        async with self._http.stream("POST", url, json=body, timeout=timeout) as response:
             yield response
 
     def refusal(self, response: httpx2.Response, data: bytes) -> Refusal:
@@ -94,7 +94,7 @@ class Client:
         await self._http.aclose()
 
 
-async def bounded(response: httpx2.Response, most: int) -> bytes:
+async def read_bounded(response: httpx2.Response, most: int) -> bytes:
     """Return the whole body of a response. Raises RemoteRefused for more than `most` bytes."""
     data = b""
     async for part in response.aiter_bytes():
@@ -125,9 +125,9 @@ class LoopThread:
         """Run a coroutine in the loop; cancelling the future cancels the coroutine."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def call(self, tell: Callable[[], object]) -> None:
+    def call(self, function: Callable[[], object]) -> None:
         """Call a function in the loop's thread, soon."""
-        self._loop.call_soon_threadsafe(tell)
+        self._loop.call_soon_threadsafe(function)
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Cancel what runs, wait for its end, run `last`, and end the thread. To be called once."""
@@ -143,7 +143,7 @@ class LoopThread:
 
     @staticmethod
     async def _cancel_all() -> None:
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

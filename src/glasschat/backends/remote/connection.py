@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from glasschat.backends.remote.client import Client, LoopThread, Patience
-from glasschat.backends.remote.discovery import Found, discover
+from glasschat.backends.remote.client import Client, LoopThread, Timeouts
+from glasschat.backends.remote.discovery import ServerInfo, discover
 from glasschat.backends.remote.options import RemoteOptions
 from glasschat.backends.remote.token_counts import RemoteFitter, TokenCounts, count_tokens
 from glasschat.errors import EngineStopped, GlasschatError, RemoteError
@@ -24,59 +24,59 @@ LOOK_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class KnownServer:
     """A server that was found, with the token counts that were learnt since."""
 
-    found: Found
+    info: ServerInfo
     counts: TokenCounts
     fitter: RemoteFitter
 
 
 class ServerConnection:
-    """Looks for a server until it is there, again when it was lost, and now and then to be sure.
+    """Looks for a server until it answers, again when it was lost, and every LOOK_AGAIN_S seconds.
 
-    All connections live in the thread of its `loop`. `reached` is the server as it was found
-    last, `trouble` why it cannot be asked now.
+    All connections live in the thread of its `loop`. `server` is the server as it was found
+    last, `error` why it cannot be reached now.
     """
 
-    def __init__(self, options: RemoteOptions, patience: Patience) -> None:
-        self.reached: Reached | None = None
-        self.trouble: Message | None = None
+    def __init__(self, options: RemoteOptions, timeouts: Timeouts) -> None:
+        self.server: KnownServer | None = None
+        self.error: Message | None = None
         self._options = options
         self._closed = False
         self.loop = LoopThread("glasschat-remote")
-        self.client, self._lost = self.loop.submit(self._opened(patience)).result()
+        self.client, self._lost = self.loop.submit(self._create_client(timeouts)).result()
 
-    async def _opened(self, patience: Patience) -> tuple[Client, asyncio.Event]:
+    async def _create_client(self, timeouts: Timeouts) -> tuple[Client, asyncio.Event]:
         """Make the client and the event in the thread of the loop that they belong to."""
-        return Client(self._options.address, self._options.key, patience), asyncio.Event()
+        return Client(self._options.address, self._options.key, timeouts), asyncio.Event()
 
-    def require(self) -> Reached:
+    def require(self) -> KnownServer:
         """Return the server. Raises RemoteError until it is found, EngineStopped after `close`."""
         if self._closed:
             raise EngineStopped("the connection to the server has been closed")
-        if self.reached is None:
-            if self.trouble is not None:
-                raise RemoteError(self.trouble)
+        if self.server is None:
+            if self.error is not None:
+                raise RemoteError(self.error)
             raise RemoteError(
                 "{address} is still being looked for: wait a moment", address=self._options.address
             )
-        return self.reached
+        return self.server
 
     async def look(self) -> None:
-        """Ask the server what it is. Raises RemoteError."""
-        asked = self._options
+        """Discover the server once, and keep what is known of it. Raises RemoteError."""
+        options = self._options
         try:
-            found = await discover(
-                self.client, model=asked.model, kind=asked.kind, context=asked.context
+            info = await discover(
+                self.client, model=options.model, kind=options.kind, context=options.context
             )
         except GlasschatError as error:
-            self.trouble = error.message
+            self.error = error.message
             raise
-        self.trouble = None
-        if self.reached is None or self.reached.found != found:
-            counts = TokenCounts(partial(self._count, found))
-            self.reached = Reached(found, counts, RemoteFitter(counts, found.context))
+        self.error = None
+        if self.server is None or self.server.info != info:
+            counts = TokenCounts(partial(self._count, info))
+            self.server = KnownServer(info, counts, RemoteFitter(counts, info.context))
 
     async def reconnect_forever(self) -> None:
         """Look for the server until it answers, and again whenever it was lost; never ends."""
@@ -105,13 +105,13 @@ class ServerConnection:
             self.loop.call(self._lost.set)
 
     def close(self) -> None:
-        """End every connection. More than once does no harm."""
+        """End every connection. May be called more than once."""
         if not self._closed:
             self._closed = True
             self.loop.close(self.client.close)
 
-    def _count(self, found: Found, messages: Sequence[ChatMessage]) -> int | None:
-        work = self.loop.submit(count_tokens(self.client, found, messages))
+    def _count(self, info: ServerInfo, messages: Sequence[ChatMessage]) -> int | None:
+        work = self.loop.submit(count_tokens(self.client, info, messages))
         try:
             return work.result(COUNT_S)
         except (TimeoutError, CancelledError, GlasschatError):

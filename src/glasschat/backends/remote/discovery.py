@@ -15,15 +15,15 @@ from glasschat.backends.remote.errors import Refusal, one_line
 from glasschat.errors import RemoteRefused
 
 MODELS = "/models"
-MOST_NAMED = 8
+MAX_LISTED_MODELS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A server that can be asked. `context` is 0 where it is not told, `slots` likewise.
+class ServerInfo:
+    """A server that answers, and its model.
 
-    `model` is what the server calls it, `name` what people do. `versions` are by the names of
-    programs.
+    `context` in tokens and `slots` are 0 where the server does not report them. `model` is the id
+    for requests, `name` the one to display. `versions` are by the names of programs.
     """
 
     dialect: Dialect
@@ -36,32 +36,32 @@ class Found:
 
 async def discover(
     client: Client, *, model: str | None, kind: str | None, context: int | None
-) -> Found:
+) -> ServerInfo:
     """Return the server as it is now; arguments that are not None are not asked for.
 
     Raises RemoteError.
     """
     if model is not None and kind is not None and not DIALECTS[kind].checks_model:
-        await _is_ready(client, "/health")
-        return Found(DIALECTS[kind], model, _short(model), context or 0)
-    listed = await _listed(client, wanted=model is None)
+        await _check_ready(client, "/health")
+        return ServerInfo(DIALECTS[kind], model, _short_name(model), context or 0)
+    listed = await _list_models(client, wanted=model is None)
     names = [name for card in listed if isinstance(name := card.get("id"), str)]
     card = next((card for card in listed if card.get("id") == model), listed[0] if listed else {})
     dialect = DIALECTS[kind or kind_of(card.get("owned_by"))]
-    chosen = _chosen(client, names, model, dialect)
+    chosen = _choose_model(client, names, model, dialect)
     details = await _kind_details(client, dialect, card)
     length = _positive(card.get("max_model_len"))
-    return Found(
+    return ServerInfo(
         dialect,
         chosen,
-        _short(chosen),
+        _short_name(chosen),
         context=context or details.get("context") or length,
         slots=details.get("slots") or 0,
         versions=details.get("versions", {}),
     )
 
 
-async def _listed(client: Client, *, wanted: bool) -> list[Mapping[str, Any]]:
+async def _list_models(client: Client, *, wanted: bool) -> list[Mapping[str, Any]]:
     """Return the models that the server lists; none where it has no list and none is wanted."""
     status, answer = await client.get(client.address.path(MODELS))
     if isinstance(answer, Refusal):
@@ -78,11 +78,11 @@ async def _listed(client: Client, *, wanted: bool) -> list[Mapping[str, Any]]:
     return [card for card in data if isinstance(card, dict)]
 
 
-def _chosen(client: Client, names: list[str], model: str | None, dialect: Dialect) -> str:
+def _choose_model(client: Client, names: list[str], model: str | None, dialect: Dialect) -> str:
     if model is not None and (model in names or not names or not dialect.checks_model):
         return model
-    some = ", ".join(one_line(name, client.key) for name in names[:MOST_NAMED])
-    if len(names) > MOST_NAMED:
+    some = ", ".join(one_line(name, client.key) for name in names[:MAX_LISTED_MODELS])
+    if len(names) > MAX_LISTED_MODELS:
         some += ", …"
     if model is not None:
         raise RemoteRefused(
@@ -109,23 +109,23 @@ def _chosen(client: Client, names: list[str], model: str | None, dialect: Dialec
 async def _kind_details(
     client: Client, dialect: Dialect, card: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what servers of that kind tell on their own endpoints.
+    """Return what servers of that kind report on endpoints of their kind.
 
     Raises RemoteError while they load.
     """
     address = client.address
     if dialect is DIALECTS["glasschat"]:
-        await _is_ready(client, "/ready")
+        await _check_ready(client, "/ready")
         return {}
     if dialect is DIALECTS["vllm"]:
         _, answer = await client.get(address.beside("/version"))
-        return {"versions": _versions("vLLM", _inner(answer).get("version"))}
+        return {"versions": _versions("vLLM", _mapping(answer).get("version"))}
     if dialect is DIALECTS["llama-server"]:
-        await _is_ready(client, "/health")
+        await _check_ready(client, "/health")
         _, answer = await client.get(address.beside("/props"))
-        props = _inner(answer)
-        meta = _inner(card.get("meta"))
-        settings = _inner(props.get("default_generation_settings"))
+        props = _mapping(answer)
+        meta = _mapping(card.get("meta"))
+        settings = _mapping(props.get("default_generation_settings"))
         return {
             "context": _positive(settings.get("n_ctx")) or _positive(meta.get("n_ctx")),
             "slots": _positive(props.get("total_slots")),
@@ -134,13 +134,13 @@ async def _kind_details(
     return {}
 
 
-async def _is_ready(client: Client, path: str) -> None:
+async def _check_ready(client: Client, path: str) -> None:
     _, answer = await client.get(client.address.beside(path))
     if isinstance(answer, Refusal):
         raise answer.error(client.address, "", has_key=client.key is not None)
 
 
-def _inner(value: Any) -> Mapping[str, Any]:
+def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
@@ -152,7 +152,7 @@ def _versions(program: str, version: Any) -> Mapping[str, str]:
     return {program: one_line(version, None)} if isinstance(version, str) and version else {}
 
 
-def _short(model: str) -> str:
+def _short_name(model: str) -> str:
     """Return the name of a model; of a file without its folders on the server's machine."""
     is_file = model.lower().endswith(".gguf") or model.startswith(("/", "./", "../"))
     return PurePath(model).name if is_file else model

@@ -21,7 +21,7 @@ from glasschat.errors import (
 )
 from glasschat.messages import Message
 
-LONGEST_SAID = 300
+MAX_TEXT = 300
 
 _TOO_LONG = {"context_length_exceeded", "exceed_context_size_error"}
 _CONTEXT = re.compile(r"(?:maximum|available) context (?:length|size) (?:is |\()?([\d,]+)")
@@ -32,7 +32,7 @@ class Refusal:
     """A response whose status is not 200: the status, and what the body says."""
 
     status: int
-    said: str
+    message: str
     code: str = ""
     retry_after: str = ""
     needed: int | None = None
@@ -47,12 +47,12 @@ class Refusal:
         answer = _object(text)
         inner = answer.get("error", answer.get("detail", answer.get("message")))
         fields: Mapping[str, Any] = inner if isinstance(inner, dict) else {}
-        said = fields.get("message", inner if isinstance(inner, str) else "")
-        if not said:
-            said = "" if _is_page(text) else text if inner is None else json.dumps(inner)
+        message = fields.get("message", inner if isinstance(inner, str) else "")
+        if not message:
+            message = "" if _is_page(text) else text if inner is None else json.dumps(inner)
         return cls(
             status=status,
-            said=one_line(str(said), secret),
+            message=one_line(str(message), secret),
             code=str(fields.get("code") or "") + " " + str(fields.get("type") or ""),
             retry_after=headers.get("retry-after", ""),
             needed=_count(fields.get("n_prompt_tokens")),
@@ -62,14 +62,14 @@ class Refusal:
     def error(self, address: Address, model: str, *, has_key: bool) -> GlasschatError:
         """Return the error to raise for it."""
         status = self.status
-        said = self.said if self.said else Message("it does not say why")
+        message = self.message if self.message else Message("it does not say why")
         if status in (401, 403) and has_key:
             return RemoteRefused(
                 "{address} does not accept the key ({status}: {said}): give another with "
                 "--remote-key-file",
                 address=address,
                 status=status,
-                said=said,
+                said=message,
             )
         if status in (401, 403):
             return RemoteRefused(
@@ -85,20 +85,20 @@ class Refusal:
                 address=address,
                 model=repr(model),
                 status=status,
-                said=said,
+                said=message,
             )
         if status == 429:
             return RemoteRefused(
                 "{address} has too much to do (429: {said}): try again in {pause}",
                 address=address,
-                said=said,
+                said=message,
                 pause=_pause(self),
             )
         if status == 503:
             return RemoteRefused(
                 "{address} takes nothing at the moment (503: {said}): try again in {pause}",
                 address=address,
-                said=said,
+                said=message,
                 pause=_pause(self),
             )
         if status >= 500:
@@ -106,7 +106,7 @@ class Refusal:
                 "{address} has failed ({status}: {said}): its log may say more",
                 address=address,
                 status=status,
-                said=said,
+                said=message,
             )
         if (too_long := self._too_long(address)) is not None:
             return too_long
@@ -116,7 +116,7 @@ class Refusal:
                 "it names",
                 address=address,
                 status=status,
-                said=said,
+                said=message,
             )
         return RemoteRefused(
             "{address} answers with {status} and no reply: see whether this is the address of "
@@ -126,16 +126,16 @@ class Refusal:
         )
 
     def _too_long(self, address: Address) -> PromptError | None:
-        told = _CONTEXT.search(self.said)
-        if not (told or _TOO_LONG & {*self.code.split()}):
+        match = _CONTEXT.search(self.message)
+        if not (match or _TOO_LONG & {*self.code.split()}):
             return None
-        context = self.context or (_count(told[1].replace(",", "")) if told else None)
+        context = self.context or (_count(match[1].replace(",", "")) if match else None)
         if self.needed is not None and context is not None:
             return PromptTooLong(self.needed, context, context)
         return PromptError(
             "the conversation is too long for {address} ({said}): shorten it, or lower max length",
             address=address,
-            said=self.said,
+            said=self.message,
         )
 
 
@@ -145,7 +145,7 @@ def one_line(text: str, secret: str | None) -> str:
         text = text.replace(secret, "…")
     words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     words = words.rstrip(".")
-    return words if len(words) <= LONGEST_SAID else words[: LONGEST_SAID - 1] + "…"
+    return words if len(words) <= MAX_TEXT else words[: MAX_TEXT - 1] + "…"
 
 
 def _pause(refusal: Refusal) -> Message:
@@ -220,7 +220,7 @@ def unreachable(address: Address, error: Exception) -> RemoteUnreachable:
     )
 
 
-def broke_off(address: Address) -> RemoteUnreachable:
+def connection_lost(address: Address) -> RemoteUnreachable:
     """Return the error for a stream that ended before the reply did."""
     return RemoteUnreachable(
         "{address} broke off in the middle of the reply: see whether that server still runs, "
@@ -229,7 +229,7 @@ def broke_off(address: Address) -> RemoteUnreachable:
     )
 
 
-def silent(address: Address, seconds: float, *, began: bool) -> RemoteUnreachable:
+def no_data(address: Address, seconds: float, *, began: bool) -> RemoteUnreachable:
     """Return the error for a server that has sent nothing for `seconds`."""
     if began:
         return RemoteUnreachable(

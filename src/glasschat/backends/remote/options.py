@@ -37,9 +37,9 @@ class Address:
         if parts.query or parts.fragment:
             raise _no_address(text)
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        place = host if port is None else f"{host}:{port}"
+        netloc = host if port is None else f"{host}:{port}"
         path = parts.path.rstrip("/") or "/v1"
-        return cls(f"{parts.scheme}://{place}{path}")
+        return cls(f"{parts.scheme}://{netloc}{path}")
 
     def path(self, path: str) -> str:
         """Return the URL of a path of OpenAI's API, as in /chat/completions."""
@@ -51,12 +51,12 @@ class Address:
 
     @property
     def host(self) -> str:
-        """The host's name or number."""
+        """Return the name or IP address of the host."""
         return self._parts.hostname or ""
 
     @property
     def is_loopback(self) -> bool:
-        """Whether what is sent there stays on this machine."""
+        """Return whether requests stay on this machine."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -64,7 +64,7 @@ class Address:
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether nobody on the way can read along."""
+        """Return whether requests are encrypted, by https."""
         return self._parts.scheme == "https"
 
     @property
@@ -76,7 +76,7 @@ class Address:
 
 
 def _no_address(text: str) -> ServerError:
-    # What stands before an @ may be a password.
+    # The text before an @ may be a password.
     shown = repr(text[:200]) if "@" not in text else Message("this")
     return ServerError(
         "--remote is an http or https address without ? and #, as in http://127.0.0.1:8000/v1, "
@@ -89,15 +89,16 @@ def _plain(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text and "\\" not in text
 
 
-LONGEST_KEY = 8192
+MAX_KEY_CHARS = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteOptions:
     """A server and one of its models. Frozen and validated.
 
-    Without a `model` it is the only one there; without a `kind`, a name of `DIALECTS`, the server
-    says what it is; `context` is for those that do not tell theirs. The `key` is shown nowhere.
+    Without a `model` it is the only one of the server. `kind` is a name of `DIALECTS`; without it
+    the server says what it is. `context` is for servers that do not report theirs. The `key` is
+    never displayed.
     Raises ServerError, which does not repeat the key.
     """
 
@@ -122,9 +123,9 @@ class RemoteOptions:
             )
         key = self.key
         if key is not None and not (
-            0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable() and " " not in key
+            0 < len(key) <= MAX_KEY_CHARS and key.isascii() and key.isprintable() and " " not in key
         ):
-            # It is not repeated.
+            # The message does not repeat the key.
             raise ServerError(
                 "the key for the remote server is one word of ASCII characters, and this is not"
             )

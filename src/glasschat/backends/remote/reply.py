@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from glasschat.backends.remote.sse import Chunk, Counted, ToldToken
+from glasschat.backends.remote.sse import Chunk, TokenLogprobs, UsageCounts
 from glasschat.engine import FinishReason, Reply, ReplyProgress, Snapshot, State, Timings, Usage
 from glasschat.glass import RemoteToken
 from glasschat.messages import Message
@@ -15,7 +15,10 @@ _THINK, _THOUGHT = "<think>\n", "\n</think>\n\n"
 
 @dataclass(frozen=True, slots=True)
 class RemotePrompt:
-    """What a server is given to read, as far as that is known here. See ReplyPrompt."""
+    """The prompt of a reply, as far as it is known on this machine. Implements ReplyPrompt.
+
+    `tokens` is the server's count where it is `counted`, else an estimate.
+    """
 
     tokens: int
     left_out: tuple[int, ...] = ()
@@ -36,7 +39,7 @@ class RemoteReplyWriter:
         self.seed = seed
         self.steps: list[RemoteToken] = []
         self.prefilled = 0
-        self.counted = Counted(None, None, None)
+        self.counts = UsageCounts(None, None, None)
         self._thinking = "<think>" in earlier and "</think>" not in earlier
         self._half = ""
 
@@ -46,10 +49,10 @@ class RemoteReplyWriter:
         with progress.changed:
             if progress.finish_reason is not None:
                 return
-            if chunk.counted is not None:
-                self.counted = chunk.counted
+            if chunk.counts is not None:
+                self.counts = chunk.counts
             if chunk.read is not None and chunk.to_read:
-                self.counted = Counted(chunk.to_read, None, None)
+                self.counts = UsageCounts(chunk.to_read, None, None)
                 self.prefilled, progress.state = chunk.read, State.PREFILLING
             text = self._join_surrogates(self._mark_thoughts(chunk))
             if text or chunk.tokens:
@@ -69,14 +72,14 @@ class RemoteReplyWriter:
 
     def usage(self) -> Usage:
         """Return the token counts: the server's, or those known here until it has counted."""
-        counted = self.counted
+        counts = self.counts
         return Usage(
-            self.prompt.tokens if counted.prompt is None else counted.prompt,
-            counted.cached or 0,
-            len(self.steps) if counted.completion is None else counted.completion,
+            self.prompt.tokens if counts.prompt is None else counts.prompt,
+            counts.cached or 0,
+            len(self.steps) if counts.completion is None else counts.completion,
         )
 
-    def _append(self, text: str, tokens: Sequence[ToldToken]) -> None:
+    def _append(self, text: str, tokens: Sequence[TokenLogprobs]) -> None:
         """Append a piece of text and its tokens; `progress.changed` is held."""
         progress = self.progress
         if progress.clock.admitted_at is None:
@@ -84,7 +87,7 @@ class RemoteReplyWriter:
         if progress.clock.mark_token():
             self.prefilled = self.usage().prompt_tokens
         progress.state = State.RUNNING
-        self.steps += steps_of(text, tokens)
+        self.steps += split_into_steps(text, tokens)
         progress.add_text(text)
 
     def _mark_thoughts(self, chunk: Chunk) -> str:
@@ -137,9 +140,9 @@ class RemoteReply(Reply):
         return self.writer.prompt
 
     @property
-    def counted(self) -> Counted:
+    def counts(self) -> UsageCounts:
         """Return the server's own token counts."""
-        return self.writer.counted
+        return self.writer.counts
 
     def snapshot(self) -> Snapshot:
         """Return the state of the reply at this moment."""
@@ -176,9 +179,10 @@ class RemoteReply(Reply):
         self._hang_up()
 
 
-def steps_of(text: str, tokens: Sequence[ToldToken]) -> list[RemoteToken]:
-    """A piece of text as its tokens, joined the same; where they do not make it up, the last of
-    them releases all of it.
+def split_into_steps(text: str, tokens: Sequence[TokenLogprobs]) -> list[RemoteToken]:
+    """Split a piece of text into its tokens; joined they are the text again.
+
+    Where the tokens' bytes do not make up the text, the last of them releases all of it.
     """
     if not tokens:
         return [RemoteToken(text)]

@@ -1,4 +1,4 @@
-"""A request as it goes over the wire: OpenAI's fields, and those that the server's kind takes."""
+"""Body of a request to /chat/completions: OpenAI's fields, and those of the server's dialect."""
 
 import json
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ _FEWER = {20: 5, 5: 0, 0: None}
 
 @dataclass(frozen=True, slots=True)
 class AcceptedFields:
-    """What a server has not refused yet, of what is asked of all; kept from reply to reply.
+    """Optional fields that a server has not refused yet; kept from reply to reply.
 
-    `top_logprobs` is how many candidates are asked for, None for no log-probabilities at all.
+    `top_logprobs` is the number of candidates to request, None for no log-probabilities at all.
     """
 
     top_logprobs: int | None = MOST_TOP_LOGPROBS
@@ -27,20 +27,20 @@ class AcceptedFields:
     limit_field: str = "max_tokens"
 
     def without(self, refused: str) -> "AcceptedFields | None":
-        """What to ask instead where a 400 says `refused`; None where that is about other things."""
-        said = refused.lower()
-        if "logprob" in said and self.top_logprobs is not None:
+        """Return the fields to try after an error; None where `refused` names none of them."""
+        text = refused.lower()
+        if "logprob" in text and self.top_logprobs is not None:
             return replace(self, top_logprobs=_FEWER[self.top_logprobs])
-        if "stream_options" in said and self.counts_usage:
+        if "stream_options" in text and self.counts_usage:
             return replace(self, counts_usage=False)
-        if "max_completion_tokens" in said and self.limit_field == "max_tokens":
+        if "max_completion_tokens" in text and self.limit_field == "max_tokens":
             return replace(self, limit_field="max_completion_tokens")
         return None
 
 
 def effective_params(params: SamplingParams, dialect: Dialect) -> SamplingParams:
-    """The settings with those off that do nothing at such a server."""
-    # No server knows a stage that did not come with glasschat.
+    """Return the settings, with those off that have no effect at such a server."""
+    # No server has the custom stages of this machine.
     known = tuple(name for name in params.stages if name in DEFAULT_ORDER)
     off = {name: SETTINGS[name].off for name in dialect.not_taken}
     return replace(params, **{"stages": known, **off})
@@ -50,15 +50,15 @@ def request_body(
     messages: Sequence[ChatMessage],
     params: SamplingParams,
     dialect: Dialect,
-    manners: AcceptedFields,
+    accepted_fields: AcceptedFields,
     *,
     model: str,
     limit: int | None,
     context: int,
 ) -> dict[str, Any]:
-    """What is posted to /chat/completions; `limit` is the most tokens that may come.
+    """Return the body for /chat/completions; `limit` is the maximum number of new tokens.
 
-    Raises ParameterError for a value that no such server has room for.
+    Raises ParameterError for a value that such a server cannot represent.
     """
     body: dict[str, Any] = {
         "model": model,
@@ -71,27 +71,27 @@ def request_body(
         **dialect.always,
     }
     if limit is not None:
-        body[manners.limit_field] = limit
-    if manners.counts_usage:
+        body[accepted_fields.limit_field] = limit
+    if accepted_fields.counts_usage:
         body["stream_options"] = {"include_usage": True}
-    if dialect.tells_logprobs and manners.top_logprobs is not None:
+    if dialect.has_logprobs and accepted_fields.top_logprobs is not None:
         body["logprobs"] = True
-        if manners.top_logprobs:
-            body["top_logprobs"] = manners.top_logprobs
+        if accepted_fields.top_logprobs:
+            body["top_logprobs"] = accepted_fields.top_logprobs
     if dialect.window and context:
         body[dialect.window] = context
     if messages[-1].role == "assistant":
-        body.update(dialect.go_on or {})
+        body.update(dialect.continue_fields or {})
     return body
 
 
 def wire_messages(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
-    """The turns as the wire has them."""
+    """Return the turns as OpenAI's API has them, role and content."""
     return [{"role": message.role, "content": message.text} for message in messages]
 
 
 def _openai(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
-    """OpenAI's own fields, where they say anything."""
+    """Return OpenAI's own fields, those that differ from their neutral values."""
     body: dict[str, Any] = {}
     for name in ("presence_penalty", "frequency_penalty"):
         if (value := getattr(params, name)) and name not in dialect.ignored:
@@ -106,10 +106,10 @@ def _openai(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
 
 
 def _seed(seed: int, dialect: Dialect) -> int:
-    if seed > dialect.most_seed:
+    if seed > dialect.max_seed:
         allowed = Message(
             "at most {most:,} where {name} writes the reply",
-            most=dialect.most_seed,
+            most=dialect.max_seed,
             name=dialect.name,
         )
         raise ParameterError("seed", allowed, seed)
@@ -123,7 +123,7 @@ def _bias(value: float) -> float:
 
 
 def _beyond(params: SamplingParams, dialect: Dialect) -> dict[str, Any]:
-    """The settings that OpenAI has no fields for, off or not."""
+    """Return the settings beyond OpenAI's fields, whether they are off or not."""
     body: dict[str, Any] = {}
     for name, wire in dialect.fields.items():
         value = getattr(params, name)

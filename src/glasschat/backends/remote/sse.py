@@ -15,20 +15,20 @@ from glasschat.glass import RemoteCandidate
 
 DONE = "[DONE]"
 _IMPOSSIBLE = -9999.0
-_MOST_TOP = 64
+_MAX_TOP = 64
 
 
 @dataclass(frozen=True, slots=True)
-class ToldToken:
-    """A token of an event, with the likeliest in its place."""
+class TokenLogprobs:
+    """Log-probability of a token, and those of the likeliest candidates in its place."""
 
     chosen: RemoteCandidate
     top: tuple[RemoteCandidate, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """What a server has counted; None where it says nothing."""
+class UsageCounts:
+    """Token counts of a prompt, of its cached part and of a reply; None where not reported."""
 
     prompt: int | None
     cached: int | None
@@ -37,15 +37,17 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What is new of a reply. `thought` is text that the model wrote before its answer, where a
-    server keeps that apart. `read` and `to_read` are tokens of the prompt, while it is being read.
+    """The new part of a reply, from one event.
+
+    `thought` is reasoning before the answer, where a server sends it separately. `read` and
+    `to_read` are tokens of the prompt, during the prefill.
     """
 
     text: str = ""
     thought: str = ""
-    tokens: tuple[ToldToken, ...] = ()
-    ended: str | None = None
-    counted: Counted | None = None
+    tokens: tuple[TokenLogprobs, ...] = ()
+    finish_reason: str | None = None
+    counts: UsageCounts | None = None
     read: int | None = None
     to_read: int | None = None
     refusal: Refusal | None = None
@@ -77,23 +79,23 @@ def read_chunk(data: str, *, secret: str | None = None) -> Chunk:
         text=_text(delta.get("content")) + _text(delta.get("refusal")),
         thought=_text(delta.get("reasoning_content")) or _text(delta.get("reasoning")),
         tokens=tuple(_tokens(choice.get("logprobs"))),
-        ended=_text(choice.get("finish_reason")) or None,
-        counted=_counted(event.get("usage")),
+        finish_reason=_text(choice.get("finish_reason")) or None,
+        counts=_usage_counts(event.get("usage")),
         read=_count(progress.get("processed")),
         to_read=_count(progress.get("total")),
     )
 
 
-def _tokens(logprobs: Any) -> Iterator[ToldToken]:
+def _tokens(logprobs: Any) -> Iterator[TokenLogprobs]:
     content = _mapping(logprobs).get("content")
     for item in content if isinstance(content, list) else ():
         chosen = _candidate(item)
         if chosen is None:
             continue
         alternatives = _mapping(item).get("top_logprobs")
-        listed = alternatives[:_MOST_TOP] if isinstance(alternatives, list) else []
+        listed = alternatives[:_MAX_TOP] if isinstance(alternatives, list) else []
         top = [candidate for other in listed if (candidate := _candidate(other)) is not None]
-        yield ToldToken(chosen, tuple(sorted(top, key=lambda candidate: -candidate.logprob)))
+        yield TokenLogprobs(chosen, tuple(sorted(top, key=lambda candidate: -candidate.logprob)))
 
 
 def _candidate(item: Any) -> RemoteCandidate | None:
@@ -113,12 +115,12 @@ def _data(plain: Any) -> bytes | None:
         return None
 
 
-def _counted(usage: Any) -> Counted | None:
+def _usage_counts(usage: Any) -> UsageCounts | None:
     fields = _mapping(usage)
     if not fields:
         return None
     details = _mapping(fields.get("prompt_tokens_details"))
-    return Counted(
+    return UsageCounts(
         _count(fields.get("prompt_tokens")),
         _count(details.get("cached_tokens")),
         _count(fields.get("completion_tokens")),
@@ -137,14 +139,14 @@ def _count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**40 else None
 
 
-LONGEST = 2 * 2**20
-"""Bytes of one event: what is longer is no event of a chat."""
+MAX_EVENT_BYTES = 2 * 2**20
+"""Maximum size of one event in bytes; a longer one is no event of a chat."""
 
 
 class EventReader:
     """Splits a stream into events, by the rules of the HTML standard for lines and fields.
 
-    Only their data matters here. An event that the end of the stream cuts off is none.
+    Only the data of events is used. An event that the end of the stream cuts off is dropped.
     """
 
     def __init__(self) -> None:
@@ -154,7 +156,10 @@ class EventReader:
         self._after_return = False
 
     def push(self, chunk: bytes) -> list[str]:
-        """Return the data of the events that `chunk` completes. Raises RemoteRefused for endless ones."""
+        """Return the data of the events that `chunk` completes.
+
+        Raises RemoteRefused for an event of more than MAX_EVENT_BYTES.
+        """
         if self._after_return and chunk[:1] == b"\n":
             chunk = chunk[1:]
         if chunk:
@@ -163,11 +168,11 @@ class EventReader:
         lines = (self._rest + chunk).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = lines.pop()
         events = [event for line in lines if (event := self._line(line)) is not None]
-        if len(self._rest) + self._size > LONGEST:
+        if len(self._rest) + self._size > MAX_EVENT_BYTES:
             raise RemoteRefused(
                 "the server has sent an event of more than {longest} MiB, which is no chat "
                 "completion: see whether its address is right",
-                longest=LONGEST // 2**20,
+                longest=MAX_EVENT_BYTES // 2**20,
             )
         return events
 

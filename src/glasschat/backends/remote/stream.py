@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx2
 
-from glasschat.backends.remote.client import MOST_SAID, MOST_WHOLE, Client, bounded
-from glasschat.backends.remote.errors import broke_off, silent, unreachable
+from glasschat.backends.remote.client import MAX_BODY_BYTES, MAX_ERROR_BYTES, Client, read_bounded
+from glasschat.backends.remote.errors import connection_lost, no_data, unreachable
 from glasschat.backends.remote.reply import RemoteReply
 from glasschat.backends.remote.request import AcceptedFields
 from glasschat.backends.remote.sse import DONE, Chunk, EventReader, read_chunk
@@ -21,20 +21,21 @@ from glasschat.messages import Message
 log = logging.getLogger(__name__)
 
 CHAT = "/chat/completions"
-# After the reason of the end: the tokens that were counted, and that nothing more comes.
+# Seconds to wait after the finish reason, for the token counts and the end of the stream.
 LAST_S = 5.0
-# A server that does not know a field may say so in any of these.
-_MISSED = (400, 422, 501)
+# Statuses with which servers refuse a field that they do not know.
+_REFUSING_STATUSES = (400, 422, 501)
 
 _ENDINGS = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
 
 
 class ReplyStream:
-    """Asks for a reply and writes what comes into its handle.
+    """Requests a reply and writes its events into a `RemoteReplyWriter`.
 
-    `body` makes the request for what the server has not refused yet, `accepted_fields`; what
-    it refuses of that is left out from then on, and `remember` called. `accepted` is fulfilled once the server has
-    begun to answer, or has the reason why it never will. `failure` is why the reply failed.
+    `body` makes the request from the fields that the server has not refused yet, at first
+    `accepted_fields`. A field that it refuses is left out from then on, and `remember` is called
+    with the rest. `accepted` is fulfilled once the server has begun to answer, or has the reason
+    why it never will. `failure` is why the reply failed.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class ReplyStream:
         client: Client,
         reply: RemoteReply,
         body: Callable[[AcceptedFields], dict[str, Any]],
-        manners: AcceptedFields,
+        accepted_fields: AcceptedFields,
         remember: Callable[[AcceptedFields], None],
         *,
         model: str,
@@ -52,11 +53,11 @@ class ReplyStream:
         self._client = client
         self._writer = reply.writer
         self._body = body
-        self._accepted = manners
+        self._accepted = accepted_fields
         self._remember = remember
         self._model = model
         self._began = False
-        self._ended: str | None = None
+        self._server_reason: str | None = None
 
     async def run(self) -> None:
         """Run until the reply has ended, for whatever reason; a cancelled one stays as it is."""
@@ -68,7 +69,7 @@ class ReplyStream:
             self._fail(error)
         except httpx2.HTTPError as error:
             address = self._client.address
-            self._fail(broke_off(address) if self._began else unreachable(address, error))
+            self._fail(connection_lost(address) if self._began else unreachable(address, error))
         except Exception as error:
             log.exception("a reply from %s failed", self._client.address)
             self._fail(RemoteError("internal error: {type}", type=type(error).__name__))
@@ -78,8 +79,8 @@ class ReplyStream:
             self.accepted.set_result(None)
 
     def _fail(self, error: GlasschatError) -> None:
-        if self._ended is not None:
-            # All of it has come: what was missing is a count.
+        if self._server_reason is not None:
+            # The reply is complete: only the token counts are missing.
             self._end()
             return
         self.failure = error
@@ -92,7 +93,7 @@ class ReplyStream:
         self._writer.finish(reason, error)
 
     def _ending(self) -> tuple[FinishReason, Message | None]:
-        address, why = self._client.address, self._ended or "stop"
+        address, why = self._client.address, self._server_reason or "stop"
         if why in _ENDINGS:
             return _ENDINGS[why], None
         if why == "content_filter":
@@ -118,35 +119,39 @@ class ReplyStream:
                     self.accepted.set_result(None)
                     await self._read(response)
                     return
-                refusal = self._client.refusal(response, await bounded(response, MOST_SAID))
-            less = self._accepted.without(refusal.said) if refusal.status in _MISSED else None
-            if less is None:
+                refusal = self._client.refusal(
+                    response, await read_bounded(response, MAX_ERROR_BYTES)
+                )
+            fewer: AcceptedFields | None = None
+            if refusal.status in _REFUSING_STATUSES:
+                fewer = self._accepted.without(refusal.message)
+            if fewer is None:
                 raise refusal.error(
                     self._client.address, self._model, has_key=self._client.key is not None
                 )
-            self._accepted = less
-            self._remember(less)
+            self._accepted = fewer
+            self._remember(fewer)
 
     @asynccontextmanager
     async def _answer(self) -> AsyncIterator[httpx2.Response]:
         body = self._body(self._accepted)
         async with AsyncExitStack() as stack:
-            async with self._in_time():
+            async with self._limit_wait():
                 answer = self._client.stream(self._client.address.path(CHAT), body)
                 response = await stack.enter_async_context(answer)
             yield response
 
     async def _read(self, response: httpx2.Response) -> None:
         if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            async with self._in_time():
-                whole = await bounded(response, MOST_WHOLE)
+            async with self._limit_wait():
+                whole = await read_bounded(response, MAX_BODY_BYTES)
             self._take(read_chunk(whole.decode(errors="replace"), secret=self._client.key))
-            self._ended = self._ended or "stop"
+            self._server_reason = self._server_reason or "stop"
             return
         events = EventReader()
         pieces = response.aiter_bytes()
         while True:
-            async with self._in_time():
+            async with self._limit_wait():
                 piece = await anext(pieces, None)
             if piece is None:
                 break
@@ -154,8 +159,8 @@ class ReplyStream:
                 if data.strip() == DONE:
                     return
                 self._take(read_chunk(data, secret=self._client.key))
-        if self._ended is None:
-            raise broke_off(self._client.address)
+        if self._server_reason is None:
+            raise connection_lost(self._client.address)
 
     def _take(self, chunk: Chunk) -> None:
         if chunk.refusal is not None:
@@ -163,15 +168,15 @@ class ReplyStream:
                 self._client.address, self._model, has_key=self._client.key is not None
             )
         self._began = self._began or bool(chunk.text or chunk.thought or chunk.tokens)
-        self._ended = chunk.ended or self._ended
+        self._server_reason = chunk.finish_reason or self._server_reason
         self._writer.receive(chunk)
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
-        patience = self._client.patience
-        limit = patience.idle_s if self._began else patience.first_s
+    async def _limit_wait(self) -> AsyncIterator[None]:
+        timeouts = self._client.timeouts
+        limit = timeouts.idle_s if self._began else timeouts.first_s
         try:
-            async with asyncio.timeout(LAST_S if self._ended else limit):
+            async with asyncio.timeout(LAST_S if self._server_reason else limit):
                 yield
         except TimeoutError:
-            raise silent(self._client.address, limit, began=self._began) from None
+            raise no_data(self._client.address, limit, began=self._began) from None

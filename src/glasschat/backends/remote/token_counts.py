@@ -10,7 +10,7 @@ from typing import Any
 
 from glasschat.backends.remote.client import Client
 from glasschat.backends.remote.dialect import Counting
-from glasschat.backends.remote.discovery import Found
+from glasschat.backends.remote.discovery import ServerInfo
 from glasschat.backends.remote.reply import RemotePrompt
 from glasschat.backends.remote.request import wire_messages
 from glasschat.prompt import ChatMessage, ContextPolicy, conversation, room_for_reply
@@ -19,15 +19,15 @@ from glasschat.prompt.token_counts import TurnTokens
 from glasschat.sampling import SamplingParams
 
 Key = tuple[tuple[str, str], ...]
-Ask = Callable[[Sequence[ChatMessage]], int | None]
-"""Has the server count; None where it does not, or not in time."""
+RequestCount = Callable[[Sequence[ChatMessage]], int | None]
+"""Requests a count from the server; returns None where it does not count, or not in time."""
 
-MOST_KEPT = 512
-ASK_AGAIN_S = 10.0
+MAX_COUNTS = 512
+RETRY_S = 10.0
 
-# Where nothing was counted yet. Templates write some tokens around every turn.
-_BYTES_A_TOKEN = 3.6
-_AROUND_A_TURN = 5
+# Estimates until the server has counted. Templates write some tokens around every turn.
+_BYTES_PER_TOKEN = 3.6
+_TOKENS_AROUND_TURN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class Count:
 class TokenCounts:
     """Counts the tokens of prompts, and remembers them. Safe to use from any thread."""
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, request: RequestCount) -> None:
+        self._request = request
         self._lock = threading.Lock()
         self._known: OrderedDict[Key, Count] = OrderedDict()
-        self._bytes_a_token = _BYTES_A_TOKEN
-        self._asks_from = 0.0
+        self._bytes_per_token = _BYTES_PER_TOKEN
+        self._retry_at = 0.0
 
     def of(self, messages: Sequence[ChatMessage]) -> Count:
         """Return the count of a prompt; quick where it was counted before."""
@@ -55,14 +55,14 @@ class TokenCounts:
             if (found := self._known.get(key)) is not None and found.counted:
                 self._known.move_to_end(key)
                 return found
-            asks = time.monotonic() >= self._asks_from
-        if asks:
-            if (tokens := self._ask(messages)) is not None:
+            may_request = time.monotonic() >= self._retry_at
+        if may_request:
+            if (tokens := self._request(messages)) is not None:
                 count = Count(tokens, True)
-                self._keep(key, count)
+                self._remember(key, count)
                 return count
-            self._asks_from = time.monotonic() + ASK_AGAIN_S
-        return Count(self._estimated(key), False)
+            self._retry_at = time.monotonic() + RETRY_S
+        return Count(self._estimate(key), False)
 
     def size(self, message: ChatMessage) -> int:
         """Return about how many tokens one turn takes of a prompt."""
@@ -75,31 +75,31 @@ class TokenCounts:
         if not prompt:
             return
         key = _key(messages)
-        self._keep(key, Count(prompt, True))
-        inside = prompt - _AROUND_A_TURN * len(key)
+        self._remember(key, Count(prompt, True))
+        inside = prompt - _TOKENS_AROUND_TURN * len(key)
         if inside > 0:
             size = sum(len(text.encode()) for _, text in key)
-            self._bytes_a_token = min(8.0, max(1.0, size / inside))
+            self._bytes_per_token = min(8.0, max(1.0, size / inside))
         if key[-1][0] == "assistant":
             key, reply = key[:-1], key[-1][1] + reply
-        # Whoever asks on has the reply in the prompt too.
-        self._keep((*key, ("assistant", reply)), Count(prompt + completion, False))
+        # The prompt of the next question contains the reply.
+        self._remember((*key, ("assistant", reply)), Count(prompt + completion, False))
 
-    def _estimated(self, key: Key) -> int:
+    def _estimate(self, key: Key) -> int:
         with self._lock:
             ends = (n for n in range(len(key), 0, -1) if key[:n] in self._known)
             known = next(ends, 0)
-            base = self._known[key[:known]].tokens if known else _AROUND_A_TURN
+            base = self._known[key[:known]].tokens if known else _TOKENS_AROUND_TURN
         return base + sum(self._size(text) for _, text in key[known:])
 
     def _size(self, text: str) -> int:
-        return int(len(text.encode()) / self._bytes_a_token) + _AROUND_A_TURN
+        return int(len(text.encode()) / self._bytes_per_token) + _TOKENS_AROUND_TURN
 
-    def _keep(self, key: Key, count: Count) -> None:
+    def _remember(self, key: Key, count: Count) -> None:
         with self._lock:
             self._known[key] = count
             self._known.move_to_end(key)
-            while len(self._known) > MOST_KEPT:
+            while len(self._known) > MAX_COUNTS:
                 self._known.popitem(last=False)
 
 
@@ -107,14 +107,15 @@ def _key(messages: Sequence[ChatMessage]) -> Key:
     return tuple((message.role, message.text) for message in messages)
 
 
-# An estimate is not to fill the context to its last token: the server would refuse.
+# An estimate must not fill the context to its last token: the server would refuse.
 _MARGIN = 1.1
 
 
 class RemoteFitter:
-    """Fits conversations into a context of which only the server knows the tokens.
+    """Fits conversations into a context whose tokens only the server can count.
 
-    A count decides; an estimate decides about max length alone, and the server about its context.
+    A count decides. An estimate decides about max length alone; the server decides about its
+    context.
     `context` is 0 where it is not known.
     """
 
@@ -127,14 +128,14 @@ class RemoteFitter:
     ) -> tuple[list[ChatMessage], RemotePrompt]:
         """Return the messages that stay, and how many tokens they are.
 
-        Left out are whole turns as by `PromptFitter`. Raises InvalidMessage, PromptTooLong.
+        Whole turns are left out, as `PromptFitter` does. Raises InvalidMessage, PromptTooLong.
         """
-        asked = list(conversation(messages))
-        kept, left_out = asked, tuple[int, ...]()
-        count = self._counts.of(asked)
+        turns = list(conversation(messages))
+        kept, left_out = turns, tuple[int, ...]()
+        count = self._counts.of(turns)
         if policy is ContextPolicy.LEAVE_OUT_OLDEST:
-            start, end, count = self._shortened(asked, params, count)
-            kept, left_out = [*asked[:start], *asked[end:]], tuple(range(start, end))
+            start, end, count = self._choose_left_out(turns, params, count)
+            kept, left_out = [*turns[:start], *turns[end:]], tuple(range(start, end))
         self.room(count, params)
         return kept, RemotePrompt(count.tokens, left_out, count.counted)
 
@@ -146,7 +147,7 @@ class RemoteFitter:
         room = room_for_reply(count.tokens, params, max(params.max_length, context))
         return max(1, min(room, context - int(count.tokens * _MARGIN))) if self._context else room
 
-    def _shortened(
+    def _choose_left_out(
         self, messages: list[ChatMessage], params: SamplingParams, whole: Count
     ) -> tuple[int, int, Count]:
         """Return from where to where messages are left out, and the count of the rest."""
@@ -162,12 +163,12 @@ class RemoteFitter:
         scale = whole.tokens / max(1, sum(sizes))
         turns = []
         for first, end in pairwise([*starts, len(messages)]):
-            question, all_of_it = sizes[first] * scale, sum(sizes[first:end]) * scale
+            question, whole_turn = sizes[first] * scale, sum(sizes[first:end]) * scale
             is_last = end == len(messages)
-            turns.append(TurnTokens(int(all_of_it if is_last else question), int(all_of_it)))
+            turns.append(TurnTokens(int(whole_turn if is_last else question), int(whole_turn)))
         frame = int(sum(sizes[:start]) * scale)
         kept = choose_first_kept(frame, turns, most=most, target=min(most, int(limit * KEPT_SHARE)))
-        # What was added up was estimated: the rest is counted, and more left out if need be.
+        # The sum was an estimate: the rest is counted, and more is left out if need be.
         while True:
             rest = self._counts.of([*messages[:start], *messages[starts[kept] :]])
             if rest.tokens <= most or kept == len(starts) - 1:
@@ -175,14 +176,16 @@ class RemoteFitter:
             kept += 1
 
 
-async def count_tokens(client: Client, found: Found, messages: Sequence[ChatMessage]) -> int | None:
+async def count_tokens(
+    client: Client, info: ServerInfo, messages: Sequence[ChatMessage]
+) -> int | None:
     """Have the server count the prompt for what comes after `messages`; None where it does not.
 
     vLLM and glasschat count by POST /tokenize with messages, llama-server by POST
     /apply-template and then /tokenize. Raises RemoteError.
     """
-    counting, address = found.dialect.counting, client.address
-    if counting is Counting.NOWHERE:
+    counting, address = info.dialect.counting, client.address
+    if counting is Counting.NONE:
         return None
     body: dict[str, Any] = {"messages": wire_messages(messages)}
     goes_on = messages[-1].role == "assistant"
@@ -197,7 +200,7 @@ async def count_tokens(client: Client, found: Found, messages: Sequence[ChatMess
         _, answer = await client.post(address.beside("/tokenize"), text)
         tokens = answer.get("tokens") if isinstance(answer, dict) else None
         return len(tokens) if isinstance(tokens, list) else None
-    _, answer = await client.post(address.beside("/tokenize"), {"model": found.model, **body})
+    _, answer = await client.post(address.beside("/tokenize"), {"model": info.model, **body})
     return _count(answer)
 
 
