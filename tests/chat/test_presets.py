@@ -15,10 +15,10 @@ from glasschat.chat.presets import (
     RESERVED,
     SAMPLING_FIELDS,
     Preset,
-    built_in,
-    preset_of,
+    built_in_presets,
+    make_preset,
 )
-from glasschat.chat.presets_file import MOST_PRESETS
+from glasschat.chat.presets_file import MAX_PRESETS
 from glasschat.chat.user_presets import UserPresets
 from glasschat.errors import ParameterError
 from glasschat.sampling import CustomStage, SamplingParams
@@ -39,22 +39,24 @@ params = st.builds(
     seed=st.none() | st.integers(0, 2**64 - 1),
     own_stages=st.sampled_from([(), (CustomStage.of("mine", "warper", {"by": 0.5}),)]),
 )
-presets = st.sampled_from(built_in({"temperature": 0.6, "top_k": 20})) | st.builds(
-    preset_of, st.just("mine"), params
+presets = st.sampled_from(built_in_presets({"temperature": 0.6, "top_k": 20})) | st.builds(
+    make_preset, st.just("mine"), params
 )
 
 
 def test_original_is_what_the_demo_sets() -> None:
     assert ORIGINAL.value("temperature") == 0.7 and ORIGINAL.value("top_p") == 0.8
     assert ORIGINAL.value("max_length") == 8192 and ORIGINAL.value("repetition_penalty") == 1.005
-    assert ORIGINAL.changed(values_of(DEFAULTS)) == ()
+    assert ORIGINAL.list_changes(values_of(DEFAULTS)) == ()
 
 
 def test_what_a_models_makers_leave_out_is_off_as_in_transformers() -> None:
-    [own] = [p for p in built_in({"temperature": 0.6, "top_k": 20}) if p.name == "Model's own"]
+    [own] = [
+        p for p in built_in_presets({"temperature": 0.6, "top_k": 20}) if p.name == "Model's own"
+    ]
     assert (own.value("temperature"), own.value("top_k"), own.value("top_p")) == (0.6, 20, 1.0)
     assert own.value("repetition_penalty") == 1.0
-    assert [p.name for p in built_in({})] == ["Original", "Precise", "Creative"]
+    assert [p.name for p in built_in_presets({})] == ["Original", "Precise", "Creative"]
 
 
 Values = dict[str, Any]
@@ -64,8 +66,8 @@ def values_of(given: SamplingParams) -> Values:
     return {name: getattr(given, name) for name in (*SAMPLING_FIELDS, *LIMIT_FIELDS)}
 
 
-def applied(preset: Preset, before: Values, instead_of: Preset | None = None) -> Values:
-    return before | preset.brings(before, instead_of=instead_of)
+def applied(preset: Preset, before: Values, replacing: Preset | None = None) -> Values:
+    return before | preset.values_to_apply(before, replacing=replacing)
 
 
 START = values_of(DEFAULTS)
@@ -74,7 +76,7 @@ START = values_of(DEFAULTS)
 @given(params, presets)
 def test_once_applied_nothing_differs(before: SamplingParams, preset: Preset) -> None:
     after = applied(preset, values_of(before))
-    assert preset.changed(after) == ()
+    assert preset.list_changes(after) == ()
     assert applied(preset, after, preset) == after
 
 
@@ -90,26 +92,29 @@ def test_what_was_set_beside_a_preset_outlives_it(
 
 @given(params)
 def test_what_a_preset_brought_goes_with_it(own: SamplingParams) -> None:
-    mine = preset_of("mine", own)
+    mine = make_preset("mine", own)
     assert applied(PRECISE, applied(mine, START), mine) == applied(PRECISE, START)
 
 
 @given(params)
 def test_ones_own_preset_brings_everything_back(own: SamplingParams) -> None:
-    assert applied(preset_of("mine", own), START) == values_of(own)
+    assert applied(make_preset("mine", own), START) == values_of(own)
 
 
 def test_a_changed_setting_is_named_and_a_sliders_rounding_is_none() -> None:
     moved = applied(CREATIVE, START) | {"temperature": 0.9, "min_p": 0.05 + 1e-16}
-    assert CREATIVE.changed(moved) == ("temperature",)
-    assert ORIGINAL.changed(START | {"seed": 7, "stop": ("x",)}) == ()
+    assert CREATIVE.list_changes(moved) == ("temperature",)
+    assert ORIGINAL.list_changes(START | {"seed": 7, "stop": ("x",)}) == ()
 
 
 def test_a_small_context_is_no_change_of_a_preset() -> None:
-    small = ORIGINAL.within(1024)
+    small = ORIGINAL.limit_to_context(1024)
     assert small.value("max_length") == 1024 and ORIGINAL.value("max_length") == 8192
-    assert small.changed(START | {"max_length": 1024}) == ()
-    assert Preset("mine", {"max_new_tokens": None}).within(64).value("max_new_tokens") is None
+    assert small.list_changes(START | {"max_length": 1024}) == ()
+    assert (
+        Preset("mine", {"max_new_tokens": None}).limit_to_context(64).value("max_new_tokens")
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_a_built_in_name_stays_theirs(name: str) -> None:
 
 def test_there_is_an_end_of_them() -> None:
     own = UserPresets()
-    for number in range(MOST_PRESETS):
+    for number in range(MAX_PRESETS):
         own.save("me", Preset(f"p{number}", {}))
     own.save("me", Preset("p7", {"top_k": 7}))
     with pytest.raises(ParameterError, match="delete one first"):

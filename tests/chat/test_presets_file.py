@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasschat.chat.presets import Preset, preset_of
-from glasschat.chat.presets_file import MOST_BYTES, MOST_PRESETS, presets_as_file, presets_from_file
+from glasschat.chat.presets import Preset, make_preset
+from glasschat.chat.presets_file import MAX_PRESETS, MOST_BYTES, presets_as_file, presets_from_file
 from glasschat.errors import InvalidImport
 from tests.chat.test_presets import params
 
@@ -20,7 +20,7 @@ def file_of(*presets: Any, **more: Any) -> bytes:
 
 @given(params, params)
 def test_export_and_import_are_inverse(one: Any, other: Any) -> None:
-    presets = (preset_of("one", one), preset_of("一 and 🌊", other))
+    presets = (make_preset("one", one), make_preset("一 and 🌊", other))
     read = presets_from_file(presets_as_file(presets).encode())
     assert read.presets == presets
     assert read.skipped == ()
@@ -75,7 +75,7 @@ def test_a_preset_that_makes_no_sense_is_left_out_and_the_others_come(entry: Any
         (file_of(version=2), "version 2"),
         (file_of(version="one"), "version is no whole number"),
         (file_of(presets=None), "presets is no list"),
-        (file_of(presets=[{}] * (MOST_PRESETS + 1)), "at most 200"),
+        (file_of(presets=[{}] * (MAX_PRESETS + 1)), "at most 200"),
         (b" " * (MOST_BYTES + 1), "at most 1 are read"),
         (b'{"format": "glasschat presets", "version": NaN}', "no chat"),
     ],

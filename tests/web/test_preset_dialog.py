@@ -6,7 +6,7 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from glasschat.chat.presets import Preset, preset_of
+from glasschat.chat.presets import Preset, make_preset
 from glasschat.chat.presets_file import presets_as_file
 from glasschat.chat.user_presets import UserPresets
 from glasschat.sampling import SamplingParams
@@ -118,6 +118,6 @@ def test_a_file_that_is_none_says_so_in_the_visitors_language(content: bytes, sa
 def test_a_preset_is_proposed_under_its_own_name() -> None:
     opened = Opened(name="mine")
     assert opened.app.text_input("preset_name").value == "mine"
-    opened.own.save(ME, preset_of("other", SamplingParams()))
+    opened.own.save(ME, make_preset("other", SamplingParams()))
     opened.save("mine")
     assert opened.names == ["mine", "other"]

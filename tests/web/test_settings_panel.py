@@ -6,7 +6,7 @@ import pytest
 
 from glasschat.backends import LocalBackend
 from glasschat.chat import Library, Node, SavedConversation
-from glasschat.chat.presets import preset_of
+from glasschat.chat.presets import make_preset
 from glasschat.chat.tree import Tree
 from glasschat.chat.user_presets import UserPresets
 from glasschat.sampling import CustomStage, SamplingParams, load_stages
@@ -132,7 +132,7 @@ def test_a_full_context_leaves_out_the_oldest_turns_where_one_wants_that(visit: 
 
 
 def test_ones_own_preset_is_offered_and_widens_the_slider(site: Site, visit: Visit) -> None:
-    site.presets.save("local", preset_of("calm *one*", SamplingParams(temperature=1.5)))
+    site.presets.save("local", make_preset("calm *one*", SamplingParams(temperature=1.5)))
     page = visit()
     assert page.widget("temperature").max == 1.0, "as the original has it"
     page.choose("preset", "calm *one*")

@@ -1,4 +1,4 @@
-"""All conversations: those that are open in this process, and those that are kept."""
+"""Library of all conversations: those open in this process, and those in the store."""
 
 import logging
 import threading
@@ -26,9 +26,10 @@ KEEP_DELETED_MS = 30 * 24 * 3600 * 1000
 class Library:
     """Conversations by their owners and unguessable ids. Safe to use from any thread.
 
-    Without a store they last as long as the process; `trouble` is then why. The least recently
-    watched are put back on the shelf beyond `most`: forgotten, where there is no store. A reply
-    that is to stop with its last watcher is stopped when nobody has looked for `grace_s` seconds.
+    Without a store they last as long as the process; `trouble` is then why. Beyond `most` open
+    conversations, the idle one that was least recently watched is closed, and lost where there is
+    no store. A reply that is to stop with its last watcher is stopped `grace_s` seconds after
+    anybody last watched it.
     """
 
     def __init__(
@@ -53,26 +54,26 @@ class Library:
 
     @property
     def store(self) -> Store | None:
-        """Where conversations are kept, if they are."""
+        """Return the store of conversations, None where there is none."""
         return self._store
 
     @property
     def trouble(self) -> StoreError | None:
-        """Why nothing is kept, or not the newest; None where all is well."""
+        """Return why nothing is stored, or not the newest; None if everything is stored."""
         return self._trouble or (self._writer.trouble if self._writer else None)
 
     # --- one conversation -----------------------------------------------------------------
 
     def new(self, owner: str) -> Conversation:
-        """A new, empty conversation; it is kept from its first question on."""
+        """Return a new, empty conversation; it is stored from its first question on."""
         outbox = Outbox(self._store, self._writer)
         conversation = Conversation(LiveTree(owner, outbox, traces=self._traces))
         return self._open_conversation(conversation)
 
     def find(self, owner: str, conversation_id: str) -> Conversation | None:
-        """That conversation as it is now, if it is there and the owner's.
+        """Return the owner's conversation as it is now, None if there is none with that id.
 
-        Raises StoreError for one that is not open here while the store cannot be read.
+        Raises StoreError if it is not open in this process and the store cannot be read.
         """
         with self._lock:
             found = self._open.get(conversation_id)
@@ -104,7 +105,7 @@ class Library:
     def add(
         self, owner: str, saved: SavedConversation, traces: Mapping[str, Trace] | None = None
     ) -> str:
-        """Take in a conversation from elsewhere; its id here. Raises StoreError.
+        """Add an imported conversation; return its id. Raises StoreError.
 
         `traces` are of the first runs of replies, by the ids of their turns.
         """
@@ -117,7 +118,7 @@ class Library:
         return self._open_conversation(Conversation(live)).id
 
     def reply(self, generation_id: str) -> PartialReply | None:
-        """The reply on its way that has this unguessable id."""
+        """Return the running reply with this unguessable id, None if there is none."""
         with self._lock:
             conversations = list(self._open.values())
         for conversation in conversations:
@@ -129,31 +130,31 @@ class Library:
     # --- all of them ----------------------------------------------------------------------
 
     def page(self, owner: str, limit: int, after: Cursor | None = None) -> Page:
-        """A part of the list, the pinned and the newest first. Raises StoreError.
+        """Return a page of the list, pinned and newest conversations first. Raises StoreError.
 
-        What could not be kept yet stands at its head.
+        Conversations that could not be stored yet come before all others.
         """
         with self._lock:
-            mine = [c for c in self._open.values() if c.owner == owner]
+            owned = [c for c in self._open.values() if c.owner == owner]
         if self._store is None:
-            asked = (c.info for c in mine if c.tree.nodes)
-            listed = sorted(asked, key=lambda i: (i.pinned, i.updated))
+            started = (c.info for c in owned if c.tree.nodes)
+            listed = sorted(started, key=lambda i: (i.pinned, i.updated))
             return Page(tuple(reversed(listed[-limit:])), None)
         page = self._store.conversations(owner, limit, after)
         if after is not None:
             return page
-        unkept = {c.id: c.info for c in mine if c.outbox.waiting}
-        kept = (info for info in page.items if info.id not in unkept)
-        return replace(page, items=(*unkept.values(), *kept))
+        pending = {c.id: c.info for c in owned if c.outbox.waiting}
+        stored = (info for info in page.items if info.id not in pending)
+        return replace(page, items=(*pending.values(), *stored))
 
     def writing(self, owner: str) -> frozenset[str]:
-        """The conversations, by their ids, in which this process is writing a reply."""
+        """Return the ids of the conversations in which this process is writing a reply."""
         with self._lock:
-            mine = [c for c in self._open.values() if c.owner == owner]
-        return frozenset(conversation.id for conversation in mine if conversation.running)
+            owned = [c for c in self._open.values() if c.owner == owner]
+        return frozenset(conversation.id for conversation in owned if conversation.running)
 
     def search(self, owner: str, query: str, limit: int) -> tuple[Hit, ...]:
-        """The conversations with all words of the query. Raises StoreError."""
+        """Return the conversations that contain all words of the query. Raises StoreError."""
         if self._store is not None:
             return self._store.search(owner, query, limit)
         words = query.casefold().split()
@@ -166,7 +167,7 @@ class Library:
         return tuple(hits[:limit])
 
     def delete(self, owner: str, conversation_id: str) -> None:
-        """Hide a conversation until `restore`, its replies stopped. Raises StoreError."""
+        """Stop a conversation's replies and hide it until `restore`. Raises StoreError."""
         with self._lock:
             found = self._open.get(conversation_id)
             if found is not None and found.owner == owner:
@@ -187,7 +188,7 @@ class Library:
     # --- in the background ----------------------------------------------------------------
 
     def look_after(self) -> None:
-        """Stop what nobody watches, and try again to keep what could not be kept."""
+        """Stop replies that nobody watches, and retry to store what could not be stored."""
         before = time.monotonic() - self._grace_s
         with self._lock:
             conversations = list(self._open.values())
@@ -197,7 +198,10 @@ class Library:
                 conversation.outbox.flush()
 
     def keep_watch(self, every_s: float = 0.5) -> None:
-        """Look after all in the background, until `close`; clear up what was deleted long ago."""
+        """Call `look_after` in the background until `close`, after clearing old deletions.
+
+        What was deleted more than KEEP_DELETED_MS ago is removed from the store.
+        """
 
         def run() -> None:
             if self._store is not None:
@@ -213,7 +217,7 @@ class Library:
         self._thread.start()
 
     def close(self) -> None:
-        """Keep what is there and close the store."""
+        """Store what is pending and close the store."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
@@ -230,7 +234,7 @@ class Library:
         self._store.close()
 
     def _open_conversation(self, conversation: Conversation) -> Conversation:
-        """Put it among the open ones; the one that is there already if somebody was quicker."""
+        """Register an open conversation; return the one that another thread registered first."""
         with self._lock:
             conversation = self._open.setdefault(conversation.id, conversation)
             if len(self._open) > self._most:

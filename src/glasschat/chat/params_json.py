@@ -1,4 +1,4 @@
-"""Settings and origin of a reply as plain JSON, and back."""
+"""Settings and origin of a reply as plain JSON values, and settings read from them."""
 
 import math
 from collections.abc import Mapping
@@ -10,12 +10,15 @@ from glasschat.sampling import SETTINGS, CustomStage, SamplingParams
 
 
 def params_as_json(params: SamplingParams) -> dict[str, Any]:
-    """Every setting by its name; the defaults too, which another version may have otherwise."""
+    """Return all settings as JSON values by name.
+
+    Defaults are written too, because another version may have other defaults.
+    """
     return some_params_as_json({name: getattr(params, name) for name in SETTINGS})
 
 
 def some_params_as_json(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Some settings by their names."""
+    """Return the given settings as JSON values by name."""
     plain = dict(params)
     if "logit_bias" in plain:
         # JSON has no infinity: the value that forbids a token is written as a word.
@@ -32,7 +35,7 @@ def some_params_as_json(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def params_from_json(plain: Mapping[str, Any]) -> SamplingParams:
-    """The settings; a name that this version does not know is left out.
+    """Return the settings from JSON values; a name that this version does not know is left out.
 
     Raises ParameterError for a value out of its range.
     """
@@ -44,12 +47,12 @@ def params_from_json(plain: Mapping[str, Any]) -> SamplingParams:
             for token_id, value in bias.items()
         }
     if "own_stages" in known:
-        known["own_stages"] = _own_stages(known["own_stages"])
+        known["own_stages"] = _custom_stages(known["own_stages"])
     return SamplingParams(**known)
 
 
 def origin_as_json(origin: Origin) -> dict[str, Any]:
-    """Where a reply comes from."""
+    """Return the origin of a reply as JSON: model, fingerprints and versions."""
     return {
         "model": origin.model,
         "model_fingerprint": origin.model_fingerprint,
@@ -59,18 +62,21 @@ def origin_as_json(origin: Origin) -> dict[str, Any]:
 
 
 def _token_id(name: Any) -> Any:
-    """JSON's names are texts; what is no id is left for SamplingParams to refuse."""
+    """Return a name of a JSON object as a token id; SamplingParams refuses any other text."""
     return int(name) if str(name).isdecimal() and len(str(name)) < 20 else name
 
 
-def _own_stages(listed: Any) -> Any:
-    """What is no list of stages is left for SamplingParams to refuse. Raises ParameterError."""
+def _custom_stages(listed: Any) -> Any:
+    """Return custom stages from JSON; SamplingParams refuses what is no list.
+
+    Raises ParameterError for a stage that is malformed.
+    """
     if not isinstance(listed, list):
         return listed
-    return tuple(map(_own_stage, listed))
+    return tuple(map(_custom_stage, listed))
 
 
-def _own_stage(plain: Any) -> CustomStage:
+def _custom_stage(plain: Any) -> CustomStage:
     settings = plain.get("settings") if isinstance(plain, Mapping) else None
     if not isinstance(plain, Mapping) or not isinstance(settings, Mapping):
         raise ParameterError("own_stages", "a name, a kind and settings each", str(plain)[:80])

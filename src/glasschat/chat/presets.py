@@ -1,4 +1,4 @@
-"""Presets: sampling settings under a name, built in or one's own, apart from any page."""
+"""Presets: sampling settings under a name, built in or saved by a user; independent of pages."""
 
 import math
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from glasschat.errors import ParameterError
 from glasschat.messages import Message
 from glasschat.sampling import SETTINGS, Group, SamplingParams
 
-LONGEST_NAME = 60
+MAX_NAME_CHARS = 60
 
 SAMPLING_FIELDS = tuple(row.name for row in SETTINGS.values() if row.group is Group.SAMPLING)
-"""How tokens are chosen: every preset decides all of these."""
+"""Settings of how tokens are chosen: every preset decides all of these."""
 
 LIMIT_FIELDS = tuple(row.name for row in SETTINGS.values() if row.group is Group.LIMIT)
-"""What a reply is for: a preset decides those that it names, and leaves the others alone."""
+"""Settings of the task of a reply: a preset decides those that it names, and no others."""
 
 LENGTHS = ("max_length", "max_new_tokens", "min_new_tokens")
 
@@ -36,9 +36,9 @@ class Preset:
 
     def __post_init__(self) -> None:
         name = " ".join(self.name.split())
-        if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
-            allowed = Message("1 to {most} printable characters", most=LONGEST_NAME)
-            raise ParameterError(Message("the preset's name"), allowed, name[: LONGEST_NAME + 20])
+        if not 0 < len(name) <= MAX_NAME_CHARS or not name.isprintable():
+            allowed = Message("1 to {most} printable characters", most=MAX_NAME_CHARS)
+            raise ParameterError(Message("the preset's name"), allowed, name[: MAX_NAME_CHARS + 20])
         for unknown in self.params.keys() - {*SAMPLING_FIELDS, *LIMIT_FIELDS}:
             known = ", ".join((*SAMPLING_FIELDS, *LIMIT_FIELDS))
             allowed = Message("settings among {settings}", settings=known)
@@ -60,36 +60,40 @@ class Preset:
 
     @property
     def decides(self) -> tuple[str, ...]:
-        """The settings that it has a say in."""
+        """Return the names of the settings that the preset decides."""
         return (*SAMPLING_FIELDS, *(name for name in LIMIT_FIELDS if name in self.params))
 
     def value(self, setting: str) -> Any:
-        """What it sets, or the default of what it does not."""
+        """Return the preset's value of a setting, or the default of one that it does not name."""
         return self.params.get(setting, getattr(DEFAULTS, setting))
 
-    def changed(self, now: Mapping[str, Any]) -> tuple[str, ...]:
-        """The settings that are otherwise `now` than it decides. `now` has all that it decides."""
+    def list_changes(self, now: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the settings whose values in `now` differ from the preset's.
+
+        `now` has a value for every setting that the preset decides.
+        """
         return tuple(name for name in self.decides if self.differs(name, now[name]))
 
     def differs(self, setting: str, value: Any) -> bool:
-        """Whether it decides that setting, and otherwise."""
+        """Return whether the preset decides that setting and has another value for it."""
         return setting in self.decides and not _same(value, self.value(setting))
 
-    def brings(
-        self, now: Mapping[str, Any], *, instead_of: "Preset | None" = None
+    def values_to_apply(
+        self, now: Mapping[str, Any], *, replacing: "Preset | None" = None
     ) -> dict[str, Any]:
-        """What has to be set for it. What the one before brought along goes with that one.
+        """Return the values to set, by setting, to apply the preset.
 
-        What somebody has set beside the one before, such as a seed, stays.
+        Settings that the preset `replacing` had set go back to their defaults, unless they were
+        changed since. What was set beside that preset, such as a seed, stays.
         """
         values = {name: self.value(name) for name in self.decides}
-        if instead_of is not None:
-            brought = set(instead_of.decides) - set(instead_of.changed(now)) - set(values)
-            values |= {name: self.value(name) for name in brought}
+        if replacing is not None:
+            leftover = set(replacing.decides) - set(replacing.list_changes(now)) - set(values)
+            values |= {name: self.value(name) for name in leftover}
         return values
 
-    def within(self, context: int) -> "Preset":
-        """The same where prompt and reply have at most `context` tokens."""
+    def limit_to_context(self, context: int) -> "Preset":
+        """Return the preset with its lengths reduced to a context of `context` tokens."""
         lengths = {name: self.params.get(name) for name in LENGTHS}
         shorter = {name: min(value, context) for name, value in lengths.items() if value}
         return Preset(self.name, {**self.params, **shorter})
@@ -101,23 +105,23 @@ def _same(one: Any, other: Any) -> bool:
     return math.isclose(one, other, abs_tol=1e-9) if both else bool(one == other)
 
 
-def preset_of(name: str, params: SamplingParams) -> Preset:
+def make_preset(name: str, params: SamplingParams) -> Preset:
     """Return a preset with all of SAMPLING_FIELDS, and those limits that are not the defaults.
 
     Raises ParameterError.
     """
-    kept = {setting: getattr(params, setting) for setting in SAMPLING_FIELDS}
+    chosen = {setting: getattr(params, setting) for setting in SAMPLING_FIELDS}
     for setting in LIMIT_FIELDS:
         if (value := getattr(params, setting)) != getattr(DEFAULTS, setting):
-            kept[setting] = value
-    return Preset(name, kept)
+            chosen[setting] = value
+    return Preset(name, chosen)
 
 
 ORIGINAL = Preset(
     "Original",
     {name: getattr(DEFAULTS, name) for name in (*SAMPLING_FIELDS, "max_length")},
 )
-"""What the demo sets that glasschat starts from; what it does not set is off."""
+"""The settings of the demo that glasschat started from; what the demo does not set is off."""
 
 PRECISE = Preset("Precise", {"temperature": 0.2, "top_p": 0.9, "repetition_penalty": 1.0})
 """For facts, code and extraction: nearly the likeliest token throughout. No penalty, because names
@@ -129,21 +133,21 @@ CREATIVE = Preset(
 """For stories and ideas: the model's own probabilities, cut by min-p, which keeps many tokens where
 the model hesitates and few where it is sure (Nguyen et al. 2024, "Turning Up the Heat")."""
 
-MODELS_OWN = "Model's own"
-# What a model's makers leave out is off, as transformers has it.
-_UNNAMED = {
+MODEL_DEFAULTS = "Model's own"
+# Settings that a model's makers leave out are off, as in transformers.
+_OFF_VALUES = {
     name: SETTINGS[name].off
     for name in SAMPLING_FIELDS
     if SETTINGS[name].off != SETTINGS[name].default
 }
 
 
-def built_in(recommended: Mapping[str, float]) -> tuple[Preset, ...]:
-    """The presets that are always there; the model's own where its makers `recommended` any."""
+def built_in_presets(recommended: Mapping[str, float]) -> tuple[Preset, ...]:
+    """Return the built-in presets, with that of the model if its makers `recommended` settings."""
     named = {name: value for name, value in recommended.items() if name in SAMPLING_FIELDS}
-    own = (Preset(MODELS_OWN, {**_UNNAMED, **named}),) if named else ()
-    return (ORIGINAL, *own, PRECISE, CREATIVE)
+    model = (Preset(MODEL_DEFAULTS, {**_OFF_VALUES, **named}),) if named else ()
+    return (ORIGINAL, *model, PRECISE, CREATIVE)
 
 
-RESERVED = frozenset(preset.name.casefold() for preset in built_in({"temperature": 1.0}))
-"""Names that one's own cannot have, in small letters."""
+RESERVED = frozenset(preset.name.casefold() for preset in built_in_presets({"temperature": 1.0}))
+"""Names in lower case that presets of users cannot have."""

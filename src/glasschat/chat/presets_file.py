@@ -20,7 +20,7 @@ from glasschat.messages import Message
 FORMAT = "glasschat presets"
 VERSION = 1
 MOST_BYTES = 2**20
-MOST_PRESETS = 200
+MAX_PRESETS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ImportedPresets:
 
 
 def presets_as_file(presets: Iterable[Preset]) -> str:
-    """The file for these presets."""
+    """Return the presets as the text of a JSON file."""
     listed = [{"name": preset.name, "settings": preset_as_json(preset)} for preset in presets]
     plain = {"format": FORMAT, "version": VERSION, "presets": listed}
     return json.dumps(plain, ensure_ascii=False, indent=1) + "\n"
@@ -42,7 +42,7 @@ class PresetsFile(FileModel):
     """A file of presets, none of them looked at yet."""
 
     version: Annotated[int, Whole(2**31), AfterValidator(check_version)]
-    presets: Annotated[list[Any], at_most(MOST_PRESETS)]
+    presets: Annotated[list[Any], at_most(MAX_PRESETS)]
 
 
 class PresetEntry(FileModel):

@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from glasschat.chat.presets import Preset, preset_of
+from glasschat.chat.presets import Preset, make_preset
 from glasschat.chat.store import Store, open_store
 from glasschat.chat.store.database import Database, store_url
 from glasschat.chat.store.opening import MIGRATIONS
@@ -16,7 +16,7 @@ from tests.chat.store.conftest import ME, asked
 
 
 def test_what_was_saved_is_read_again(store: Store) -> None:
-    first = preset_of("calm", SamplingParams(temperature=0.1, stop=("\n\n",), seed=2**64 - 1))
+    first = make_preset("calm", SamplingParams(temperature=0.1, stop=("\n\n",), seed=2**64 - 1))
     other = Preset("Ünusual 一 🌊", {"top_k": 3, "min_p": 1 / 3})
     store.save_preset(ME, other)
     store.save_preset(ME, first)

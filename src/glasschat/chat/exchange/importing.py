@@ -1,4 +1,4 @@
-"""Any file that we read: what it is, is seen from what is in it."""
+"""Import of files of any supported format; the format is detected from the content."""
 
 from collections.abc import Mapping
 from io import BytesIO
@@ -18,11 +18,11 @@ from glasschat.errors import InvalidImport
 
 
 def import_file(data: bytes, *, now: int | None = None, most_bytes: int = MOST_BYTES) -> Imported:
-    """The conversations of a file: our own, ChatGPT's, lists of messages as OpenAI has them, or
-    the one of a recorded reply.
+    """Return the conversations of a file.
 
-    `now`, in milliseconds since 1970, is when conversations without a time of their own began.
-    Raises InvalidImport for a file that is none of these.
+    The formats are glasschat's JSON, ChatGPT's conversations.json, lists of messages as in OpenAI's
+    API, and trace files, which hold one conversation. `now`, in milliseconds since 1970, is when
+    conversations without a time began. Raises InvalidImport for any other file.
     """
     now = now_ms() if now is None else now
     plain = parse_json(data, most_bytes)

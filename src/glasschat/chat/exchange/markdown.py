@@ -1,4 +1,4 @@
-"""A conversation to read: the open path as Markdown."""
+"""Export of a conversation's open path as Markdown, for reading."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ ENDINGS = {
 
 
 def as_markdown(conversation: SavedConversation) -> str:
-    """Title, system prompt and the turns of the open path; texts stand as they are."""
+    """Return title, system prompt and the turns of the open path; texts are not escaped."""
     title = " ".join(conversation.title.split()) or "Chat"
     parts = [f"# {title}"]
     if conversation.created:

@@ -1,4 +1,4 @@
-"""What an import brought, and what it left out and why."""
+"""Report of an import: the conversations, and what was left out and why."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +12,10 @@ MOST_REPORTED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """`count` pieces of one conversation that were left out; `where` is its title or place."""
+    """Parts of one conversation that were left out, `count` times for the same reason.
+
+    `where` is the title of the conversation, or its place in the file.
+    """
 
     where: str
     why: str
@@ -21,7 +24,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The conversations of a file, of the format that it was found to be.
+    """The conversations of a file, and the format that was detected.
 
     `traces` are of the first runs of replies among them, by the ids of their turns.
     """
@@ -33,18 +36,21 @@ class Imported:
 
 
 class Skips:
-    """Collects what is left out; alike ones are counted."""
+    """Collects what an import leaves out; equal entries are counted."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def note(self, where: str, why: str) -> None:
-        """One more was left out. Beyond all measure only how many is kept."""
+        """Record that something was left out.
+
+        After MOST_REPORTED different entries, new ones are counted without their place.
+        """
         if (where, why) not in self._counts and len(self._counts) >= MOST_REPORTED:
             where = "elsewhere"
-        # A shortened reason is text alone, one of bearable length stays the message that it is.
+        # A reason of at most 300 characters stays a Message; a shortened one becomes plain text.
         self._counts[where[:100], why if len(why) <= 300 else why[:300]] += 1
 
     def found(self) -> tuple[Skipped, ...]:
-        """All that was noted, in order."""
+        """Return all entries, in the order in which they were recorded first."""
         return tuple(Skipped(where, why, count) for (where, why), count in self._counts.items())

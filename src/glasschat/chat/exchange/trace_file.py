@@ -1,7 +1,7 @@
-"""A recorded reply as a file of its own: JSON lines, a header and then one line for each token.
+"""Trace files: a recorded reply as JSON lines, a header and then one line for each token.
 
-`docs/trace.schema.json` describes every line, `docs/traces.md` what they are for. Nothing is lost:
-what is read equals what was written, number by number.
+`docs/trace.schema.json` describes every line, `docs/traces.md` what they are for. The format is
+lossless: every number that is read equals the one that was written.
 """
 
 import json
@@ -21,10 +21,10 @@ VERSION = 1
 
 @dataclass(frozen=True, eq=False)
 class TraceFile:
-    """A trace with what wrote it, and what its tokens stand for.
+    """A trace with its origin, and the bytes of its tokens.
 
-    `pieces` has the bytes of every token that occurs, those of the candidates too; it may lack
-    some, or all.
+    `pieces` has the bytes of every token that occurs, candidates included; some or all may be
+    missing.
     """
 
     trace: Trace
@@ -32,20 +32,20 @@ class TraceFile:
     pieces: Mapping[int, bytes] = field(default_factory=dict)
 
     def piece(self, token_id: int) -> str:
-        """What the token stands for, what is no UTF-8 replaced; its number where unknown."""
+        """Return the text of a token, invalid UTF-8 replaced; its id in brackets where unknown."""
         found = self.pieces.get(token_id)
         return f"[{token_id}]" if found is None else found.decode("utf-8", errors="replace")
 
 
 def pieces_of(trace: Trace, token_bytes: Callable[[int], bytes]) -> dict[int, bytes]:
-    """The bytes of all tokens that occur in `trace`."""
+    """Return the bytes of all tokens that occur in `trace`, by token id."""
     ids = {*trace.prompt.ids, *trace.token_ids, *trace.columns.ids.ravel().tolist()} - {-1}
     ids |= {token_id for token_id in trace.end_ids if token_id < trace.vocab_size}
     return {token_id: token_bytes(token_id) for token_id in sorted(ids)}
 
 
 def trace_lines(file: TraceFile) -> Iterator[str]:
-    """The lines of the file, each with its line break."""
+    """Yield the lines of the file, each with its line break."""
     yield _line(_header(file))
     trace = file.trace
     for place, text in enumerate(trace.texts):
@@ -75,7 +75,7 @@ def _header(file: TraceFile) -> dict[str, Any]:
 
 
 def _piece(data: bytes) -> str | list[int]:
-    """A text, or the bytes where they are none."""
+    """Return the bytes as text, or as a list of numbers where they are no UTF-8."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -9,7 +9,7 @@ import numpy as np
 
 from glasschat.backends import LocalBackend, Readiness
 from glasschat.chat import Node, without_foreign_ids
-from glasschat.chat.presets import SAMPLING_FIELDS, built_in
+from glasschat.chat.presets import SAMPLING_FIELDS, built_in_presets
 from glasschat.errors import InvalidMessage
 from glasschat.glass import Trace, likelihoods
 from glasschat.sampling import SamplingParams
@@ -123,7 +123,7 @@ def siblings(reply: InspectedReply) -> dict[str, Any]:
     beside = reply.conversation.tree.siblings(reply.node.id)
     described = reply.site.backend.describe()
     presets = (
-        *built_in(described.recommended),
+        *built_in_presets(described.recommended),
         *reply.site.presets.presets(reply.conversation.owner),
     )
     differences = _differences(beside)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from glasschat.chat.presets import DEFAULTS, LONGEST_NAME, Preset, preset_of
+from glasschat.chat.presets import DEFAULTS, MAX_NAME_CHARS, Preset, make_preset
 from glasschat.chat.presets_file import (
     MOST_BYTES,
     ImportedPresets,
@@ -77,7 +77,7 @@ class PresetDialog:
                 _("Save the current settings as"),
                 value=self._name,
                 key="preset_name",
-                max_chars=LONGEST_NAME,
+                max_chars=MAX_NAME_CHARS,
                 placeholder=_("Name"),
                 help=_("A preset of that name that you have already is replaced."),
             )
@@ -90,7 +90,7 @@ class PresetDialog:
             params = state.settings().params
             if params.max_length >= self._most:
                 params = replace(params, max_length=DEFAULTS.max_length)
-            preset = preset_of(st.session_state.preset_name, params)
+            preset = make_preset(st.session_state.preset_name, params)
             self._own.save(self._owner, preset)
         except GlasschatError as error:
             st.session_state[_TROUBLE] = explain(error)

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from glasschat.chat.presets import CREATIVE, MODELS_OWN, ORIGINAL, PRECISE, Preset, built_in
+from glasschat.chat.presets import (
+    CREATIVE,
+    MODEL_DEFAULTS,
+    ORIGINAL,
+    PRECISE,
+    Preset,
+    built_in_presets,
+)
 from glasschat.chat.user_presets import UserPresets
 from glasschat.errors import StoreError
 from glasschat.web.language import N_, _, ngettext
@@ -15,7 +22,7 @@ from glasschat.web.settings.preset_dialog import PresetDialog
 
 _NAMES = {
     ORIGINAL.name: N_("Original"),
-    MODELS_OWN: N_("Model's own"),
+    MODEL_DEFAULTS: N_("Model's own"),
     PRECISE.name: N_("Precise"),
     CREATIVE.name: N_("Creative"),
 }
@@ -37,13 +44,13 @@ class PresetPicker:
         self._own = own
         self._owner = owner
         self._most = most
-        found = (*built_in(recommended), *self._user_presets())
-        self._presets = {preset.name: preset.within(most) for preset in found}
+        found = (*built_in_presets(recommended), *self._user_presets())
+        self._presets = {preset.name: preset.limit_to_context(most) for preset in found}
 
     def draw(self) -> Preset:
         """Draw the list and its two buttons; return the chosen preset."""
         chosen = self._resolve_choice()
-        changed = chosen.changed(state.values())
+        changed = chosen.list_changes(state.values())
         with st.container(key="preset_row", horizontal=True, vertical_alignment="bottom"):
             st.selectbox(
                 _("Preset"),
@@ -108,7 +115,7 @@ class PresetPicker:
         chosen = self._chosen()
         if consume(state.RESTORED):
             now = state.values()
-            alike = [preset for preset in self._presets.values() if not preset.changed(now)]
+            alike = [preset for preset in self._presets.values() if not preset.list_changes(now)]
             chosen = chosen if chosen in alike or not alike else alike[0]
         if st.session_state.get(_CHOSEN) != chosen.name:
             st.session_state[_CHOSEN] = chosen.name
@@ -120,7 +127,7 @@ class PresetPicker:
 
     def _choose(self, preset: Preset) -> None:
         before: Preset | None = st.session_state.get(_BEFORE)
-        state.set_widgets(preset.brings(state.values(), instead_of=before))
+        state.set_widgets(preset.values_to_apply(state.values(), replacing=before))
         st.session_state[_CHOSEN] = preset.name
         consume(state.OWN_PRESETS)
 
