@@ -289,7 +289,7 @@ def test_stages_keep_their_order_at_llama_server_and_its_penalties_reach_back_as
     body = body_of("llama-server")
     first = ["penalties", "dry", "temperature", "top_n_sigma"]
     assert body["samplers"] == [*first, "top_k", "top_p", "min_p", "typ_p", "xtc"]
-    assert body["repeat_last_n"] == 4096
+    assert body["repeat_last_n"] == body["dry_penalty_last_n"] == 4096
 
 
 def test_openai_gets_no_field_that_it_does_not_know() -> None:

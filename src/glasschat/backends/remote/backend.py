@@ -185,7 +185,7 @@ class RemoteBackend:
         )
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the server."""
         self._connection.close()
 
     def _finish(

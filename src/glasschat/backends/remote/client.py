@@ -90,7 +90,7 @@ class Client:
         return Refusal.read(response.status_code, response.headers, data, secret=self.key)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections to the server."""
         await self._http.aclose()
 
 

@@ -36,9 +36,10 @@ class Dialect:
     servers have other defaults. `ignored` are OpenAI's own settings that have no effect at such a
     server. `continue_fields` make it continue the last turn, None where it cannot. `always` is sent
     with every request. `stage_names` are its names of sampling stages. `window` is the field for
-    how far back penalties look. `wrapped_in` is the field that holds `fields` as JSON, where they
-    are not fields of the request. `max_seed` is the greatest seed. `checks_model` says whether the
-    server lists all the model names that it answers to.
+    how far back penalties look. `length_fields` take the length of the context in place of -1.
+    `wrapped_in` is the field that holds `fields` as JSON, where they are not fields of the request.
+    `max_seed` is the greatest seed. `checks_model` says whether the server lists all the model
+    names that it answers to.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Dialect:
     always: Mapping[str, Any] = field(default_factory=dict)
     stage_names: Mapping[str, str] = field(default_factory=dict)
     window: str | None = None
+    length_fields: frozenset[str] = frozenset()
     wrapped_in: str | None = None
     counting: Counting = Counting.NONE
     max_seed: int = SIGNED
@@ -115,6 +117,8 @@ DIALECTS: Mapping[str, Dialect] = MappingProxyType(
                 }
             ),
             window="repeat_last_n",
+            # Its newer versions refuse -1, which meant the whole context.
+            length_fields=frozenset({"dry_penalty_last_n"}),
             counting=Counting.TEMPLATE,
             # The greatest number of 32 bits means a random seed; a greater one ends the server.
             max_seed=2**32 - 2,

@@ -60,7 +60,7 @@ class RemoteReplyWriter:
             progress.publish()
 
     def finish(self, reason: FinishReason, error: Message | None = None) -> None:
-        """End the reply, once."""
+        """End the reply; a second call has no effect."""
         progress = self.progress
         with progress.changed:
             if progress.finish_reason is not None:

@@ -80,6 +80,11 @@ def request_body(
             body["top_logprobs"] = accepted_fields.top_logprobs
     if dialect.window and context:
         body[dialect.window] = context
+    for name in dialect.length_fields:
+        if body.get(name) == -1:
+            del body[name]
+            if context:
+                body[name] = context
     if messages[-1].role == "assistant":
         body.update(dialect.continue_fields or {})
     return body
