@@ -13,6 +13,7 @@ from statistics import median
 import pytest
 
 import glasschat
+from tools.figures import short_docstrings
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = Path(glasschat.__file__).parent
@@ -64,6 +65,17 @@ def test_every_link_between_documents_leads_somewhere(document: Path) -> None:
         link for link in links if "://" not in link and not (document.parent / link).exists()
     ]
     assert not missing
+
+
+def test_every_docstring_says_something() -> None:
+    """A docstring of four words or fewer is a riddle, or repeats the name."""
+    short = [
+        f"{path.relative_to(ROOT)}:{line}: {text}"
+        for folder in (SOURCE, ROOT / "bench", ROOT / "tools")
+        for path in sorted(folder.rglob("*.py"))
+        for line, text in short_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not short
 
 
 def packages() -> list[Path]:

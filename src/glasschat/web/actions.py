@@ -226,7 +226,7 @@ class Actions:
 
 
 def close_glass() -> None:
-    """Close the glass box."""
+    """Close the glass box and show the chat alone."""
     consume("glass")
 
 

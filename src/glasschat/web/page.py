@@ -33,7 +33,7 @@ ICON = Path(__file__).with_name("static") / "icon.svg"
 
 
 def main() -> None:
-    """Draw the page."""
+    """Draw the chat page for the current visitor."""
     st.set_page_config(page_title="glasschat", page_icon=str(ICON))
     try:
         _draw(current_site())

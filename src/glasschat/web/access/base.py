@@ -46,9 +46,9 @@ class LocalAccess:
     secrets = None
 
     def protect(self, app: ASGIApp) -> ASGIApp:
-        """Return `app` itself."""
+        """Return `app` itself: nobody is asked to sign in."""
         return app
 
     def user(self) -> User:
-        """Return the local user."""
+        """Return the local user, whoever visits the page."""
         return User(LOCAL_OWNER)

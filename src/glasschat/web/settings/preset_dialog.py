@@ -46,7 +46,7 @@ class PresetDialog:
         self._choose = choose
 
     def draw(self) -> None:
-        """Open the dialog."""
+        """Open the dialog of the visitor's own presets."""
         for key in (_DONE, _TROUBLE, _FILE, _REPORT):
             consume(key)
         st.dialog(_("Your presets"), on_dismiss="rerun")(self.draw_body)()
