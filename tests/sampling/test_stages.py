@@ -2,6 +2,7 @@
 
 import copy
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,17 @@ EVERYTHING = SamplingParams(
     repetition_penalty=1.1,
     presence_penalty=0.5,
     frequency_penalty=0.25,
+    dry_multiplier=0.8,
     no_repeat_ngram_size=2,
     min_new_tokens=10,
     temperature=0.7,
+    top_n_sigma=3.0,
     top_k=20,
     top_p=0.9,
     min_p=0.01,
     typical_p=0.9,
+    xtc_probability=0.5,
+    xtc_threshold=0.05,
 )
 
 
@@ -53,14 +58,7 @@ def test_no_stage_writes_to_its_input_or_remembers_anything(
     row: Row, prompt: list[int], reply: list[int], order: list[str]
 ) -> None:
     """A replay in the same order, with a fresh context for every stage, gives the same rows."""
-    params = SamplingParams(
-        **{
-            name: getattr(EVERYTHING, name)
-            for name in DEFAULT_ORDER
-            if name not in ("no_repeat_ngram_size", "min_new_tokens")
-        },
-        stages=tuple(order),
-    )
+    params = replace(EVERYTHING, no_repeat_ngram_size=0, min_new_tokens=0, stages=tuple(order))
     shared = context_of(prompt, reply, frozenset({1}))
     for stage in build_stages(params):
         before = row.copy()
@@ -134,9 +132,7 @@ def test_a_temperature_too_small_for_float32_warns_nobody() -> None:
 
 def test_the_stages_run_in_the_order_asked_for() -> None:
     assert tuple(s.name for s in build_stages(EVERYTHING)) == DEFAULT_ORDER
-    turned = SamplingParams(
-        **{n: getattr(EVERYTHING, n) for n in DEFAULT_ORDER}, stages=DEFAULT_ORDER[::-1]
-    )
+    turned = replace(EVERYTHING, stages=DEFAULT_ORDER[::-1])
     assert tuple(s.name for s in build_stages(turned)) == DEFAULT_ORDER[::-1]
 
 
@@ -151,10 +147,9 @@ def test_a_stage_that_would_do_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize("greedy", [{"temperature": 0.0}, {"do_sample": False}])
 def test_a_greedy_reply_keeps_its_processors_and_no_warper(greedy: dict[str, Any]) -> None:
-    settings = {n: getattr(EVERYTHING, n) for n in DEFAULT_ORDER} | greedy
-    kinds = {s.name: s.kind for s in build_stages(SamplingParams(**settings))}
+    kinds = {s.name: s.kind for s in build_stages(replace(EVERYTHING, **greedy))}
     assert set(kinds.values()) == {"processor"}
-    assert len(kinds) == 6
+    assert len(kinds) == 7
 
 
 def test_every_built_in_stage_is_one_that_a_user_could_have_written() -> None:

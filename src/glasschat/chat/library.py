@@ -177,7 +177,7 @@ class Library:
             self._store.delete(owner, conversation_id)
 
     def restore(self, owner: str, conversation_id: str) -> None:
-        """Undo `delete`. Raises StoreError."""
+        """Bring a deleted conversation back. Raises StoreError."""
         if self._store is not None:
             self._store.restore(owner, conversation_id)
         with self._lock:

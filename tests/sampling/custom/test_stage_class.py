@@ -247,7 +247,7 @@ def test_without_one_the_order_is_whole_again() -> None:
         ({"stages": (*DEFAULT_ORDER, "half")}, "stages must be each of logit_bias"),
         (
             {"own_stages": (CustomStage("half", "warper"),), "stages": ("half",)},
-            "typical_p, half once",
+            "xtc, half once",
         ),
     ],
 )
