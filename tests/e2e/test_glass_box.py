@@ -99,7 +99,7 @@ def test_what_if_tells_the_truth_and_nothing_is_lost(site: WebServer, arrive: Ar
     visitor = arrive(site)
     box = answered(visitor)
     pane = box.tab("What if")
-    pane.get_by_role("spinbutton", name="Temperature").fill("0")
+    pane.get_by_role("spinbutton", name="Temperature", exact=True).fill("0")
     first = pane.locator(".t.first")
     expect(first).to_have_count(1, timeout=WAIT_MS)
     said = pane.locator(".story li").first.inner_text()
