@@ -65,6 +65,7 @@ def with_itself(builtin_model_path: Path) -> Report:
     return examine(builtin_model_path, builtin_model_path)
 
 
+@pytest.mark.slow
 def test_a_model_is_no_distance_from_itself(with_itself: Report) -> None:
     assert set(marks(with_itself.comparison).values()) == {Mark.PASS}
     assert not with_itself.not_checked
@@ -75,6 +76,7 @@ def test_a_model_is_no_distance_from_itself(with_itself: Report) -> None:
     assert found(with_itself.comparison, "replies").details["first_divergence"] is None
 
 
+@pytest.mark.slow
 def test_a_conversion_with_other_positions(
     builtin_model_path: Path, tmp_path: Path, with_itself: Report
 ) -> None:
@@ -236,6 +238,7 @@ def test_every_place_is_read_behind_the_ids_before_it() -> None:
     assert max(again.kl) == 0.0 and all(again.same) and not again.divergent_replies
 
 
+@pytest.mark.slow
 def test_real_rows_are_those_of_one_sequence_alone(builtin_model_path: Path) -> None:
     """Prefilled at once and alone, a text's last row is what was recorded beside others."""
     model = real_model(builtin_model_path, slots=3, context=256)

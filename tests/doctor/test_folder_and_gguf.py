@@ -9,7 +9,7 @@ from glasschat.doctor import Mark, examine
 from glasschat.doctor.comparison import measurement
 from tests.doctor.damage import found, untried
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
 
 @pytest.fixture(autouse=True)

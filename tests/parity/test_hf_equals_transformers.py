@@ -82,6 +82,7 @@ def generate(reference: Any, prompts: Sequence[Sequence[int]], ends: list[int]) 
     return [reply[:length] for reply, length in zip(replies, lengths, strict=True)]
 
 
+@pytest.mark.slow
 def test_greedy_replies_equal_generate(engine: Engine, reference: Any) -> None:
     """Eight prompts at once, admitted one after the other, in chunks beside those that decode."""
     prompts = [prompt_ids(engine, question) for question in QUESTIONS]
