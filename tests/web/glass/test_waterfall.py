@@ -21,7 +21,7 @@ def test_behind_a_custom_stage_cells_are_unknown_and_the_draw_keeps_its_recorded
     raw, lifts, *_, last = found["columns"]
     assert not raw["unknown"] and lifts["unknown"] and last["unknown"]
     assert lifts["kept"] == trace.columns.kept[place, 0] and lifts["rest"] is None
-    assert "not known behind a custom stage" in lifts["lesson"][0]
+    assert "not known from the record" in lifts["lesson"][0]
     for row in found["candidates"]:
         assert isinstance(row["cells"][0], list) and set(row["cells"][1:]) == {"unknown"}
         assert row["interval"] is None
@@ -36,5 +36,5 @@ def test_with_other_settings_it_says_that_the_draw_is_not_known() -> None:
     found = waterfall_json(waterfall(trace, place, params), params, NAMES)
     last = found["columns"][-1]
     assert (last["kept"], last["mass"], last["rest"], last["recorded"]) == (None,) * 3 + (False,)
-    assert found["story"][-1].endswith("falls is not known behind a custom stage.")
+    assert found["story"][-1].endswith("falls is not known from the record.")
     assert "What the settings made of the candidates is not known" in " ".join(found["story"])

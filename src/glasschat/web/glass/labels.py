@@ -37,7 +37,7 @@ _LABELS = {
     "all": N_("All {n} candidates"),
     "fewer": N_("Fewer candidates"),
     "not_exact": N_("≈ marks what the recorded candidates do not settle."),
-    "unknown": N_("Not known behind a custom stage"),
+    "unknown": N_("Not known from the record"),
     "rest": N_("All other tokens together"),
     "take": N_("take"),
     "anew": N_("Go on from here with the settings of the sidebar"),

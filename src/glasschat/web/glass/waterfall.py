@@ -63,7 +63,7 @@ def _column_json(column: Column, params: SamplingParams) -> dict[str, Any]:
     value = getattr(params, column.name, None)
     lesson_texts = _lesson(column.name)
     if column.unknown:
-        lesson_texts[0] += _(" What it made of the candidates is not known behind a custom stage.")
+        lesson_texts[0] += _(" What it made of the candidates is not known from the record.")
     elif column.unavailable:
         lesson_texts[0] += _(" How many it left is on record; whom, as far as that decides it.")
     return {
@@ -163,7 +163,7 @@ def _stage_effects(found: Waterfall) -> list[str]:
     first, last = found.columns[0].best, found.columns[-1].best
     if last is None:
         sentences.append(
-            _("What the settings made of the candidates is not known behind a custom stage.")
+            _("What the settings made of the candidates is not known from the record.")
         )
     elif first != last:
         sentences.append(_("The settings put another token first than the model."))
@@ -188,7 +188,7 @@ def _draw_result(found: Waterfall, names: TokenNames) -> str:
             share=found.probability,
         )
     if final.unknown:
-        return _("Where the draw u = {u:.4f} falls is not known behind a custom stage.", u=found.u)
+        return _("Where the draw u = {u:.4f} falls is not known from the record.", u=found.u)
     if share is None:
         return _(
             "The draw u = {u:.4f} fell on {token}, which is not among the recorded candidates.",

@@ -133,8 +133,8 @@ def _certainty(open_count: int, unknown_count: int, *, exact: bool) -> list[str]
     if unknown_count:
         sentences.append(
             ngettext(
-                "At {n:,} token the choice is not known behind a custom stage.",
-                "At {n:,} tokens the choice is not known behind a custom stage.",
+                "At {n:,} token the choice is not known from the record.",
+                "At {n:,} tokens the choice is not known from the record.",
                 unknown_count,
             )
         )
