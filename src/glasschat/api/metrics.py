@@ -211,12 +211,15 @@ class _ReplyObserver:
     def _observe_tokens(self, tokens: int) -> None:
         clock = self._generation.clock
         now = clock.last_at or 0.0
+        new, since = tokens - self._tokens, self._last_at
+        self._generated.inc(new)
         if self._tokens == 0 and clock.first_at is not None:
             first = clock.first_at - clock.submitted_at
             self._metrics.first_token.labels(*self._labels).observe(first)
-        else:
-            self._between.observe(now - self._last_at)
-        self._generated.inc(tokens - self._tokens)
+            new, since = new - 1, clock.first_at
+        # Tokens that came between two looks share the time between these.
+        for _ in range(new):
+            self._between.observe((now - since) / new)
         self._tokens, self._last_at = tokens, now
 
     def _observe_end(self, snapshot: Snapshot) -> None:
