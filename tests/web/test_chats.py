@@ -1,5 +1,6 @@
 """The list of conversations: found, opened, renamed, pinned, deleted and had back."""
 
+import time
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -29,11 +30,21 @@ def rows(page: PageSession) -> list[str]:
     return [page.widget(key).label for key in page.keys if key.startswith("open_")]
 
 
+def drawn_until(page: PageSession, expected: list[str]) -> None:
+    """Draw the page until its rows are these: a reply that has just ended is marked for a moment."""
+    for _ in range(40):
+        if rows(page) == expected:
+            return
+        time.sleep(0.05)
+        page.run()
+    assert rows(page) == expected
+
+
 def test_a_chat_is_listed_found_and_opened_again(kept: Site, visit: Visit) -> None:
     page = visit(at=kept)
     page.ask("Of cabbages and kings")
     first = page.state["chat"]
-    assert rows(page) == ["Of cabbages and kings"]
+    drawn_until(page, ["Of cabbages and kings"])
     assert "Today" in page.text
     assert page.has(f"here_chat_row_{first}"), "the one that is open is marked"
     page.click("new_chat")
@@ -46,7 +57,7 @@ def test_a_chat_is_listed_found_and_opened_again(kept: Site, visit: Visit) -> No
         ("天空", "Über die Brücke 天空"),
     ):
         page.set(search=words)
-        assert rows(page) == [found]
+        drawn_until(page, [found])
     page.set(search="nowhere to be found")
     assert rows(page) == [] and "Nothing found." in page.text
     page.set(search="")
