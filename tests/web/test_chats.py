@@ -31,7 +31,7 @@ def rows(page: PageSession) -> list[str]:
 
 
 def drawn_until(page: PageSession, expected: list[str]) -> None:
-    """Draw the page until its rows are these: a reply that has just ended is marked for a moment."""
+    """Draw the page until its rows are these: a reply that has ended is marked a moment longer."""
     for _ in range(40):
         if rows(page) == expected:
             return
